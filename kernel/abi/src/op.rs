@@ -1,0 +1,115 @@
+//! Operation numbers. Arguments are the message words x0–x7; the target slot is the low half of x9.
+
+macro_rules! ops {
+    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
+        /// What a system call asks for: the low byte of x8.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        #[repr(u8)]
+        pub enum Op { $($(#[$doc])* $name = $number,)* }
+
+        impl Op {
+            /// The operation with this number.
+            pub const fn from_number(number: u8) -> Option<Self> {
+                match number { $($number => Some(Self::$name),)* _ => None }
+            }
+            /// All operations in order of their numbers.
+            pub const ALL: &'static [Op] = &[$(Self::$name),*];
+        }
+    };
+}
+
+ops! {
+    /// Endpoint: send a message and wait for the answer.
+    Call = 0,
+    /// Endpoint: wait for a message; the high half of x9 names the Reply that will answer it. Also returns when a
+    /// Notification bound to the thread has bits (flag [`crate::OUT_NOTIFICATION`], x0 = bits).
+    Receive = 1,
+    /// Endpoint: answer through the Reply, then receive.
+    ReplyReceive = 2,
+    /// Reply: answer.
+    Reply = 3,
+    /// Endpoint: take calls again after a close.
+    EndpointOpen = 4,
+    /// Endpoint: x0 = reason (32 bits). Calls that wait and calls to come get `Closed` with the reason as label.
+    EndpointClose = 5,
+    /// Notification: x0 = bits to set (with the badge of the capability).
+    Signal = 8,
+    /// Notification: wait for bits; x0 out = bits, cleared.
+    Wait = 9,
+    /// Notification: x0 out = bits, cleared; 0 when there are none.
+    Poll = 10,
+    /// Untyped: x0 = kind, x1 = size (Untyped, Frame: pages; AddressSpace: pages with its pool, at least 2; CapTable:
+    /// log2 of slots; else ignored), x2 = log2 of alignment (0: natural), x3 = destination table slot, x4 = index there,
+    /// x5 = physical address for device memory (0 for RAM), x6 = memory type for a Frame.
+    Retype = 16,
+    /// CapTable: copy into this table. x0 = index here, x1 = slot of the source table, x2 = index there, x3 = rights to
+    /// keep, x4 = badge to add.
+    Copy = 24,
+    /// CapTable: move into this table. x0 = index here, x1 = slot of the source table, x2 = index there.
+    Move = 25,
+    /// CapTable: x0 = index to delete.
+    Delete = 26,
+    /// CapTable: x0 = index whose descendants are deleted.
+    Revoke = 27,
+    /// Thread: x0 = table slot, x1 = AddressSpace slot, x2 = message page Frame slot or 0, x3 = its address in the
+    /// thread's address space, x4 = fault Endpoint slot or 0, x5 = priority (0–255) under the ceiling (low byte) and the
+    /// thread's own ceiling (second byte). The thread must be suspended.
+    ThreadConfigure = 32,
+    /// Thread: run.
+    ThreadResume = 33,
+    /// Thread: stop running; a blocked call is cancelled.
+    ThreadSuspend = 34,
+    /// Thread: x0 = first register (0–30: x0–x30, 31: sp, 32: pc, 33: tpidr_el0), x1 = count (at most 6), x2… = values.
+    ThreadWriteRegisters = 35,
+    /// Thread: x0 = Notification slot, or 0 to unbind: a receive then waits for both.
+    ThreadBind = 36,
+    /// Thread: cancel the IPC it is blocked in.
+    ThreadCancel = 37,
+    /// AddressSpace: x0 = Frame slot, x1 = address, x2 = first page of the Frame, x3 = pages, x4 = permissions.
+    Map = 40,
+    /// AddressSpace: x0 = Frame slot.
+    Unmap = 41,
+    /// AddressSpace: x0 = Frame slot, x1 = permissions.
+    Protect = 42,
+    /// AddressSpace: x0 = slot of an Untyped without children, which becomes page table memory of the address space.
+    AddPool = 43,
+    /// IrqControl: x0 = Irq slot, x1 = line (INTID), x2 = 0 level or 1 edge. The Irq gets its line.
+    IrqSet = 48,
+    /// Irq: x0 = Notification slot, x1 = bits to signal. Unmasks the line.
+    IrqBind = 49,
+    /// Irq: the device was served, the line may fire again.
+    IrqAck = 50,
+    /// DmaSpace: x0 = Frame slot; x0 out = bus address.
+    DmaAttach = 56,
+    /// DmaSpace: x0 = Frame slot.
+    DmaDetach = 57,
+    /// Smc: x0 = function identifier, x1–x3 = arguments; x0 out = result.
+    SmcCall = 60,
+    /// KernelConsole: print the message words as bytes; x0 = number of bytes, the text follows from x1 on (at most 504).
+    ConsoleWrite = 64,
+    /// KernelConsole: x0 = index in the own table, which gets a read-only Frame of the log ring.
+    ConsoleRing = 65,
+    /// Debug: x0 = CapTable slot, x1 = index; out x0 = kind, x1 = rights, x2 = base address, x3 = bytes, x4 = badge or
+    /// mapped address, x5 = bytes of it in use (Untyped) or mapped (Frame).
+    DebugCap = 72,
+    /// Debug: x0 = Thread slot, x1 = first register; out x0–x7 = registers, numbered as in `ThreadWriteRegisters`.
+    DebugRegisters = 73,
+    /// Debug: x0 = AddressSpace slot, x1 = address, a multiple of 8; out x0 = word there.
+    DebugRead = 74,
+    /// Debug: x0 = Thread slot; out x0 = state (0 suspended, 1 ready or running, 2 waits in a call, 3 waits for a
+    /// message, 4 waits for a notification, 5 faulted), x1 = ticks of CPU time.
+    DebugThread = 75,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_round_trip() {
+        for &op in Op::ALL {
+            assert_eq!(Op::from_number(op as u8), Some(op));
+        }
+        assert_eq!(Op::from_number(255), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! What the process was started with.
+
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use abi::{MessagePage, StartInfo};
+
+use crate::cap::Cap;
+
+/// What the process was started with: its named slots, its clock, its identity.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct Env(StartInfo);
+
+/// A slot that the manifest should have named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing(pub &'static str);
+
+impl core::fmt::Display for Missing {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "this component was not given `{}`: name it in its manifest", self.0)
+    }
+}
+
+static ENV: AtomicPtr<Env> = AtomicPtr::new(core::ptr::null_mut());
+
+/// The environment of this process; `None` before start-up and on the host.
+pub fn env() -> Option<&'static Env> {
+    // SAFETY: the pointer is null or what `init` stored: a page that stays mapped read-only for the process's life.
+    unsafe { ENV.load(Ordering::Relaxed).as_ref() }
+}
+
+pub(crate) fn message_page() -> *mut MessagePage {
+    env().map_or(core::ptr::null_mut(), |env| env.0.message_page as *mut MessagePage)
+}
+
+impl Env {
+    #[cfg_attr(not(target_os = "none"), allow(dead_code))]
+    pub(crate) fn init(info: &'static StartInfo) -> &'static Env {
+        // SAFETY: `Env` is a transparent wrapper of `StartInfo`.
+        let env = unsafe { &*(&raw const *info).cast::<Env>() };
+        ENV.store((&raw const *env).cast_mut(), Ordering::Relaxed);
+        env
+    }
+
+    /// The raw page.
+    pub fn start_info(&self) -> &StartInfo {
+        &self.0
+    }
+
+    /// The capability the manifest calls `name` (`provide:serial`, `use:block`, `reg:0`, `irq:0`, `dma`).
+    ///
+    /// # Errors
+    /// [`Missing`]: the manifest names no such thing.
+    pub fn cap<K>(&self, name: &'static str) -> Result<Cap<K>, Missing> {
+        self.0.find(name).map(|entry| Cap::from_slot(entry.slot)).ok_or(Missing(name))
+    }
+
+    /// Bytes of the Frame called `name`.
+    ///
+    /// # Errors
+    /// [`Missing`].
+    pub fn size(&self, name: &'static str) -> Result<u64, Missing> {
+        self.0.find(name).map(|entry| entry.size.into()).ok_or(Missing(name))
+    }
+}
