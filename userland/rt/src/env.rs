@@ -2,7 +2,9 @@
 
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use abi::{MessagePage, StartInfo};
+#[cfg(target_os = "none")]
+use abi::MessagePage;
+use abi::StartInfo;
 
 use crate::cap::Cap;
 
@@ -29,6 +31,7 @@ pub fn env() -> Option<&'static Env> {
     unsafe { ENV.load(Ordering::Relaxed).as_ref() }
 }
 
+#[cfg(target_os = "none")]
 pub(crate) fn message_page() -> *mut MessagePage {
     env().map_or(core::ptr::null_mut(), |env| env.0.message_page as *mut MessagePage)
 }

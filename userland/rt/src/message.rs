@@ -135,8 +135,24 @@ pub fn page_word(index: usize) -> u64 {
     unsafe { (&raw const (*page).words[index - REG_WORDS]).read_volatile() }
 }
 
+#[cfg(target_os = "none")]
 fn page() -> *mut MessagePage {
     crate::env::message_page()
+}
+
+/// On the host each thread has a page of its own, so that messages are tested at full length.
+#[cfg(not(target_os = "none"))]
+fn page() -> *mut MessagePage {
+    use core::cell::UnsafeCell;
+    const EMPTY: MessagePage = MessagePage {
+        send: [0; abi::MAX_CAPS],
+        window_base: 0,
+        window_count: 0,
+        reserved: [0; 5],
+        words: [0; abi::PAGE_WORDS],
+    };
+    std::thread_local!(static PAGE: UnsafeCell<MessagePage> = const { UnsafeCell::new(EMPTY) });
+    PAGE.with(UnsafeCell::get)
 }
 
 /// Writes a field of the message page; `offset` must be that of a field of type `T`.

@@ -1,0 +1,285 @@
+//! Memory shared with another process, as bytes that are copied in and out: what the other side writes can change at
+//! any moment, so nothing here hands out a reference to it.
+
+use core::sync::atomic::{Ordering, fence};
+
+use abi::{Perms, layout::PAGE};
+
+use crate::cap::{Cap, Frame};
+use crate::vm::{self, Mapping, VmError};
+
+/// A mapped Frame that another process can see. Dropping it does not unmap it: see [`SharedBuffer::unmap`].
+///
+/// When the process that paid for the Frame dies, the mapping goes with it and an access faults:
+/// [`SharedBuffer::is_mapped`] tells.
+#[derive(Debug)]
+pub struct SharedBuffer {
+    base: *mut u8,
+    mapping: Mapping,
+    #[cfg(not(target_os = "none"))]
+    _memory: Option<alloc::vec::Vec<FakePage>>,
+}
+
+/// A page of a fake buffer, aligned like one.
+#[cfg(not(target_os = "none"))]
+#[derive(Clone, Copy, Debug)]
+#[repr(align(4096))]
+struct FakePage(#[expect(dead_code, reason = "reached through the buffer's pointer")] [u8; PAGE as usize]);
+
+// SAFETY: the pointer is used with volatile accesses inside a mapping that stays until `unmap` consumes the buffer; it
+// belongs to the process, not to a thread.
+unsafe impl Send for SharedBuffer {}
+
+/// Bytes outside the buffer, or a place that is not aligned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfBuffer;
+
+type Word = u64;
+const WORD: usize = size_of::<Word>();
+
+impl SharedBuffer {
+    /// Maps the first `pages` pages of a Frame, readable and writable, at a free address.
+    ///
+    /// # Errors
+    /// [`VmError`]; among them `InvalidArgument` when the Frame has fewer pages.
+    pub fn map(frame: Cap<Frame>, pages: u64) -> Result<Self, VmError> {
+        vm::map(frame, pages, Perms::READ | Perms::WRITE).map(Self::of)
+    }
+
+    /// As [`Self::map`], at an address that the caller knows to be free: a server that maps what its clients send keeps
+    /// one range for each, so that no client can use up its addresses or page tables.
+    ///
+    /// # Errors
+    /// [`VmError`].
+    pub fn map_at(frame: Cap<Frame>, address: u64, pages: u64) -> Result<Self, VmError> {
+        vm::map_at(frame, address, pages, Perms::READ | Perms::WRITE).map(Self::of)
+    }
+
+    /// A new Frame of `pages` pages out of the own memory, mapped.
+    ///
+    /// # Errors
+    /// [`VmError`].
+    pub fn new(pages: u64) -> Result<Self, VmError> {
+        Self::map(vm::new_frame(pages)?, pages)
+    }
+
+    fn of(mapping: Mapping) -> Self {
+        Self {
+            base: mapping.address as *mut u8,
+            mapping,
+            #[cfg(not(target_os = "none"))]
+            _memory: None,
+        }
+    }
+
+    /// A buffer of zeros for host tests; `bytes` is rounded up to pages.
+    #[cfg(not(target_os = "none"))]
+    pub fn fake(bytes: usize) -> Self {
+        let bytes = bytes.next_multiple_of(PAGE as usize);
+        let mut memory = alloc::vec![FakePage([0; PAGE as usize]); bytes / PAGE as usize];
+        let base = memory.as_mut_ptr().cast::<u8>();
+        Self { base, mapping: Mapping { frame: Cap::from_slot(0), address: 0, bytes }, _memory: Some(memory) }
+    }
+
+    /// The Frame.
+    pub fn frame(&self) -> Cap<Frame> {
+        self.mapping.frame
+    }
+
+    /// Where the first byte is mapped: for passing on to what does not look (a device's queue), never to be borrowed.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.base
+    }
+
+    /// Bytes.
+    pub fn len(&self) -> usize {
+        self.mapping.bytes
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Pages.
+    pub fn pages(&self) -> u64 {
+        self.len() as u64 / PAGE
+    }
+
+    /// Whether the mapping is still there: asks the kernel. Ask before touching what a client paid for.
+    pub fn is_mapped(&self) -> bool {
+        crate::cap::SPACE.protect(self.mapping.frame, Perms::READ | Perms::WRITE).is_ok()
+    }
+
+    /// Removes the mapping and returns the Frame.
+    ///
+    /// # Errors
+    /// [`VmError`].
+    pub fn unmap(self) -> Result<Cap<Frame>, VmError> {
+        vm::unmap(self.mapping).map(|()| self.mapping.frame)
+    }
+
+    /// Copies bytes out.
+    ///
+    /// # Errors
+    /// [`OutOfBuffer`]; nothing was copied.
+    pub fn read(&self, offset: usize, out: &mut [u8]) -> Result<(), OutOfBuffer> {
+        let from = self.at(offset, out.len())?;
+        // SAFETY: `at` checked that all bytes lie inside the mapping; `out` is memory of our own.
+        unsafe { copy(from, out.as_mut_ptr(), out.len()) };
+        Ok(())
+    }
+
+    /// Copies bytes in.
+    ///
+    /// # Errors
+    /// [`OutOfBuffer`]; nothing was copied.
+    pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), OutOfBuffer> {
+        let to = self.at(offset, bytes.len())?;
+        // SAFETY: as in `read`, the other way round.
+        unsafe { copy(bytes.as_ptr(), to, bytes.len()) };
+        Ok(())
+    }
+
+    /// Copies bytes from another shared buffer (not this one) in.
+    ///
+    /// # Errors
+    /// [`OutOfBuffer`]; nothing was copied.
+    pub fn write_from(
+        &self,
+        offset: usize,
+        source: &SharedBuffer,
+        from: usize,
+        count: usize,
+    ) -> Result<(), OutOfBuffer> {
+        let (to, from) = (self.at(offset, count)?, source.at(from, count)?);
+        // SAFETY: both ranges were checked; should they be the same memory in two mappings, bytes are copied in order.
+        unsafe { copy(from, to, count) };
+        Ok(())
+    }
+
+    /// Reads a 32-bit word at a multiple of 4. What the other side wrote before it stored this word is visible after.
+    ///
+    /// # Errors
+    /// [`OutOfBuffer`].
+    pub fn load_u32(&self, offset: usize) -> Result<u32, OutOfBuffer> {
+        let at = self.word_at(offset)?;
+        // SAFETY: inside the mapping and aligned; volatile, because the other side writes it.
+        let value = unsafe { at.read_volatile() };
+        fence(Ordering::Acquire);
+        Ok(value)
+    }
+
+    /// Writes a 32-bit word at a multiple of 4. What we wrote before is visible to whoever sees it.
+    ///
+    /// # Errors
+    /// [`OutOfBuffer`].
+    pub fn store_u32(&self, offset: usize, value: u32) -> Result<(), OutOfBuffer> {
+        let at = self.word_at(offset)?;
+        fence(Ordering::Release);
+        // SAFETY: as in `load_u32`.
+        unsafe { at.write_volatile(value) };
+        Ok(())
+    }
+
+    fn word_at(&self, offset: usize) -> Result<*mut u32, OutOfBuffer> {
+        if !offset.is_multiple_of(4) {
+            return Err(OutOfBuffer);
+        }
+        self.at(offset, 4).map(<*mut u8>::cast)
+    }
+
+    fn at(&self, offset: usize, count: usize) -> Result<*mut u8, OutOfBuffer> {
+        match offset.checked_add(count) {
+            Some(end) if end <= self.mapping.bytes => Ok(self.base.wrapping_add(offset)),
+            _ => Err(OutOfBuffer),
+        }
+    }
+}
+
+/// Copies with volatile accesses: words where both sides are aligned alike, bytes at the edges and else.
+///
+/// # Safety
+/// `count` bytes at `from` must be readable and at `to` writable for the time of the call.
+unsafe fn copy(mut from: *const u8, mut to: *mut u8, mut count: usize) {
+    if (from as usize ^ to as usize).is_multiple_of(WORD) {
+        // SAFETY: at most `count` bytes until `from`, and with it `to`, is aligned; then whole words while they last.
+        unsafe {
+            while count > 0 && !(from as usize).is_multiple_of(WORD) {
+                copy_one::<u8>(&mut from, &mut to, &mut count);
+            }
+            while count >= 4 * WORD {
+                copy_one::<Word>(&mut from, &mut to, &mut count);
+                copy_one::<Word>(&mut from, &mut to, &mut count);
+                copy_one::<Word>(&mut from, &mut to, &mut count);
+                copy_one::<Word>(&mut from, &mut to, &mut count);
+            }
+            while count >= WORD {
+                copy_one::<Word>(&mut from, &mut to, &mut count);
+            }
+        }
+    }
+    while count > 0 {
+        // SAFETY: what is left of the caller's range.
+        unsafe { copy_one::<u8>(&mut from, &mut to, &mut count) };
+    }
+}
+
+/// One step of [`copy`].
+///
+/// # Safety
+/// Both pointers must be aligned for `T` and valid for one `T`.
+#[inline(always)]
+unsafe fn copy_one<T: Copy>(from: &mut *const u8, to: &mut *mut u8, count: &mut usize) {
+    // SAFETY: the caller's promise; `T` is an integer, so any bytes are a value.
+    unsafe {
+        to.cast::<T>().write_volatile(from.cast::<T>().read_volatile());
+        *from = from.add(size_of::<T>());
+        *to = to.add(size_of::<T>());
+    }
+    *count -= size_of::<T>();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_at_every_alignment() {
+        let buffer = SharedBuffer::fake(4096);
+        let source: alloc::vec::Vec<u8> = (0..200).map(|byte| byte as u8).collect();
+        for offset in 0..9 {
+            for skip in 0..9 {
+                for count in [0, 1, 7, 8, 9, 31, 32, 33, 100, 191] {
+                    buffer.write(0, &[0xee; 256]).unwrap();
+                    buffer.write(offset, &source[skip..skip + count]).unwrap();
+                    let mut back = [0; 256];
+                    buffer.read(0, &mut back).unwrap();
+                    assert_eq!(&back[offset..offset + count], &source[skip..skip + count]);
+                    assert!(back[..offset].iter().chain(&back[offset + count..]).all(|&byte| byte == 0xee));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn from_buffer_to_buffer() {
+        let (one, two) = (SharedBuffer::fake(1), SharedBuffer::fake(1));
+        one.write(100, b"hello").unwrap();
+        two.write_from(3, &one, 100, 5).unwrap();
+        let mut back = [0; 7];
+        two.read(2, &mut back).unwrap();
+        assert_eq!(&back, b"\0hello\0");
+    }
+
+    #[test]
+    fn nothing_outside_is_touched() {
+        let buffer = SharedBuffer::fake(4096);
+        assert_eq!(buffer.write(4095, &[1, 2]), Err(OutOfBuffer));
+        assert_eq!(buffer.read(usize::MAX, &mut [0; 2]), Err(OutOfBuffer));
+        assert_eq!(buffer.load_u32(4096), Err(OutOfBuffer));
+        assert_eq!(buffer.load_u32(2), Err(OutOfBuffer));
+        assert_eq!(buffer.store_u32(4092, 7), Ok(()));
+        assert_eq!(buffer.load_u32(4092), Ok(7));
+    }
+}
