@@ -1,0 +1,197 @@
+//! A virtio device on the host, at the other end of a real queue. It can also lie.
+
+use alloc::rc::Rc;
+use core::cell::RefCell;
+
+use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
+use virtio_drivers::{Error, PhysAddr, Result};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+const NEXT: u16 = 1;
+const WRITE: u16 = 2;
+
+#[derive(Debug, Default)]
+struct State {
+    kind: u32,
+    offered: u64,
+    accepted: u64,
+    config: Vec<u8>,
+    /// Read again and again, it never stays the same.
+    unsteady: bool,
+    generation: u32,
+    status: DeviceStatus,
+    size: u64,
+    descriptors: PhysAddr,
+    available: PhysAddr,
+    used: PhysAddr,
+    taken: u16,
+    given: u16,
+    notified: usize,
+    interrupt: bool,
+}
+
+/// The device's side: what a test does.
+#[derive(Clone, Debug)]
+pub struct Device(Rc<RefCell<State>>);
+
+/// The driver's side.
+#[derive(Debug)]
+pub struct FakeTransport(Rc<RefCell<State>>);
+
+/// A descriptor as it lies in memory.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Descriptor {
+    address: u64,
+    len: u32,
+    flags: u16,
+    next: u16,
+}
+
+/// Reads a `T` of the queue.
+fn load<T: Copy>(address: u64) -> T {
+    // SAFETY: on the host a bus address is an address; the queue's memory lives as long as the driver's queue does, which
+    // never frees it.
+    unsafe { (address as *const T).read_volatile() }
+}
+
+fn store<T>(address: u64, value: T) {
+    // SAFETY: as in `load`.
+    unsafe { (address as *mut T).write_volatile(value) }
+}
+
+impl Device {
+    /// A device of this kind (2: block) that offers features, and its driver's end.
+    pub fn new(kind: u32, offered: u64, config: &[u8]) -> (Self, FakeTransport) {
+        let state = State { kind, offered, config: config.to_vec(), ..State::default() };
+        let state = Rc::new(RefCell::new(state));
+        (Self(state.clone()), FakeTransport(state))
+    }
+
+    /// From now on the configuration changes whenever it is read.
+    pub fn be_unsteady(&self) {
+        self.0.borrow_mut().unsteady = true;
+    }
+
+    /// How often the driver notified the queue.
+    pub fn notified(&self) -> usize {
+        self.0.borrow().notified
+    }
+
+    /// The features the driver took.
+    pub fn accepted(&self) -> u64 {
+        self.0.borrow().accepted
+    }
+
+    /// Whether the driver has reset the device.
+    pub fn is_reset(&self) -> bool {
+        self.0.borrow().status == DeviceStatus::empty()
+    }
+
+    /// Takes the next request without serving it: its first descriptor.
+    pub fn take(&self) -> Option<u16> {
+        let mut state = self.0.borrow_mut();
+        if state.available == 0 || state.taken == load::<u16>(state.available + 2) {
+            return None;
+        }
+        let head = load(state.available + 4 + 2 * (u64::from(state.taken) % state.size));
+        state.taken = state.taken.wrapping_add(1);
+        Some(head)
+    }
+
+    /// Says that the request headed by `id` is done, whether there is one or not.
+    pub fn complete(&self, id: u32, written: u32) {
+        let mut state = self.0.borrow_mut();
+        let place = state.used + 4 + 8 * (u64::from(state.given) % state.size);
+        store(place, id);
+        store(place + 4, written);
+        state.given = state.given.wrapping_add(1);
+        store(state.used + 2, state.given);
+        state.interrupt = true;
+    }
+
+    /// Serves the request headed by `head`: `with` sees what the driver wrote and fills what it wants to read; it returns
+    /// the bytes it says it wrote.
+    pub fn serve_one(&self, head: u16, with: impl FnOnce(&[u8], &mut [u8]) -> u32) {
+        let chain = self.chain(head);
+        let bytes = |writable: bool| chain.iter().filter(move |piece| (piece.flags & WRITE != 0) == writable);
+        let input: Vec<u8> =
+            bytes(false).flat_map(|piece| (0..u64::from(piece.len)).map(|at| load(piece.address + at))).collect();
+        let mut output = vec![0; bytes(true).map(|piece| piece.len as usize).sum()];
+        let written = with(&input, &mut output);
+        let places = bytes(true).flat_map(|piece| (0..u64::from(piece.len)).map(|at| piece.address + at));
+        places.zip(&output).for_each(|(place, &byte)| store(place, byte));
+        self.complete(head.into(), written);
+    }
+
+    /// Serves everything that waits, in order.
+    pub fn serve(&self, mut with: impl FnMut(&[u8], &mut [u8]) -> u32) {
+        while let Some(head) = self.take() {
+            self.serve_one(head, &mut with);
+        }
+    }
+
+    fn chain(&self, head: u16) -> Vec<Descriptor> {
+        let descriptors = self.0.borrow().descriptors;
+        let mut chain: Vec<Descriptor> = vec![load(descriptors + 16 * u64::from(head))];
+        while let Some(last) = chain.last().filter(|last| last.flags & NEXT != 0) {
+            chain.push(load(descriptors + 16 * u64::from(last.next)));
+        }
+        chain
+    }
+}
+
+impl Transport for FakeTransport {
+    fn device_type(&self) -> DeviceType {
+        DeviceType::try_from(self.0.borrow().kind).unwrap_or(DeviceType::Block)
+    }
+    fn read_device_features(&mut self) -> u64 {
+        self.0.borrow().offered
+    }
+    fn write_driver_features(&mut self, features: u64) {
+        self.0.borrow_mut().accepted = features;
+    }
+    fn max_queue_size(&mut self, _: u16) -> u32 {
+        256
+    }
+    fn notify(&mut self, _: u16) {
+        self.0.borrow_mut().notified += 1;
+    }
+    fn get_status(&self) -> DeviceStatus {
+        self.0.borrow().status
+    }
+    fn set_status(&mut self, status: DeviceStatus) {
+        self.0.borrow_mut().status = status;
+    }
+    fn set_guest_page_size(&mut self, _: u32) {}
+    fn requires_legacy_layout(&self) -> bool {
+        false
+    }
+    fn queue_set(&mut self, _: u16, size: u32, descriptors: PhysAddr, available: PhysAddr, used: PhysAddr) {
+        let mut state = self.0.borrow_mut();
+        (state.size, state.descriptors, state.available, state.used) = (size.into(), descriptors, available, used);
+    }
+    fn queue_unset(&mut self, _: u16) {
+        self.0.borrow_mut().size = 0;
+    }
+    fn queue_used(&mut self, _: u16) -> bool {
+        self.0.borrow().size != 0
+    }
+    fn ack_interrupt(&mut self) -> InterruptStatus {
+        let asserted = core::mem::take(&mut self.0.borrow_mut().interrupt);
+        if asserted { InterruptStatus::QUEUE_INTERRUPT } else { InterruptStatus::empty() }
+    }
+    fn read_config_generation(&self) -> u32 {
+        let mut state = self.0.borrow_mut();
+        state.generation += u32::from(state.unsteady);
+        state.generation
+    }
+    fn read_config_space<T: FromBytes + IntoBytes>(&self, offset: usize) -> Result<T> {
+        let state = self.0.borrow();
+        let bytes = state.config.get(offset..).and_then(|rest| rest.get(..size_of::<T>()));
+        bytes.and_then(|bytes| T::read_from_bytes(bytes).ok()).ok_or(Error::ConfigSpaceTooSmall)
+    }
+    fn write_config_space<T: IntoBytes + Immutable>(&mut self, _: usize, _: T) -> Result<()> {
+        Err(Error::Unsupported)
+    }
+}

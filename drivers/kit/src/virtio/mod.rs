@@ -1,0 +1,71 @@
+//! virtio devices, on the crate `virtio-drivers`: its transport and queue, made safe to use.
+//!
+//! A driver names the memory of a request by [`Piece`]s of attached [`Memory`], which the queue keeps alive until the
+//! device is done. Nothing the device writes is believed: what it claims to have used must be a request that is under
+//! way.
+
+#[cfg(not(target_os = "none"))]
+pub mod fake;
+mod hal;
+mod queue;
+
+use rt::{Cap, DmaSpace};
+use virtio_drivers::transport::mmio::{MmioError, MmioTransport, MmioVersion};
+
+use crate::mmio::Mmio;
+
+#[cfg(doc)]
+use crate::dma::Memory;
+
+pub use hal::DmaHal;
+pub use queue::{Done, Lie, Piece, Queue, SubmitError};
+pub use virtio_drivers::{
+    Error,
+    transport::{DeviceStatus, DeviceType, InterruptStatus, Transport},
+};
+
+/// Why there is no transport.
+#[derive(Debug)]
+pub enum TransportError {
+    /// The registers are not those of a virtio device that this crate knows.
+    Mmio(MmioError),
+    /// A device of virtio 0.9: its interface is not spoken.
+    Legacy,
+}
+
+impl core::fmt::Display for TransportError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Mmio(error) => write!(f, "reg:0: {error}"),
+            Self::Legacy => f.write_str("reg:0: a legacy virtio device (QEMU: -global virtio-mmio.force-legacy=false)"),
+        }
+    }
+}
+
+impl core::error::Error for TransportError {}
+
+/// The virtio device behind these registers, whose DMA goes through `space`: one device a process.
+///
+/// # Errors
+/// [`TransportError`].
+pub fn open(mmio: &Mmio, space: Cap<DmaSpace>) -> Result<MmioTransport<'static>, TransportError> {
+    hal::set_space(space);
+    let transport = transport(mmio).map_err(TransportError::Mmio)?;
+    match transport.version() {
+        MmioVersion::Modern => Ok(transport),
+        MmioVersion::Legacy => Err(TransportError::Legacy),
+    }
+}
+
+#[cfg(target_os = "none")]
+fn transport(mmio: &Mmio) -> Result<MmioTransport<'static>, MmioError> {
+    // SAFETY: the registers stay mapped for the life of the process as device memory; the length is theirs, and `new`
+    // refuses one that is too short. The page-aligned mapping plus the node's offset is aligned as the tree says.
+    unsafe { MmioTransport::new(mmio.address().cast(), mmio.bytes()) }
+}
+
+/// There are no device registers on the host: drivers are tested over [`fake`].
+#[cfg(not(target_os = "none"))]
+fn transport(_: &Mmio) -> Result<MmioTransport<'static>, MmioError> {
+    Err(MmioError::MmioRegionTooSmall)
+}
