@@ -89,11 +89,17 @@ impl Mmio {
     }
 }
 
-/// A register of `T` bits with the bit fields `R`, and what may be done with it (`A`).
-#[derive(Debug)]
+/// A register as wide as `T` with the bit fields `R`, and what may be done with it (`A`).
 pub struct Register<T, R, A> {
     place: Base,
     kind: PhantomData<(T, R, A)>,
+}
+
+impl<T, R, A> core::fmt::Debug for Register<T, R, A> {
+    /// The place; reading the register could change it.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.place.fmt(f)
+    }
 }
 
 /// A register that may be read.

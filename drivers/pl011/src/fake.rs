@@ -1,0 +1,135 @@
+//! A PL011 for the tests: FIFOs of 32, the interrupts in use.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use kit::mmio::{Bank, Mmio};
+
+const FIFO: usize = 32;
+const RX: u64 = 0x10;
+const TX: u64 = 0x20;
+const RT: u64 = 0x40;
+
+#[derive(Default)]
+struct State {
+    registers: [u64; 0x50 / 4],
+    received: VecDeque<u64>,
+    sending: VecDeque<u8>,
+    raw: u64,
+    endless: bool,
+    busy: bool,
+    changed_while_on: bool,
+}
+
+/// The other end of the line, and the chip.
+#[derive(Clone, Default)]
+pub struct Uart(Rc<RefCell<State>>);
+
+impl Uart {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn mmio(&self) -> Mmio {
+        Mmio::fake(Rc::new(self.clone()), 0x1000)
+    }
+
+    pub fn peek(&self, offset: usize) -> u64 {
+        self.0.borrow().registers[offset / 4]
+    }
+
+    pub fn poke(&self, offset: usize, value: u64) {
+        self.0.borrow_mut().registers[offset / 4] = value;
+    }
+
+    /// Whether the interrupt line is raised.
+    pub fn asserted(&self) -> bool {
+        let state = self.0.borrow();
+        state.raw & state.registers[0x38 / 4] != 0
+    }
+
+    /// A byte with error bits arrives.
+    pub fn receive(&self, word: u32) {
+        let mut state = self.0.borrow_mut();
+        state.received.push_back(word.into());
+        state.raw |= RT;
+        if state.received.len() >= FIFO / 2 {
+            state.raw |= RX;
+        }
+    }
+
+    /// The chip sends up to this many bytes of its FIFO.
+    pub fn transmit(&self, count: usize) -> Vec<u8> {
+        let mut state = self.0.borrow_mut();
+        let count = count.min(state.sending.len());
+        let sent = state.sending.drain(..count).collect();
+        if state.sending.len() <= FIFO / 8 {
+            state.raw |= TX;
+        }
+        sent
+    }
+
+    /// Bytes in the transmit FIFO.
+    pub fn fifo(&self) -> usize {
+        self.0.borrow().sending.len()
+    }
+
+    /// From now on the receive FIFO never runs empty.
+    pub fn chatter(&self) {
+        self.0.borrow_mut().endless = true;
+    }
+
+    /// From now on it never stops sending.
+    pub fn be_busy(&self) {
+        self.0.borrow_mut().busy = true;
+    }
+
+    pub fn changed_frame_while_on(&self) -> bool {
+        self.0.borrow().changed_while_on
+    }
+}
+
+impl Bank for Uart {
+    fn load(&self, offset: usize, bytes: usize) -> u64 {
+        assert_eq!(bytes, 4);
+        let mut state = self.0.borrow_mut();
+        match offset {
+            0x00 => {
+                let word = state.received.pop_front().unwrap_or(u64::from(b'x'));
+                if state.received.len() < FIFO / 2 {
+                    state.raw &= !RX;
+                }
+                if state.received.is_empty() {
+                    state.raw &= !RT;
+                }
+                word
+            }
+            0x18 => {
+                u64::from(state.busy) << 3
+                    | u64::from(state.received.is_empty() && !state.endless) << 4
+                    | u64::from(state.sending.len() >= FIFO) << 5
+            }
+            _ => state.registers[offset / 4],
+        }
+    }
+
+    fn store(&self, offset: usize, bytes: usize, value: u64) {
+        assert_eq!(bytes, 4);
+        let mut state = self.0.borrow_mut();
+        match offset {
+            0x00 => {
+                assert!(state.sending.len() < FIFO, "a byte written to a full FIFO is lost");
+                state.sending.push_back(value as u8);
+                if state.sending.len() > FIFO / 8 {
+                    state.raw &= !TX;
+                }
+            }
+            0x44 => state.raw &= !value,
+            _ => {
+                state.changed_while_on |= offset == 0x2c && state.registers[0x30 / 4] & 1 != 0;
+                state.registers[offset / 4] = value;
+            }
+        }
+    }
+}
