@@ -1,1 +1,88 @@
-fn main() {}
+//! The only build tool: one file per verb.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod board;
+mod build;
+mod check;
+mod ci;
+mod component;
+mod doctor;
+mod gdb;
+mod image;
+mod layering;
+mod pack;
+mod qemu;
+mod run;
+mod setup;
+mod symbols;
+mod test;
+mod toolchain;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::setup::Setup;
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Builds, boots, tests and measures Tutti")]
+struct Cli {
+    /// Install what is missing without asking
+    #[arg(long, global = true)]
+    yes: bool,
+    /// Never install anything: say what is missing and stop
+    #[arg(long, global = true, conflicts_with = "yes")]
+    no_install: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Build everything and boot it in QEMU, to the shell's prompt
+    Run(run::Options),
+    /// Build the kernel's image and the bundle of a board
+    Build(build::Options),
+    /// Run the tests: on the host, then in the booted image
+    Test(test::Options),
+    /// Measure, in instructions and bytes
+    Bench(bench::Options),
+    /// Formatting, lints for host and target, the layering, the documentation
+    Check,
+    /// What the continuous integration runs: check, build, bench, test
+    Ci,
+    /// Attach a debugger to `run --gdb`
+    Gdb(gdb::Options),
+    /// Say which tools are there, where, and what is missing
+    Doctor,
+}
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<ExitCode> {
+    let setup = Setup::new(cli.yes, cli.no_install);
+    let workspace = Workspace::find()?;
+    match cli.verb {
+        Verb::Run(options) => run::run(&workspace, &setup, options),
+        Verb::Build(options) => build::run(&workspace, &setup, options),
+        Verb::Test(options) => test::run(&workspace, &setup, options),
+        Verb::Bench(options) => bench::run(&workspace, &setup, options),
+        Verb::Check => check::run(&workspace, &setup),
+        Verb::Ci => ci::run(&workspace, &setup),
+        Verb::Gdb(options) => gdb::run(&workspace, &setup, options),
+        Verb::Doctor => doctor::run(&workspace),
+    }
+}

@@ -1,0 +1,116 @@
+//! From reset to the prompt, on every machine that is promised.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::lab::{Boot, Case, Lab, contains};
+
+/// The cases of this file.
+pub fn cases() -> Vec<Case> {
+    let mut cases = vec![
+        Case::new("boot.prompt", "the image boots to the shell's prompt", boots_to_the_prompt),
+        Case::new("boot.summary", "init sums the boot up in one line", sums_the_boot_up),
+        Case::new("boot.poweroff", "poweroff ends the machine", powers_off),
+        Case::new("boot.reboot", "reboot starts it again", reboots),
+    ];
+    cases.extend(matrix().into_iter().map(|row| Case::new(row.id(), row.says(), move |lab| row.run(lab))));
+    cases
+}
+
+fn boots_to_the_prompt(lab: &mut Lab) -> Result<()> {
+    lab.boot_to_prompt(Boot::default()).map(drop)
+}
+
+fn sums_the_boot_up(lab: &mut Lab) -> Result<()> {
+    let console = lab.boot_to_prompt(Boot::default())?;
+    let text = console.text();
+    contains(&text, "components")?;
+    contains(&text, "ms since reset")
+}
+
+fn powers_off(lab: &mut Lab) -> Result<()> {
+    let mut console = lab.boot_to_prompt(Boot::default())?;
+    console.send_line("poweroff")?;
+    let status = console.wait_for_end(Duration::from_secs(10))?;
+    ensure!(status.success(), "QEMU ended with {status}");
+    Ok(())
+}
+
+fn reboots(lab: &mut Lab) -> Result<()> {
+    let mut console = lab.boot_to_prompt(Boot::default())?;
+    console.send_line("reboot")?;
+    console.expect("reboot\n")?;
+    console.expect("/> ")?;
+    contains(&console.command("help")?, "poweroff")
+}
+
+/// A machine of the matrix.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    cpu: &'static str,
+    gic: u8,
+    el2: bool,
+    memory: &'static str,
+}
+
+const CPUS: [&str; 4] = ["cortex-a53", "cortex-a72", "cortex-a76", "max"];
+
+/// Eight machines in which every pair of a core, a GIC, an exception level and a memory size occurs: each core once
+/// with one setting of the other three and once with its opposite.
+fn matrix() -> Vec<Row> {
+    let row = |cpu, bits: usize| Row {
+        cpu,
+        gic: if bits & 1 == 0 { 2 } else { 3 },
+        el2: bits & 2 != 0,
+        memory: if bits & 4 == 0 { "128M" } else { "8G" },
+    };
+    CPUS.iter().enumerate().flat_map(|(index, cpu)| [row(cpu, index), row(cpu, 7 - index)]).collect()
+}
+
+impl Row {
+    fn level(self) -> &'static str {
+        if self.el2 { "el2" } else { "el1" }
+    }
+
+    fn id(self) -> String {
+        format!("boot.on.{}.gicv{}.{}.{}", self.cpu, self.gic, self.level(), self.memory)
+    }
+
+    fn says(self) -> String {
+        format!("boots on {} with GICv{} at {} with {}", self.cpu, self.gic, self.level().to_uppercase(), self.memory)
+    }
+
+    fn run(self, lab: &mut Lab) -> Result<()> {
+        let boot = Boot {
+            cpu: Some(self.cpu.into()),
+            gic: Some(self.gic),
+            el2: self.el2,
+            memory: Some(self.memory.into()),
+            ..Boot::default()
+        };
+        let mut console = lab.boot_to_prompt(boot)?;
+        contains(&console.command("ps")?, "shell")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_of_settings_occurs() {
+        let settings = |row: &Row| [row.cpu.into(), row.gic.to_string(), row.level().into(), row.memory.into()];
+        let rows: Vec<[String; 4]> = matrix().iter().map(settings).collect();
+        let values =
+            |column: usize| rows.iter().map(|row| row[column].clone()).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!([0, 1, 2, 3].map(|column| values(column).len()), [4, 2, 2, 2]);
+        for (one, other) in [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)] {
+            for first in values(one) {
+                for second in values(other) {
+                    assert!(rows.iter().any(|row| row[one] == first && row[other] == second), "{first} with {second}");
+                }
+            }
+        }
+    }
+}

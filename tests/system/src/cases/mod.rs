@@ -1,0 +1,11 @@
+//! The test cases, a file an area.
+
+mod boot;
+mod disk;
+
+use crate::lab::Case;
+
+/// All cases, in the order in which they run.
+pub fn all() -> Vec<Case> {
+    [boot::cases(), disk::cases()].into_iter().flatten().collect()
+}

@@ -1,0 +1,198 @@
+//! A booted machine's console: send a line, wait for what must come.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::lab::Symbolise;
+use crate::text::LineEditor;
+
+/// How long an answer may take unless a test says otherwise.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running machine and its console.
+pub struct Console {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Arc<Output>,
+    /// Bytes of the shown text that earlier calls have dealt with.
+    seen: usize,
+    log: PathBuf,
+    symbolise: Symbolise,
+}
+
+#[derive(Default)]
+struct Output {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    text: LineEditor,
+    ended: bool,
+}
+
+impl Output {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock());
+        self.changed.notify_all();
+    }
+}
+
+impl Console {
+    /// Starts the machine; its raw console output goes to `log`.
+    pub(crate) fn start(mut command: Command, log: &Path, symbolise: Symbolise) -> Result<Self> {
+        let mut file = File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", command.get_program().to_string_lossy()))?;
+        let output = Arc::new(Output::default());
+        let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+            bail!("no pipe to {}", command.get_program().to_string_lossy());
+        };
+        let mut errors = file.try_clone()?;
+        let shared = output.clone();
+        thread::spawn(move || {
+            pump(stdout, |bytes| {
+                let _ = file.write_all(bytes);
+                shared.change(|state| state.text.push(bytes));
+            });
+            shared.change(|state| state.ended = true);
+        });
+        // QEMU's own messages belong into the log, not among what the machine says.
+        thread::spawn(move || pump(stderr, |bytes| drop(errors.write_all(bytes))));
+        let input = child.stdin.take();
+        Ok(Self { child, input, output, seen: 0, log: log.into(), symbolise })
+    }
+
+    /// Types a line and Return.
+    ///
+    /// # Errors
+    /// The machine is gone.
+    pub fn send_line(&mut self, line: &str) -> Result<()> {
+        self.send(format!("{line}\r").as_bytes())
+    }
+
+    /// Types bytes as they are.
+    ///
+    /// # Errors
+    /// The machine is gone.
+    pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        let input = self.input.as_mut().context("the console is closed")?;
+        input.write_all(bytes).and_then(|()| input.flush()).context("the machine does not read its console any more")
+    }
+
+    /// Waits up to half a minute until `pattern` appears behind what earlier calls have seen. Returns the text before it.
+    ///
+    /// # Errors
+    /// It did not come; the error shows what came instead.
+    pub fn expect(&mut self, pattern: &str) -> Result<String> {
+        self.expect_within(pattern, PATIENCE)
+    }
+
+    /// The same with another patience.
+    ///
+    /// # Errors
+    /// See [`Console::expect`].
+    pub fn expect_within(&mut self, pattern: &str, patience: Duration) -> Result<String> {
+        let start = Instant::now();
+        let output = self.output.clone();
+        let mut state = output.lock();
+        loop {
+            let text = state.text.text();
+            let unseen = text.get(self.seen..).unwrap_or_default();
+            if let Some(at) = unseen.find(pattern) {
+                let before = unseen[..at].to_owned();
+                self.seen += at + pattern.len();
+                return Ok(before);
+            }
+            let left = patience.saturating_sub(start.elapsed());
+            if state.ended || left.is_zero() {
+                let why = if state.ended { "the machine ended" } else { "nothing more came" };
+                bail!("waited {:.1?} for {pattern:?}, {why}; last lines:\n{}", start.elapsed(), self.tail(&text));
+            }
+            state = output.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Types a command at the prompt and returns what it printed before the next prompt.
+    ///
+    /// # Errors
+    /// No prompt follows.
+    pub fn command(&mut self, line: &str) -> Result<String> {
+        self.command_within(line, PATIENCE)
+    }
+
+    /// The same with another patience.
+    ///
+    /// # Errors
+    /// See [`Console::command`].
+    pub fn command_within(&mut self, line: &str, patience: Duration) -> Result<String> {
+        self.send_line(line)?;
+        // The echo ends with a line end; what is printed behind it is the answer.
+        self.expect(&format!("{line}\n")).with_context(|| format!("{line:?} is not echoed"))?;
+        self.expect_within("> ", patience).with_context(|| format!("{line:?} does not come back to the prompt"))
+    }
+
+    /// Waits for the machine to end by itself.
+    ///
+    /// # Errors
+    /// It still runs after `patience`.
+    pub fn wait_for_end(&mut self, patience: Duration) -> Result<ExitStatus> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if start.elapsed() > patience {
+                bail!("the machine still runs {patience:.0?} later; last lines:\n{}", self.tail(&self.text()));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Everything the console has shown.
+    pub fn text(&self) -> String {
+        self.output.lock().text.text()
+    }
+
+    /// Where the raw console output is kept.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    fn tail(&self, text: &str) -> String {
+        let lines: Vec<&str> = text.lines().collect();
+        let last = &lines[lines.len().saturating_sub(12)..];
+        last.iter().map(|line| format!("    {line}{}\n", (self.symbolise)(line))).collect()
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn pump(mut from: impl Read, mut to: impl FnMut(&[u8])) {
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        to(&buffer[..count]);
+    }
+}

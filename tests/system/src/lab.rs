@@ -1,0 +1,184 @@
+//! What a test case works with, and how cases are run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::console::Console;
+use crate::disk::TestDisk;
+use crate::machine::{Disk, Machine, Serial};
+
+/// What stands behind the addresses in a line of a crash report, to be appended to it; empty where there are none.
+pub type Symbolise = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
+/// What a test does: boots, types, watches; an error is a failure.
+pub type Run = Box<dyn Fn(&mut Lab) -> Result<()>>;
+
+/// A test: an identifier, a sentence, and what it does.
+pub struct Case {
+    /// `boot.prompt`: area and subject.
+    pub id: String,
+    /// What holds when it passes.
+    pub says: String,
+    /// What it does.
+    pub run: Run,
+}
+
+impl Case {
+    /// A case from its three parts.
+    pub fn new(id: impl Into<String>, says: impl Into<String>, run: impl Fn(&mut Lab) -> Result<()> + 'static) -> Self {
+        Self { id: id.into(), says: says.into(), run: Box::new(run) }
+    }
+}
+
+/// How a case went.
+pub enum Outcome {
+    /// As its sentence says.
+    Passed(Duration),
+    /// Why not, and where the console output of its boots lies.
+    Failed(anyhow::Error, Vec<PathBuf>),
+}
+
+/// Deviations from the board's own machine.
+#[derive(Clone, Debug, Default)]
+pub struct Boot {
+    /// The core.
+    pub cpu: Option<String>,
+    /// Version of the interrupt controller.
+    pub gic: Option<u8>,
+    /// Enter at EL2.
+    pub el2: bool,
+    /// Memory.
+    pub memory: Option<String>,
+    /// Disks.
+    pub disks: Vec<Disk>,
+    /// Another kernel image.
+    pub kernel: Option<PathBuf>,
+    /// Another bundle.
+    pub bundle: Option<PathBuf>,
+    /// Start without a bundle.
+    pub no_bundle: bool,
+    /// The kernel's command line.
+    pub bootargs: Option<String>,
+    /// What else QEMU is told.
+    pub extra: Vec<String>,
+}
+
+/// Builds disks and boots machines for one case.
+pub struct Lab {
+    machine: Machine,
+    folder: PathBuf,
+    logs: PathBuf,
+    symbolise: Symbolise,
+    case: String,
+    boots: Vec<PathBuf>,
+    disk: Option<TestDisk>,
+}
+
+impl Lab {
+    /// A lab whose files go into `folder` and whose boots start from `machine`.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn new(machine: Machine, folder: &Path, symbolise: Symbolise) -> Result<Self> {
+        let logs = folder.join("test-logs");
+        fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
+        Ok(Self { machine, folder: folder.into(), logs, symbolise, case: String::new(), boots: Vec::new(), disk: None })
+    }
+
+    /// Runs a case. The console output of its boots is kept when it fails, and removed when it passes.
+    pub fn run(&mut self, case: &Case) -> Outcome {
+        self.case.clone_from(&case.id);
+        self.boots.clear();
+        let start = Instant::now();
+        let result = (case.run)(self);
+        let boots = std::mem::take(&mut self.boots);
+        match result {
+            Ok(()) => {
+                // A log that cannot be removed harms nobody.
+                boots.iter().for_each(|log| drop(fs::remove_file(log)));
+                Outcome::Passed(start.elapsed())
+            }
+            Err(error) => Outcome::Failed(error, boots),
+        }
+    }
+
+    /// Boots the board's machine with these deviations.
+    ///
+    /// # Errors
+    /// QEMU does not start.
+    pub fn boot(&mut self, boot: Boot) -> Result<Console> {
+        let log = self.logs.join(format!("{}.{}.log", self.case, self.boots.len() + 1));
+        let machine = self.machine_for(boot);
+        let console = Console::start(machine.command(Serial::Pipe)?, &log, self.symbolise.clone())?;
+        self.boots.push(log);
+        Ok(console)
+    }
+
+    /// Boots and waits for the shell's first prompt.
+    ///
+    /// # Errors
+    /// The prompt does not come.
+    pub fn boot_to_prompt(&mut self, boot: Boot) -> Result<Console> {
+        let mut console = self.boot(boot)?;
+        console.expect("/> ").context("no prompt")?;
+        Ok(console)
+    }
+
+    /// The disk with nested folders, long names, an empty and a large file, made once by ordinary tools.
+    ///
+    /// # Errors
+    /// A tool fails.
+    pub fn disk(&mut self) -> Result<TestDisk> {
+        if self.disk.is_none() {
+            self.disk = Some(TestDisk::make(&self.folder.join("test-disk"))?);
+        }
+        self.disk.clone().context("no disk")
+    }
+
+    /// A folder for files of the running case, empty at its start.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn scratch(&self) -> Result<PathBuf> {
+        let folder = self.folder.join("test-scratch").join(&self.case);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        Ok(folder)
+    }
+
+    /// The board's own machine.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    fn machine_for(&self, boot: Boot) -> Machine {
+        let mut machine = self.machine.clone();
+        machine.cpu = boot.cpu.unwrap_or(machine.cpu);
+        machine.gic = boot.gic.unwrap_or(machine.gic);
+        machine.el2 = boot.el2;
+        machine.memory = boot.memory.unwrap_or(machine.memory);
+        machine.disks = boot.disks;
+        machine.kernel = boot.kernel.unwrap_or(machine.kernel);
+        machine.bundle = if boot.no_bundle { None } else { boot.bundle.or(machine.bundle) };
+        machine.bootargs = boot.bootargs.unwrap_or(machine.bootargs);
+        machine.extra.extend(boot.extra);
+        machine
+    }
+}
+
+/// Fails with both texts unless `text` contains `part`.
+///
+/// # Errors
+/// It does not.
+pub fn contains(text: &str, part: &str) -> Result<()> {
+    if text.contains(part) {
+        return Ok(());
+    }
+    bail!("{part:?} is missing in:\n{text}")
+}

@@ -1,0 +1,163 @@
+//! The emulated machine and the command line that starts it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+
+/// A machine of QEMU.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// The emulator.
+    pub qemu: PathBuf,
+    /// The machine's name, `virt`.
+    pub model: String,
+    /// The core.
+    pub cpu: String,
+    /// How many cores.
+    pub smp: u32,
+    /// How much memory, as QEMU takes it: `512M`.
+    pub memory: String,
+    /// Version of the interrupt controller, 2 or 3.
+    pub gic: u8,
+    /// Enter the kernel at EL2.
+    pub el2: bool,
+    /// The kernel's image.
+    pub kernel: PathBuf,
+    /// The bundle, handed over as the initial ramdisk.
+    pub bundle: Option<PathBuf>,
+    /// The kernel's command line.
+    pub bootargs: String,
+    /// Disks, each a virtio device.
+    pub disks: Vec<Disk>,
+    /// Slots of virtio-mmio in the order of use, each in a page of registers of its own.
+    pub virtio_slots: Vec<u32>,
+    /// Stop before the first instruction and wait for a debugger on port 1234.
+    pub gdb: bool,
+    /// What else QEMU is told.
+    pub extra: Vec<String>,
+}
+
+/// A disk of the machine.
+#[derive(Clone, Debug)]
+pub enum Disk {
+    /// The raw image in this file.
+    File(PathBuf),
+    /// So many bytes that always read as zeros.
+    Null(u64),
+}
+
+/// Where the serial line goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serial {
+    /// A person's terminal, together with QEMU's own monitor and its escape key Ctrl-A.
+    Terminal,
+    /// Standard input and output as they are, for programs.
+    Pipe,
+}
+
+impl Machine {
+    /// The command that starts it.
+    ///
+    /// # Errors
+    /// More devices than there are slots.
+    pub fn command(&self, serial: Serial) -> Result<Command> {
+        let mut command = Command::new(&self.qemu);
+        let el2 = if self.el2 { ",virtualization=on" } else { "" };
+        command.args(["-machine", &format!("{},gic-version={}{el2}", self.model, self.gic)]);
+        command.args(["-cpu", &self.cpu, "-smp", &self.smp.to_string(), "-m", &self.memory]);
+        match serial {
+            Serial::Terminal => command.args(["-nographic", "-serial", "mon:stdio"]),
+            Serial::Pipe => command.args(["-display", "none", "-monitor", "none", "-serial", "stdio"]),
+        };
+        // Without its own network card QEMU would look for a boot ROM and wait for it.
+        command.args(["-net", "none", "-global", "virtio-mmio.force-legacy=false"]);
+        command.arg("-kernel").arg(&self.kernel).args(["-append", &self.bootargs]);
+        if let Some(bundle) = &self.bundle {
+            command.arg("-initrd").arg(bundle);
+        }
+        self.add_disks(&mut command)?;
+        if self.gdb {
+            command.args(["-s", "-S"]);
+        }
+        command.args(&self.extra);
+        Ok(command)
+    }
+
+    fn add_disks(&self, command: &mut Command) -> Result<()> {
+        ensure!(
+            self.disks.len() <= self.virtio_slots.len(),
+            "{} virtio devices, but {} has {} slots with a page of registers of their own",
+            self.disks.len(),
+            self.model,
+            self.virtio_slots.len()
+        );
+        for (number, (disk, slot)) in self.disks.iter().zip(&self.virtio_slots).enumerate() {
+            command.arg("-drive").arg(disk.drive(number));
+            command.arg("-device").arg(format!("virtio-blk-device,drive=d{number},bus=virtio-mmio-bus.{slot}"));
+        }
+        Ok(())
+    }
+}
+
+impl Disk {
+    fn drive(&self, number: usize) -> OsString {
+        let mut drive = OsString::from(format!("if=none,id=d{number},format=raw,"));
+        match self {
+            Self::File(path) => {
+                drive.push("file=");
+                drive.push(escape(path));
+            }
+            Self::Null(bytes) => {
+                drive.push(format!("file.driver=null-co,file.size={bytes},file.read-zeroes=on"));
+            }
+        }
+        drive
+    }
+}
+
+/// In QEMU's options a comma in a file name is written twice.
+fn escape(path: &Path) -> OsString {
+    path.to_string_lossy().replace(',', ",,").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine() -> Machine {
+        Machine {
+            qemu: "qemu-system-aarch64".into(),
+            model: "virt".into(),
+            cpu: "cortex-a53".into(),
+            smp: 1,
+            memory: "512M".into(),
+            gic: 3,
+            el2: true,
+            kernel: "Image".into(),
+            bundle: Some("bundle.img".into()),
+            bootargs: "log=info".into(),
+            disks: vec![Disk::File("a,b.img".into()), Disk::Null(4096)],
+            virtio_slots: vec![31, 23],
+            gdb: false,
+            extra: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_device_has_a_slot_of_its_own() {
+        let command = machine().command(Serial::Pipe).expect("command");
+        let line = command.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        assert!(line.contains("-machine virt,gic-version=3,virtualization=on"), "{line}");
+        assert!(line.contains("file=a,,b.img"), "{line}");
+        assert!(line.contains("drive=d0,bus=virtio-mmio-bus.31"), "{line}");
+        assert!(line.contains("drive=d1,bus=virtio-mmio-bus.23"), "{line}");
+    }
+
+    #[test]
+    fn more_devices_than_slots_are_refused() {
+        let machine = Machine { virtio_slots: vec![31], ..machine() };
+        assert!(machine.command(Serial::Pipe).is_err());
+    }
+}

@@ -1,0 +1,304 @@
+//! A board: a folder of data in `board/`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use crate::component::Description;
+use crate::workspace::Workspace;
+
+/// Protocols that init itself serves.
+const BY_INIT: [&str; 2] = ["log", "supervisor"];
+
+/// `board/NAME/board.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Board {
+    /// The name of its folder.
+    #[serde(skip)]
+    pub name: String,
+    /// The emulated machine.
+    pub machine: MachineTable,
+    /// What every bundle of this board holds.
+    pub components: ComponentTable,
+    /// Authority that the board gives, by component.
+    #[serde(default)]
+    pub grants: BTreeMap<String, Vec<String>>,
+    /// Further bundles, by name.
+    #[serde(default)]
+    pub sets: BTreeMap<String, SetTable>,
+}
+
+/// How the board is emulated.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MachineTable {
+    /// QEMU's name for it.
+    pub model: String,
+    /// The core.
+    pub cpu: String,
+    /// How many cores.
+    pub smp: u32,
+    /// Memory.
+    pub memory: String,
+    /// Version of the interrupt controller.
+    pub gic: u8,
+    /// Slots of virtio-mmio in the order of use.
+    pub virtio_slots: Vec<u32>,
+}
+
+/// The components of a bundle.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ComponentTable {
+    /// In the order in which init starts them.
+    pub list: Vec<String>,
+}
+
+/// A further bundle.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SetTable {
+    /// Components beside those of the board.
+    #[serde(default)]
+    pub add: Vec<String>,
+    /// Components of the board that this bundle leaves out.
+    #[serde(default)]
+    pub without: Vec<String>,
+    /// Grants beside those of the board.
+    #[serde(default)]
+    pub grants: BTreeMap<String, Vec<String>>,
+}
+
+/// What goes into one bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Names, in the order of starting.
+    pub components: Vec<String>,
+    /// Grants, by component.
+    pub grants: BTreeMap<String, Vec<String>>,
+}
+
+impl Board {
+    /// Reads a board's file.
+    pub fn read(workspace: &Workspace, name: &str) -> Result<Self> {
+        let file = workspace.root.join("board").join(name).join("board.toml");
+        let text = fs::read_to_string(&file).with_context(|| {
+            format!("there is no board {name:?}: cannot read {}; the boards are the folders of board/", file.display())
+        })?;
+        let mut board: Self = toml::from_str(&text).with_context(|| format!("{}", file.display()))?;
+        board.name = name.into();
+        Ok(board)
+    }
+
+    /// What goes into the board's own bundle, or into one of its sets.
+    pub fn selection(&self, set: Option<&str>) -> Result<Selection> {
+        let mut components = self.components.list.clone();
+        let mut grants = self.grants.clone();
+        if let Some(name) = set {
+            let set = self.sets.get(name).with_context(|| format!("board {} has no set {name:?}", self.name))?;
+            components.retain(|component| !set.without.contains(component));
+            components.extend(set.add.iter().cloned());
+            for (component, authority) in &set.grants {
+                grants.entry(component.clone()).or_default().extend(authority.iter().cloned());
+            }
+        }
+        grants.retain(|component, _| components.contains(component));
+        Ok(Selection { components, grants })
+    }
+
+    /// Every component of every bundle. They are built together, so that it does not depend on the verb which features
+    /// a shared crate is built with.
+    pub fn all_components(&self) -> BTreeSet<&str> {
+        let sets = self.sets.values().flat_map(|set| &set.add);
+        self.components.list.iter().chain(sets).map(String::as_str).collect()
+    }
+}
+
+impl Selection {
+    /// Refuses what could not work: an unknown component, a use that nothing provides, a cycle of synchronous calls, a
+    /// request without a grant.
+    pub fn check(&self, known: &BTreeMap<String, Description>) -> Result<()> {
+        let mut chosen = Vec::new();
+        for name in &self.components {
+            let description = known.get(name).with_context(|| {
+                format!("no crate has a component {name:?}: it needs [package.metadata.component] in its Cargo.toml")
+            })?;
+            ensure!(!chosen.iter().any(|other: &&Description| other.name == *name), "component {name} is listed twice");
+            chosen.push(description);
+        }
+        check_uses(&chosen)?;
+        check_cycles(&chosen)?;
+        self.check_requests(&chosen)
+    }
+
+    fn check_requests(&self, chosen: &[&Description]) -> Result<()> {
+        for description in chosen {
+            let granted = self.grants.get(&description.name).map_or(&[][..], Vec::as_slice);
+            if let Some(request) = description.manifest.requests.iter().find(|request| !granted.contains(request)) {
+                bail!(
+                    "{}: {} requests {request:?}, which the board does not grant: [grants] {} = [{request:?}] in \
+                     board.toml would",
+                    description.file.display(),
+                    description.name,
+                    description.name
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_uses(chosen: &[&Description]) -> Result<()> {
+    for description in chosen {
+        for used in &description.manifest.uses {
+            if !BY_INIT.contains(&used.as_str()) && provider(chosen, used).is_none() {
+                bail!(
+                    "{}: {} uses {used:?}, which nothing in this bundle provides",
+                    description.file.display(),
+                    description.name
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A component that waits for one that waits for it would wait for ever.
+fn check_cycles(chosen: &[&Description]) -> Result<()> {
+    let mut done = BTreeSet::new();
+    for description in chosen {
+        follow(chosen, description, &mut Vec::new(), &mut done)?;
+    }
+    Ok(())
+}
+
+fn follow<'a>(
+    chosen: &[&'a Description],
+    from: &'a Description,
+    path: &mut Vec<&'a str>,
+    done: &mut BTreeSet<&'a str>,
+) -> Result<()> {
+    if let Some(start) = path.iter().position(|name| *name == from.name) {
+        path.push(&from.name);
+        bail!("synchronous calls form a cycle: {}", path[start..].join(" → "));
+    }
+    if !done.insert(&from.name) {
+        return Ok(());
+    }
+    path.push(&from.name);
+    for used in &from.manifest.uses {
+        for other in chosen.iter().filter(|other| other.manifest.provides.contains(used)) {
+            follow(chosen, other, path, done)?;
+        }
+    }
+    path.pop();
+    Ok(())
+}
+
+fn provider<'a>(chosen: &[&'a Description], protocol: &str) -> Option<&'a Description> {
+    chosen.iter().copied().find(|other| other.manifest.provides.iter().any(|provided| provided == protocol))
+}
+
+#[cfg(test)]
+mod tests {
+    use bundle::Restart;
+    use bundle::write::Manifest;
+
+    use super::*;
+
+    fn description(name: &str, provides: &[&str], uses: &[&str], requests: &[&str]) -> (String, Description) {
+        let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let manifest = Manifest {
+            provides: words(provides),
+            uses: words(uses),
+            drives: Vec::new(),
+            memory: 0,
+            stack: 16384,
+            table: 64,
+            priority: 100,
+            restart: Restart::Once,
+            requests: words(requests),
+        };
+        let description = Description {
+            name: name.into(),
+            package: name.into(),
+            file: format!("{name}/Cargo.toml").into(),
+            manifest,
+        };
+        (name.into(), description)
+    }
+
+    fn check(descriptions: &[(String, Description)], grants: &[(&str, &str)]) -> Result<(), String> {
+        let known = descriptions.iter().cloned().collect();
+        let components = descriptions.iter().map(|(name, _)| name.clone()).collect();
+        let grants = grants.iter().map(|(name, grant)| ((*name).into(), vec![(*grant).into()])).collect();
+        Selection { components, grants }.check(&known).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_sound_bundle_passes() {
+        let all = [
+            description("disk", &["block"], &["log"], &[]),
+            description("files", &["file"], &["block"], &[]),
+            description("shell", &[], &["file", "supervisor"], &["power"]),
+        ];
+        assert_eq!(check(&all, &[("shell", "power")]), Ok(()));
+    }
+
+    #[test]
+    fn what_nothing_provides_is_refused() {
+        let error = check(&[description("files", &[], &["block"], &[])], &[]).expect_err("refused");
+        assert!(error.starts_with("files/Cargo.toml: files uses \"block\""), "{error}");
+    }
+
+    #[test]
+    fn a_cycle_is_refused() {
+        let all = [
+            description("top", &[], &["one"], &[]),
+            description("a", &["one"], &["two"], &[]),
+            description("b", &["two"], &["three"], &[]),
+            description("c", &["three"], &["one"], &[]),
+        ];
+        assert_eq!(check(&all, &[]), Err("synchronous calls form a cycle: a → b → c → a".into()));
+    }
+
+    #[test]
+    fn two_ways_to_the_same_service_are_no_cycle() {
+        let all = [
+            description("top", &[], &["one", "two"], &[]),
+            description("a", &["one"], &["three"], &[]),
+            description("b", &["two"], &["three"], &[]),
+            description("c", &["three"], &[], &[]),
+        ];
+        assert_eq!(check(&all, &[]), Ok(()));
+    }
+
+    #[test]
+    fn a_request_needs_a_grant() {
+        let shell = [description("shell", &[], &[], &["power"])];
+        assert!(check(&shell, &[("shell", "kill")]).expect_err("refused").contains("requests \"power\""));
+        assert!(check(&shell, &[("other", "power")]).is_err());
+    }
+
+    #[test]
+    fn sets_add_and_leave_out() {
+        let board: Board = toml::from_str(
+            r#"
+            machine = { model = "virt", cpu = "max", smp = 1, memory = "1G", gic = 3, virtio-slots = [31] }
+            components.list = ["a", "b"]
+            grants.a = ["power"]
+            sets.bench = { add = ["c"], without = ["a"], grants.c = ["debug"] }
+            "#,
+        )
+        .expect("board");
+        let selection = board.selection(Some("bench")).expect("set");
+        assert_eq!(selection.components, ["b", "c"]);
+        assert_eq!(selection.grants.keys().collect::<Vec<_>>(), ["c"]);
+        assert_eq!(board.all_components().into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert!(board.selection(Some("none")).is_err());
+        assert!(toml::from_str::<Board>("colour = 1").is_err());
+    }
+}

@@ -1,0 +1,147 @@
+//! `build`: the kernel's image and the bundles of a board.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use bundle::write;
+use clap::Args;
+
+use crate::board::{Board, Selection};
+use crate::component::{self, Description};
+use crate::image;
+use crate::pack::{self, Elf};
+use crate::setup::Setup;
+use crate::toolchain::{TARGET, Toolchain};
+use crate::workspace::{self, Workspace};
+
+/// The kernel's crate and program.
+pub const KERNEL: &str = "tutti-kernel";
+/// The first process's.
+pub const INIT: &str = "init";
+
+/// What `build` takes.
+#[derive(Args)]
+pub struct Options {
+    /// A folder of board/
+    #[arg(long, default_value = "virt")]
+    board: String,
+}
+
+/// What was built.
+pub struct Built {
+    /// Where it lies.
+    pub folder: PathBuf,
+    /// The kernel's image.
+    pub image: PathBuf,
+}
+
+impl Built {
+    /// The board's own bundle, or one of its sets.
+    pub fn bundle(&self, set: Option<&str>) -> PathBuf {
+        self.folder.join(set.map_or("bundle.img".into(), |set| format!("bundle-{set}.img")))
+    }
+}
+
+pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<ExitCode> {
+    let board = Board::read(workspace, &options.board)?;
+    let built = build(workspace, setup, &board)?;
+    for file in [&built.image, &built.bundle(None)] {
+        println!("{} bytes in {}", file.metadata()?.len(), file.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Compiles everything of a board and packs it.
+pub fn build(workspace: &Workspace, setup: &Setup, board: &Board) -> Result<Built> {
+    let known = component::all(workspace)?;
+    let sets = std::iter::once(None).chain(board.sets.keys().map(|name| Some(name.as_str())));
+    let mut selections = Vec::new();
+    for set in sets {
+        let selection = board.selection(set)?;
+        selection.check(&known).with_context(|| match set {
+            None => format!("board/{}/board.toml", board.name),
+            Some(set) => format!("board/{}/board.toml, set {set}", board.name),
+        })?;
+        selections.push((set, selection));
+    }
+    let folder = workspace.out(&board.name);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let built = Built { image: folder.join("Image"), folder };
+    compile(workspace, setup, board, &known)?;
+    let programs = Programs { workspace, folder: &built.folder };
+    write_if_changed(&built.image, &programs.image()?)?;
+    for (set, selection) in &selections {
+        write_if_changed(&built.bundle(*set), &programs.bundle(selection, &known)?)?;
+    }
+    Ok(built)
+}
+
+/// One call of cargo for everything that runs on the target.
+fn compile(workspace: &Workspace, setup: &Setup, board: &Board, known: &BTreeMap<String, Description>) -> Result<()> {
+    let toolchain = Toolchain::find(workspace, setup)?;
+    let mut cargo = toolchain.cargo(workspace, "build");
+    for (package, program) in programs(board, known) {
+        cargo.args(["-p", package, "--bin", program]);
+    }
+    workspace::run(&mut cargo).context("the target's programs do not build")
+}
+
+/// Package and program of all that runs on the target.
+pub fn programs<'a>(
+    board: &'a Board,
+    known: &'a BTreeMap<String, Description>,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let components = board.all_components().into_iter().filter_map(|name| known.get(name));
+    let components = components.map(|description| (description.package.as_str(), description.name.as_str()));
+    [(KERNEL, KERNEL), (INIT, INIT)].into_iter().chain(components)
+}
+
+/// What cargo made.
+struct Programs<'a> {
+    workspace: &'a Workspace,
+    folder: &'a Path,
+}
+
+impl Programs<'_> {
+    /// A program's bytes; a copy with its symbols lies beside the results, for the debugger.
+    fn read(&self, name: &str) -> Result<(PathBuf, Vec<u8>)> {
+        let path = self.workspace.root.join("target/bare").join(TARGET).join("release").join(name);
+        let bytes = pack::read(&path)?;
+        write_if_changed(&self.folder.join(format!("{name}.elf")), &bytes)?;
+        Ok((path, bytes))
+    }
+
+    fn image(&self) -> Result<Vec<u8>> {
+        let (path, bytes) = self.read(INIT)?;
+        let init = write::init_image(&Elf::parse(&path, &bytes)?.program()?);
+        let init = init.with_context(|| format!("{}", path.display()))?;
+        let (path, bytes) = self.read(KERNEL)?;
+        image::image(&Elf::parse(&path, &bytes)?, &init)
+    }
+
+    fn bundle(&self, selection: &Selection, known: &BTreeMap<String, Description>) -> Result<Vec<u8>> {
+        let mut components = Vec::new();
+        for name in &selection.components {
+            let description = known.get(name).with_context(|| format!("no component {name}"))?;
+            let (path, bytes) = self.read(name)?;
+            components.push(write::Component {
+                name: name.clone(),
+                program: Elf::parse(&path, &bytes)?.program()?,
+                manifest: description.manifest.clone(),
+                grants: selection.grants.get(name).cloned().unwrap_or_default(),
+            });
+        }
+        write::bundle(&components).context("the bundle cannot be written")
+    }
+}
+
+/// Leaves a file alone that already holds these bytes: what depends on its time is then not made again.
+fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}

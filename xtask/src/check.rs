@@ -1,0 +1,61 @@
+//! `check`: formatting, lints for host and target, the layering, the documentation. Warnings are errors.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+
+use crate::board::Board;
+use crate::build;
+use crate::component;
+use crate::layering;
+use crate::setup::Setup;
+use crate::toolchain::Toolchain;
+use crate::workspace::{self, Workspace};
+
+pub fn run(workspace: &Workspace, setup: &Setup) -> Result<ExitCode> {
+    step("layering");
+    layering::check(workspace)?;
+    step("formatting");
+    let mut fmt = workspace.cargo();
+    workspace::run(fmt.args(["fmt", "--all", "--check"])).context("`cargo fmt` puts it right")?;
+    step("lints, host");
+    let mut clippy = workspace.cargo();
+    deny(clippy.args(["clippy", "--workspace", "--all-targets"]))?;
+    step("lints, target");
+    lint_target(workspace, setup)?;
+    step("documentation");
+    let mut doc = workspace.cargo();
+    doc.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-Dwarnings");
+    workspace::run(&mut doc)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn lint_target(workspace: &Workspace, setup: &Setup) -> Result<()> {
+    let toolchain = Toolchain::find(workspace, setup)?;
+    let known = component::all(workspace)?;
+    let mut clippy = toolchain.clippy(workspace);
+    for board in boards(workspace)? {
+        let board = Board::read(workspace, &board)?;
+        for (package, program) in build::programs(&board, &known) {
+            clippy.args(["-p", package, "--bin", program]);
+        }
+    }
+    deny(&mut clippy)
+}
+
+fn boards(workspace: &Workspace) -> Result<Vec<String>> {
+    let folder = workspace.root.join("board");
+    let entries = folder.read_dir().with_context(|| format!("cannot read {}", folder.display()))?;
+    let is_board = |path: &Path| path.join("board.toml").is_file();
+    let boards = entries.flatten().filter(|entry| is_board(&entry.path()));
+    Ok(boards.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+}
+
+fn deny(clippy: &mut Command) -> Result<()> {
+    workspace::run(clippy.args(["--quiet", "--", "-Dwarnings"]))
+}
+
+fn step(name: &str) {
+    println!("check: {name}");
+}

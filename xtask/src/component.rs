@@ -1,0 +1,164 @@
+//! A component's manifest: `[package.metadata.component]` in its crate's Cargo.toml, or a table per program of
+//! `[package.metadata.components]`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use bundle::Restart;
+use bundle::write::{Drive, Manifest};
+use serde::Deserialize;
+
+use crate::workspace::Workspace;
+
+/// A component as its crate describes it.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// The name of its program, which is its own.
+    pub name: String,
+    /// Its crate.
+    pub package: String,
+    /// The file that the manifest stands in, for errors.
+    pub file: PathBuf,
+    /// The manifest.
+    pub manifest: Manifest,
+}
+
+/// The table as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Table {
+    #[serde(default)]
+    provides: Vec<String>,
+    #[serde(default)]
+    uses: Vec<String>,
+    #[serde(default)]
+    drives: Vec<String>,
+    #[serde(default)]
+    memory: Option<String>,
+    #[serde(default)]
+    stack: Option<String>,
+    #[serde(default)]
+    table: Option<u32>,
+    #[serde(default)]
+    priority: Option<u8>,
+    #[serde(default)]
+    restart: RestartWord,
+    #[serde(default)]
+    requests: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RestartWord {
+    Never,
+    #[default]
+    Once,
+    Always,
+}
+
+/// All components of the workspace, by name.
+pub fn all(workspace: &Workspace) -> Result<BTreeMap<String, Description>> {
+    let mut found = BTreeMap::new();
+    for package in &workspace.metadata.packages {
+        let file = package.manifest_path.as_std_path();
+        let tables = tables(&package.metadata, package.name.as_str());
+        for (name, key, value) in tables {
+            let manifest = parse(value).with_context(|| format!("{}: [{key}]", file.display()))?;
+            let description =
+                Description { name: name.clone(), package: package.name.to_string(), file: file.into(), manifest };
+            if let Some(other) = found.insert(name.clone(), description) {
+                bail!("two components are called {name}: in {} and in {}", other.file.display(), file.display());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Name, key and value of each manifest in a crate's metadata.
+fn tables<'a>(metadata: &'a serde_json::Value, package: &str) -> Vec<(String, String, &'a serde_json::Value)> {
+    let one = metadata.get("component").map(|value| (package.to_owned(), "package.metadata.component".into(), value));
+    let several = metadata.get("components").and_then(|value| value.as_object()).into_iter().flatten();
+    let several = several.map(|(name, value)| (name.clone(), format!("package.metadata.components.{name}"), value));
+    one.into_iter().chain(several).collect()
+}
+
+fn parse(value: &serde_json::Value) -> Result<Manifest> {
+    let table: Table = Table::deserialize(value)?;
+    Ok(Manifest {
+        provides: table.provides,
+        uses: table.uses,
+        drives: table.drives.iter().map(|text| drive(text)).collect::<Result<_>>()?,
+        memory: table.memory.as_deref().map_or(Ok(0), |text| bytes(text).context("memory"))?,
+        stack: table.stack.as_deref().map_or(Ok(bundle::DEFAULT_STACK), |text| bytes(text).context("stack"))?,
+        table: table.table.unwrap_or(bundle::DEFAULT_TABLE),
+        priority: table.priority.unwrap_or(bundle::DEFAULT_PRIORITY),
+        restart: match table.restart {
+            RestartWord::Never => Restart::Never,
+            RestartWord::Once => Restart::Once,
+            RestartWord::Always => Restart::Always,
+        },
+        requests: table.requests,
+    })
+}
+
+/// `compatible`, or `compatible#id`.
+fn drive(text: &str) -> Result<Drive> {
+    match text.split_once('#') {
+        None => Ok(Drive { compatible: text.into(), id: None }),
+        Some((compatible, id)) => {
+            let id = id.parse().with_context(|| format!("drives: {text:?}: what follows # is a number"))?;
+            Ok(Drive { compatible: compatible.into(), id: Some(id) })
+        }
+    }
+}
+
+/// `256K`, `4M`, `1G`, or a number of bytes.
+pub fn bytes(text: &str) -> Result<u64> {
+    let (digits, shift) = match text.strip_suffix(['K', 'M', 'G']) {
+        Some(digits) if text.ends_with('K') => (digits, 10),
+        Some(digits) if text.ends_with('M') => (digits, 20),
+        Some(digits) => (digits, 30),
+        None => (text, 0),
+    };
+    let number: u64 = digits.parse().with_context(|| format!("{text:?} is no size such as 256K, 4M or 1G"))?;
+    number.checked_mul(1 << shift).with_context(|| format!("{text:?} is too large"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(bytes("256K").ok(), Some(256 * 1024));
+        assert_eq!(bytes("3M").ok(), Some(3 << 20));
+        assert_eq!(bytes("1G").ok(), Some(1 << 30));
+        assert_eq!(bytes("4096").ok(), Some(4096));
+        assert!(bytes("4X").is_err() && bytes("").is_err() && bytes("99999999999G").is_err());
+    }
+
+    #[test]
+    fn a_manifest_is_read() {
+        let manifest = parse(&serde_json::json!({
+            "provides": ["block"], "drives": ["virtio,mmio#2"], "memory": "256K", "priority": 150, "restart": "always",
+        }));
+        let manifest = manifest.expect("manifest");
+        assert_eq!(manifest.drives, [Drive { compatible: "virtio,mmio".into(), id: Some(2) }]);
+        assert_eq!((manifest.memory, manifest.stack, manifest.priority), (256 * 1024, 16 * 1024, 150));
+        assert_eq!(manifest.restart, Restart::Always);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let error = parse(&serde_json::json!({ "provide": ["block"] })).expect_err("refused").to_string();
+        assert!(error.contains("`provide`"), "{error}");
+    }
+
+    #[test]
+    fn a_crate_may_hold_several() {
+        let metadata = serde_json::json!({ "components": { "one": {}, "two": {} } });
+        let names: Vec<_> = tables(&metadata, "package").into_iter().map(|(name, ..)| name).collect();
+        assert_eq!(names, ["one", "two"]);
+    }
+}

@@ -1,0 +1,139 @@
+//! `run`: builds everything and boots it, to the shell's prompt.
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ExitCode, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
+use system_tests::{Disk, Machine, Serial, disk};
+
+use crate::board::Board;
+use crate::build::{self, Built};
+use crate::qemu;
+use crate::setup::Setup;
+use crate::symbols::{Annotator, Symbols};
+use crate::tools;
+use crate::workspace::Workspace;
+
+/// What `run` takes.
+#[derive(Args)]
+pub struct Options {
+    /// A folder of board/
+    #[arg(long, default_value = "virt")]
+    board: String,
+    /// The core: cortex-a53, cortex-a72, cortex-a76, max
+    #[arg(long)]
+    cpu: Option<String>,
+    /// How many cores
+    #[arg(long)]
+    smp: Option<u32>,
+    /// Memory, such as 512M or 8G
+    #[arg(long)]
+    memory: Option<String>,
+    /// A raw disk image; without it a small sample disk is made
+    #[arg(long, value_name = "FILE")]
+    disk: Option<PathBuf>,
+    /// The serial line on plain standard input and output, without QEMU's monitor and its Ctrl-A
+    #[arg(long)]
+    headless: bool,
+    /// Wait for `cargo xtask gdb` before the first instruction
+    #[arg(long)]
+    gdb: bool,
+    /// How much is logged
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log: Level,
+    /// Version of the interrupt controller
+    #[arg(long, value_parser = clap::value_parser!(u8).range(2..=3))]
+    gic: Option<u8>,
+    /// Enter the kernel at EL2
+    #[arg(long)]
+    el2: bool,
+    /// A set of the board: further components
+    #[arg(long, value_name = "NAME")]
+    set: Option<String>,
+}
+
+/// The kernel's log levels.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Level {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<ExitCode> {
+    let mut needed = vec![&tools::QEMU];
+    if options.disk.is_none() {
+        needed.extend(tools::DISK);
+    }
+    setup.require(&needed)?;
+    let board = Board::read(workspace, &options.board)?;
+    let built = build::build(workspace, setup, &board)?;
+    let serial = if options.headless { Serial::Pipe } else { Serial::Terminal };
+    let machine = machine(workspace, &board, &built, options)?;
+    if serial == Serial::Terminal {
+        eprintln!("To leave QEMU: `poweroff` at the prompt, or Ctrl-A and then X.");
+    }
+    if machine.gdb {
+        eprintln!("Waiting for `cargo xtask gdb` in another terminal.");
+    }
+    boot(&machine, serial, Symbols::read(&qemu::kernel_elf(&built))?)
+}
+
+fn machine(workspace: &Workspace, board: &Board, built: &Built, options: Options) -> Result<Machine> {
+    let machine = qemu::machine(board, built, options.set.as_deref())?;
+    Ok(Machine {
+        cpu: options.cpu.unwrap_or(machine.cpu),
+        smp: options.smp.unwrap_or(machine.smp),
+        memory: options.memory.unwrap_or(machine.memory),
+        gic: options.gic.unwrap_or(machine.gic),
+        el2: options.el2,
+        disks: vec![Disk::File(disk_image(workspace, options.disk)?)],
+        bootargs: format!("log={}", format!("{:?}", options.log).to_lowercase()),
+        gdb: options.gdb,
+        ..machine
+    })
+}
+
+fn disk_image(workspace: &Workspace, chosen: Option<PathBuf>) -> Result<PathBuf> {
+    if let Some(file) = chosen {
+        ensure!(file.is_file(), "--disk {}: there is no such file", file.display());
+        return Ok(file);
+    }
+    let sample = workspace.tutti().join("sample.img");
+    if !sample.exists() {
+        eprintln!("Making a sample disk: {}", sample.display());
+    }
+    disk::sample(&sample)?;
+    Ok(sample)
+}
+
+/// Starts QEMU and passes its output on. Input goes to it directly.
+fn boot(machine: &Machine, serial: Serial, symbols: Symbols) -> Result<ExitCode> {
+    let mut command = machine.command(serial)?;
+    let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start QEMU")?;
+    let result = pass_on(&mut child, symbols);
+    let status = child.wait()?;
+    result?;
+    if io::stdout().is_terminal() {
+        println!();
+    }
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn pass_on(child: &mut Child, symbols: Symbols) -> Result<()> {
+    let mut from = child.stdout.take().context("no pipe to QEMU")?;
+    let mut to = Annotator::new(io::stdout().lock(), symbols);
+    let mut buffer = [0; 4096];
+    loop {
+        let count = from.read(&mut buffer).context("QEMU's output cannot be read")?;
+        if count == 0 {
+            return Ok(());
+        }
+        to.write_all(&buffer[..count])?;
+    }
+}

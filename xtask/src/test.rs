@@ -1,0 +1,155 @@
+//! `test`: on the host, then in the booted image. The last line is `N passed, N failed`.
+
+use std::io::{BufRead, BufReader, IsTerminal, Write, stdout};
+use std::process::{ExitCode, Stdio};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use system_tests::{Case, Lab, Outcome};
+
+use crate::board::Board;
+use crate::build;
+use crate::qemu;
+use crate::setup::Setup;
+use crate::symbols::Symbols;
+use crate::tools;
+use crate::workspace::Workspace;
+
+/// What `test` takes.
+#[derive(Args, Default)]
+pub struct Options {
+    /// Only tests whose name contains this
+    filter: Option<String>,
+    /// Print the names and sentences of the system tests
+    #[arg(long)]
+    list: bool,
+    /// Only the tests on the host
+    #[arg(long, conflicts_with = "system")]
+    host: bool,
+    /// Only the tests in the booted image
+    #[arg(long)]
+    system: bool,
+}
+
+/// How many tests went which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    passed: u32,
+    failed: u32,
+}
+
+pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<ExitCode> {
+    let wanted = |case: &Case| options.filter.as_ref().is_none_or(|filter| case.id.contains(filter.as_str()));
+    let cases: Vec<Case> = system_tests::all().into_iter().filter(wanted).collect();
+    if options.list {
+        cases.iter().for_each(|case| println!("{:<40} {}", case.id, case.says));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut tally = Tally::default();
+    if !options.system {
+        tally.add(host(workspace, options.filter.as_deref())?);
+    }
+    if !options.host && !cases.is_empty() {
+        tally.add(system(workspace, setup, &cases)?);
+    }
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    Ok(if tally.failed == 0 && tally.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// `cargo test`, its results counted.
+fn host(workspace: &Workspace, filter: Option<&str>) -> Result<Tally> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["test", "--workspace", "--no-fail-fast"]);
+    if let Some(filter) = filter {
+        cargo.args(["--", filter]);
+    }
+    let mut child = cargo.stdout(Stdio::piped()).spawn().context("cannot start cargo test")?;
+    let output = child.stdout.take().context("no pipe to cargo test")?;
+    let mut tally = Tally::default();
+    for line in BufReader::new(output).lines() {
+        let line = line.context("cargo test cannot be read")?;
+        match counts(&line) {
+            Some(counts) => tally.add(counts),
+            // What passes on the host passes in silence.
+            None if line.ends_with(" ... ok") || line.trim().is_empty() || is_heading(&line) => {}
+            None => println!("{line}"),
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() && tally.failed == 0 {
+        println!("cargo test did not get through ({status}): counted as one failure");
+        tally.failed += 1;
+    }
+    println!("on the host: {} passed, {} failed", tally.passed, tally.failed);
+    Ok(tally)
+}
+
+/// The numbers of a line `test result: ok. 10 passed; 0 failed; …`.
+fn counts(line: &str) -> Option<Tally> {
+    let numbers = line.strip_prefix("test result: ")?.split_once(". ")?.1;
+    let number = |word: &str| {
+        let part = numbers.split("; ").find_map(|part| part.strip_suffix(word))?;
+        part.trim().parse().ok()
+    };
+    Some(Tally { passed: number(" passed")?, failed: number(" failed")? })
+}
+
+fn is_heading(line: &str) -> bool {
+    line.strip_prefix("running ").is_some_and(|rest| rest.ends_with(" tests") || rest.ends_with(" test"))
+}
+
+fn system(workspace: &Workspace, setup: &Setup, cases: &[Case]) -> Result<Tally> {
+    let needed: Vec<_> = [&tools::QEMU].into_iter().chain(tools::DISK).collect();
+    setup.require(&needed)?;
+    let board = Board::read(workspace, "virt")?;
+    let built = build::build(workspace, setup, &board)?;
+    let symbols = Symbols::read(&qemu::kernel_elf(&built))?;
+    let mut lab = Lab::new(qemu::machine(&board, &built, None)?, &workspace.tutti(), symbols.shared())?;
+    let mut tally = Tally::default();
+    for case in cases {
+        if stdout().is_terminal() {
+            print!("{} …", case.id);
+            stdout().flush()?;
+        }
+        let outcome = lab.run(case);
+        if stdout().is_terminal() {
+            print!("\r\x1b[K");
+        }
+        tally.add(report(case, &outcome));
+    }
+    Ok(tally)
+}
+
+fn report(case: &Case, outcome: &Outcome) -> Tally {
+    match outcome {
+        Outcome::Passed(time) => {
+            println!("ok      {:<40} {} ({:.1} s)", case.id, case.says, time.as_secs_f64());
+            Tally { passed: 1, failed: 0 }
+        }
+        Outcome::Failed(error, logs) => {
+            println!("FAILED  {:<40} {}\n{error:#}", case.id, case.says);
+            logs.iter().for_each(|log| println!("    console output: {}", log.display()));
+            Tally { passed: 0, failed: 1 }
+        }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_results_are_counted() {
+        let line = "test result: FAILED. 10 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s";
+        assert_eq!(counts(line), Some(Tally { passed: 10, failed: 2 }));
+        assert_eq!(counts("test a::b ... ok"), None);
+        assert!(is_heading("running 1 test") && !is_heading("running late"));
+    }
+}

@@ -1,0 +1,130 @@
+//! The tools that the verbs call, and the packages that bring them.
+
+use std::path::PathBuf;
+
+use crate::setup::{Manager, Missing, find_program};
+
+/// The packages that bring something, per package manager; none where it is not known.
+pub struct Packages {
+    pub apt: Option<&'static [&'static str]>,
+    pub dnf: Option<&'static [&'static str]>,
+    pub pacman: Option<&'static [&'static str]>,
+    pub brew: Option<&'static [&'static str]>,
+}
+
+impl Packages {
+    pub fn of(&self, manager: Manager) -> Option<&'static [&'static str]> {
+        match manager {
+            Manager::Apt => self.apt,
+            Manager::Dnf => self.dnf,
+            Manager::Pacman => self.pacman,
+            Manager::Brew => self.brew,
+        }
+    }
+}
+
+/// A program.
+pub struct Tool {
+    /// What one calls it.
+    pub name: &'static str,
+    /// Names under which it is installed.
+    programs: &'static [&'static str],
+    /// What it is for.
+    pub why: &'static str,
+    packages: Packages,
+}
+
+impl Tool {
+    /// Its file.
+    pub fn find(&self) -> Option<PathBuf> {
+        self.programs.iter().find_map(|program| find_program(program))
+    }
+
+    /// The tool as something to install.
+    pub fn missing(&'static self) -> Missing {
+        Missing { what: self.name.into(), why: self.why, packages: &self.packages }
+    }
+}
+
+/// The emulator.
+pub static QEMU: Tool = Tool {
+    name: "qemu-system-aarch64",
+    programs: &["qemu-system-aarch64"],
+    why: "boots the image",
+    packages: Packages {
+        apt: Some(&["qemu-system-arm"]),
+        dnf: Some(&["qemu-system-aarch64"]),
+        pacman: Some(&["qemu-system-aarch64"]),
+        brew: Some(&["qemu"]),
+    },
+};
+
+/// Partitions.
+pub static SGDISK: Tool = Tool {
+    name: "sgdisk",
+    programs: &["sgdisk"],
+    why: "partitions a disk",
+    packages: Packages {
+        apt: Some(&["gdisk"]),
+        dnf: Some(&["gdisk"]),
+        pacman: Some(&["gptfdisk"]),
+        brew: Some(&["gptfdisk"]),
+    },
+};
+
+/// File systems.
+pub static MKFS: Tool = Tool {
+    name: "mkfs.vfat",
+    programs: &["mkfs.vfat"],
+    why: "makes a file system",
+    packages: Packages {
+        apt: Some(&["dosfstools"]),
+        dnf: Some(&["dosfstools"]),
+        pacman: Some(&["dosfstools"]),
+        brew: Some(&["dosfstools"]),
+    },
+};
+
+/// Files on it.
+pub static MCOPY: Tool = Tool {
+    name: "mcopy",
+    programs: &["mcopy"],
+    why: "copies files onto it",
+    packages: Packages {
+        apt: Some(&["mtools"]),
+        dnf: Some(&["mtools"]),
+        pacman: Some(&["mtools"]),
+        brew: Some(&["mtools"]),
+    },
+};
+
+/// The debugger.
+pub static GDB: Tool = Tool {
+    name: "gdb",
+    programs: &["gdb-multiarch", "aarch64-elf-gdb", "aarch64-none-elf-gdb", "aarch64-linux-gnu-gdb"],
+    why: "debugs the kernel",
+    packages: Packages {
+        apt: Some(&["gdb-multiarch"]),
+        dnf: Some(&["gdb"]),
+        pacman: Some(&["aarch64-linux-gnu-gdb"]),
+        brew: Some(&["aarch64-elf-gdb"]),
+    },
+};
+
+/// All of them, for the overview.
+pub static ALL: [&Tool; 5] = [&QEMU, &SGDISK, &MKFS, &MCOPY, &GDB];
+
+/// What makes a disk.
+pub static DISK: [&Tool; 3] = [&SGDISK, &MKFS, &MCOPY];
+
+/// A compiler with the source of its standard library, and its lints.
+pub static RUST_SOURCE: Packages = Packages {
+    apt: Some(&["rustc-web", "rust-web-src", "rust-web-clippy"]),
+    dnf: Some(&["rust-std-static-aarch64-unknown-none-softfloat"]),
+    pacman: Some(&["rust-aarch64-none", "rust-src"]),
+    brew: None,
+};
+
+/// A linker for the target.
+pub static LINKER: Packages =
+    Packages { apt: Some(&["lld"]), dnf: Some(&["lld"]), pacman: Some(&["lld"]), brew: Some(&["lld"]) };
