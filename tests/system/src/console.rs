@@ -196,3 +196,57 @@ fn pump(mut from: impl Read, mut to: impl FnMut(&[u8])) {
         to(&buffer[..count]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::env::temp_dir;
+
+    use super::*;
+
+    /// A shell script in the place of a machine.
+    fn console(script: &str) -> Console {
+        static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let log = temp_dir().join(format!("tutti-console-{}-{number}.log", std::process::id()));
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Console::start(command, &log, Arc::new(|_| String::new())).expect("sh starts")
+    }
+
+    impl Console {
+        fn forget(self) {
+            let log = self.log.clone();
+            drop(self);
+            let _ = std::fs::remove_file(log);
+        }
+    }
+
+    #[test]
+    fn waits_for_what_comes() {
+        let mut console =
+            console("printf 'one\\r\\n'; sleep 0.2; printf 'two\\r\\n/> '; read line; echo \"got $line\"");
+        assert_eq!(console.expect("two").expect("two comes"), "one\n");
+        console.expect("/> ").expect("a prompt");
+        console.send(b"hello\n").expect("it reads");
+        console.expect("got hello").expect("an answer");
+        assert!(console.wait_for_end(Duration::from_secs(5)).expect("it ends").success());
+        assert_eq!(std::fs::read(console.log()).expect("a log"), b"one\r\ntwo\r\n/> got hello\n");
+        console.forget();
+    }
+
+    #[test]
+    fn says_what_came_instead() {
+        let mut console = console("echo something else; sleep 30");
+        let error = console.expect_within("prompt", Duration::from_millis(300)).expect_err("nothing such");
+        assert!(error.to_string().contains("something else"), "{error}");
+        console.forget();
+    }
+
+    #[test]
+    fn notices_the_end() {
+        let mut console = console("echo oops");
+        let error = console.expect("prompt").expect_err("it ended").to_string();
+        assert!(error.contains("the machine ended") && error.contains("oops"), "{error}");
+        console.forget();
+    }
+}
