@@ -1,1 +1,53 @@
+//! The device tree reader that the kernel and init share.
+//!
+//! A tree comes from a boot loader, so nothing in it is believed: [`Tree::parse`] walks the whole token stream once and
+//! refuses what is malformed; everything afterwards reads with checked indices and answers with a [`TreeError`] that
+//! names node and property. No memory is allocated and the padding behind the blocks is never touched.
+//!
+//! - The kernel calls [`Tree::total_size`], [`Tree::parse`], [`Tree::console`] and [`Tree::machine`].
+//! - Init walks [`Tree::devices`]: every enabled node with a `compatible`, its registers as CPU physical addresses and
+//!   its interrupts as numbers of the GIC.
+//!
+//! The header, the memory reservations and the property values are those of the crate `fdt`; its node accessors unwrap
+//! and stop at NOP tokens, so the walk is ours (decision record 0003).
+
 #![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(any(test, feature = "build"))]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod address;
+#[cfg(any(test, feature = "build"))]
+mod build;
+mod console;
+mod device;
+mod error;
+mod header;
+mod interrupt;
+mod machine;
+mod node;
+mod strings;
+mod token;
+mod tree;
+mod validate;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+pub use address::{Range, Registers};
+#[cfg(any(test, feature = "build"))]
+pub use build::Builder;
+pub use console::Console;
+pub use device::{Device, Devices};
+pub use error::{Fault, Label, TreeError};
+pub use header::{HEADER_BYTES, MAX_TREE_BYTES};
+pub use interrupt::{Interrupt, Interrupts, Line, Trigger};
+pub use machine::{Conduit, Cpu, EnableMethod, Gic, Machine, Reserved, Timer};
+pub use node::{Node, Path, Status};
+pub use strings::Strings;
+pub use tree::Tree;
+pub use walk::{MAX_DEPTH, Walk};

@@ -1,0 +1,55 @@
+//! The devices: what init starts drivers for.
+
+use core::ops::Deref;
+
+use crate::interrupt::{Controller, Controllers, Source};
+use crate::{Interrupts, Node, Tree, Walk};
+
+/// A walk over the enabled nodes that say what they are compatible with.
+#[derive(Clone, Debug)]
+pub struct Devices<'a> {
+    tree: Tree<'a>,
+    walk: Walk<'a>,
+    controllers: Controllers,
+}
+
+impl<'a> Devices<'a> {
+    pub(crate) fn new(tree: Tree<'a>) -> Self {
+        Self { tree, walk: tree.walk(), controllers: Controllers::of(&tree) }
+    }
+
+    /// The next device, parents before children. It borrows this walk; hence this is no `Iterator`.
+    #[expect(clippy::should_implement_trait, reason = "an Iterator cannot lend")]
+    pub fn next(&mut self) -> Option<Device<'_, 'a>> {
+        let known = loop {
+            let known = self.walk.advance(|_, _| true)?;
+            if known.compatible.is_some() && self.walk.node(known)?.enabled() {
+                break known;
+            }
+        };
+        Some(Device { node: self.walk.node(known)?, tree: &self.tree, controllers: self.controllers.list() })
+    }
+}
+
+/// A node that is enabled and says what it is; everything of [`Node`], and its interrupts.
+#[derive(Clone, Copy, Debug)]
+pub struct Device<'w, 'a> {
+    node: Node<'w, 'a>,
+    tree: &'w Tree<'a>,
+    controllers: &'w [Controller],
+}
+
+impl<'w, 'a> Device<'w, 'a> {
+    /// Its interrupts, in order.
+    pub fn interrupts(&self) -> Interrupts<'w, 'a> {
+        Source::of(&self.node).read(self.tree, self.controllers)
+    }
+}
+
+impl<'w, 'a> Deref for Device<'w, 'a> {
+    type Target = Node<'w, 'a>;
+
+    fn deref(&self) -> &Node<'w, 'a> {
+        &self.node
+    }
+}

@@ -1,0 +1,119 @@
+//! What the kernel learns.
+
+use std::vec::Vec;
+
+use super::{phone, qemu};
+use crate::{Conduit, EnableMethod, Gic, Line, Machine, Range, Status, Tree, Trigger};
+
+fn machine(bytes: &[u8]) -> Machine<'_> {
+    Tree::parse(bytes).unwrap().machine().unwrap()
+}
+
+fn range(base: u64, size: u64) -> Range {
+    Range::new(base, size).unwrap()
+}
+
+fn ppi(index: u32) -> Option<Line> {
+    Some(Line { intid: 16 + index, trigger: Trigger::Level })
+}
+
+#[test]
+fn virt_with_gicv2() {
+    let machine = machine(qemu("virt-gic2.dtb"));
+    assert_eq!(machine.memory.as_slice(), [range(0x4000_0000, 512 << 20)]);
+    assert!(machine.reserved.is_empty());
+    assert_eq!(machine.bootargs, None);
+    assert_eq!(machine.initrd, None);
+    assert_eq!(machine.rng_seed.map(<[u8]>::len), Some(32));
+    assert_eq!(machine.kaslr_seed.map(<[u8]>::len), Some(8));
+    assert_eq!(machine.psci, Some(Conduit::Hvc));
+    let gic = Gic::V2 { distributor: range(0x800_0000, 0x1_0000), cpu: range(0x801_0000, 0x1_0000) };
+    assert_eq!(machine.gic, Some(gic));
+    let timer = machine.timer.unwrap();
+    assert_eq!((timer.secure, timer.physical, timer.virt, timer.hypervisor), (ppi(13), ppi(14), ppi(11), ppi(10)));
+    assert_eq!(timer.frequency, None);
+    assert_eq!(machine.cpus.len(), 1);
+}
+
+#[test]
+fn virt_with_gicv3_and_eight_cpus() {
+    let machine = machine(qemu("virt-gic3-smp8-8g.dtb"));
+    assert_eq!(machine.memory.as_slice(), [range(0x4000_0000, 8 << 30)]);
+    assert_eq!(machine.cpus.iter().map(|cpu| cpu.mpidr).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
+    assert!(machine.cpus.iter().all(|cpu| cpu.method == EnableMethod::Psci && cpu.status == Status::Okay));
+    assert_eq!(machine.cpus.first().unwrap().compatible.collect::<Vec<_>>(), ["arm,cortex-a72"]);
+    let Some(Gic::V3 { distributor, redistributors, stride: None }) = machine.gic else { panic!() };
+    assert_eq!(distributor, range(0x800_0000, 0x1_0000));
+    assert_eq!(redistributors.as_slice(), [range(0x80a_0000, 0xf6_0000)]);
+}
+
+#[test]
+fn virt_entered_at_el2_with_a_ramdisk() {
+    let machine = machine(qemu("virt-el2-initrd.dtb"));
+    assert_eq!(machine.bootargs, Some("log=debug quiet"));
+    assert_eq!(machine.initrd.map(|initrd| initrd.size), Some(64 << 10));
+    assert_eq!(machine.psci, Some(Conduit::Smc));
+    assert_eq!(machine.timer.unwrap().virt, ppi(11));
+}
+
+#[test]
+fn two_memory_nodes() {
+    let machine = machine(qemu("virt-smmu-numa.dtb"));
+    assert_eq!(machine.memory.as_slice(), [range(0xc000_0000, 2 << 30), range(0x4000_0000, 2 << 30)]);
+}
+
+#[test]
+fn versal() {
+    let machine = machine(qemu("versal.dtb"));
+    assert_eq!(machine.psci, Some(Conduit::Smc));
+    let Some(Gic::V3 { distributor, .. }) = machine.gic else { panic!() };
+    assert_eq!(distributor.base, 0xf900_0000);
+    assert_eq!(machine.timer.unwrap().virt, ppi(11));
+}
+
+#[test]
+fn consoles() {
+    for (name, base) in [("virt-gic2.dtb", 0x900_0000), ("versal.dtb", 0xff00_0000)] {
+        let console = Tree::parse(qemu(name)).unwrap().console().unwrap().unwrap();
+        assert_eq!(console.registers, range(base, 0x1000), "{name}");
+        assert!({ console.compatible }.any(|compatible| compatible == "arm,pl011"), "{name}");
+    }
+    let bytes = phone();
+    let console = Tree::parse(&bytes).unwrap().console().unwrap().unwrap();
+    assert_eq!((console.name, console.options), ("serial@40", Some("115200n8")));
+    assert_eq!(console.registers, range(0x2000_0040, 0x40));
+    assert_eq!(console.compatible.collect::<Vec<_>>(), ["maker,uart-v2", "maker,uart"]);
+}
+
+#[test]
+fn a_phone() {
+    let bytes = phone();
+    let machine = machine(&bytes);
+    assert_eq!(machine.memory.as_slice(), [range(0x8000_0000, 1 << 30), range(0xc000_0000, 256 << 20)]);
+    let reserved: Vec<_> = machine.reserved.iter().map(|it| (it.name, it.range.base, it.no_map)).collect();
+    let expected = [
+        ("/memreserve/", 0x8000_0000, false),
+        ("modem@86000000", 0x8600_0000, true),
+        ("frame@9c000000", 0x9c00_0000, false),
+    ];
+    assert_eq!(reserved, expected);
+    assert_eq!(machine.initrd, Some(range(0x8800_0000, 0x10_0000)));
+    assert_eq!(machine.bootargs, Some("log=debug"));
+    assert_eq!(machine.rng_seed, Some([7; 32].as_slice()));
+    let cpus: Vec<_> = machine.cpus.iter().map(|cpu| (cpu.mpidr, cpu.status, cpu.method)).collect();
+    let second = (0x100, Status::Disabled, EnableMethod::SpinTable(0xd8));
+    assert_eq!(cpus, [(0, Status::Okay, EnableMethod::Psci), second]);
+    let gic = Gic::V2 { distributor: range(0x1000_0000, 0x1000), cpu: range(0x1000_2000, 0x1000) };
+    assert_eq!(machine.gic, Some(gic));
+    let timer = machine.timer.unwrap();
+    assert_eq!((timer.secure, timer.physical, timer.virt, timer.hypervisor), (ppi(2), ppi(3), ppi(4), ppi(1)));
+    assert_eq!(timer.frequency, Some(19_200_000));
+}
+
+#[test]
+fn the_board_says_its_name() {
+    let bytes = phone();
+    let tree = Tree::parse(&bytes).unwrap();
+    assert_eq!(tree.model(), Some("A phone"));
+    assert_eq!(tree.compatible().collect::<Vec<_>>(), ["maker,phone", "chip,soc"]);
+}
