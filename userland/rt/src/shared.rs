@@ -17,14 +17,17 @@ pub struct SharedBuffer {
     base: *mut u8,
     mapping: Mapping,
     #[cfg(not(target_os = "none"))]
-    _memory: Option<alloc::vec::Vec<FakePage>>,
+    memory: Option<alloc::sync::Arc<[FakePage]>>,
 }
 
 /// A page of a fake buffer, aligned like one.
 #[cfg(not(target_os = "none"))]
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 #[repr(align(4096))]
-struct FakePage(#[expect(dead_code, reason = "reached through the buffer's pointer")] [u8; PAGE as usize]);
+struct FakePage(
+    #[expect(dead_code, reason = "reached through the buffer's pointer")]
+    [core::sync::atomic::AtomicU64; PAGE as usize / WORD],
+);
 
 // SAFETY: the pointer is used with volatile accesses inside a mapping that stays until `unmap` consumes the buffer; it
 // belongs to the process, not to a thread.
@@ -68,17 +71,28 @@ impl SharedBuffer {
             base: mapping.address as *mut u8,
             mapping,
             #[cfg(not(target_os = "none"))]
-            _memory: None,
+            memory: None,
         }
     }
 
     /// A buffer of zeros for host tests; `bytes` is rounded up to pages.
     #[cfg(not(target_os = "none"))]
     pub fn fake(bytes: usize) -> Self {
+        Self::fake_pair(bytes).0
+    }
+
+    /// Two views of one buffer for host tests: the two sides.
+    #[cfg(not(target_os = "none"))]
+    pub fn fake_pair(bytes: usize) -> (Self, Self) {
         let bytes = bytes.next_multiple_of(PAGE as usize);
-        let mut memory = alloc::vec![FakePage([0; PAGE as usize]); bytes / PAGE as usize];
-        let base = memory.as_mut_ptr().cast::<u8>();
-        Self { base, mapping: Mapping { frame: Cap::from_slot(0), address: 0, bytes }, _memory: Some(memory) }
+        let page = |_| FakePage([const { core::sync::atomic::AtomicU64::new(0) }; PAGE as usize / WORD]);
+        let memory: alloc::sync::Arc<[_]> = (0..bytes / PAGE as usize).map(page).collect();
+        let view = || Self {
+            base: memory.as_ptr().cast::<u8>().cast_mut(),
+            mapping: Mapping { frame: Cap::from_slot(0), address: 0, bytes },
+            memory: Some(memory.clone()),
+        };
+        (view(), view())
     }
 
     /// The Frame.
@@ -108,6 +122,10 @@ impl SharedBuffer {
 
     /// Whether the mapping is still there: asks the kernel. Ask before touching what a client paid for.
     pub fn is_mapped(&self) -> bool {
+        #[cfg(not(target_os = "none"))]
+        if self.memory.is_some() {
+            return true;
+        }
         crate::cap::SPACE.protect(self.mapping.frame, Perms::READ | Perms::WRITE).is_ok()
     }
 
