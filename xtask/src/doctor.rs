@@ -24,7 +24,9 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     line("build for the target", Toolchain::present(workspace).map(|toolchain| toolchain.describe()), &hint);
     for tool in tools::ALL {
         let found = tool.find().map(|path| format!("{}{}", path.display(), version(&path)));
-        line(tool.name, found, &format!("{}; the verb that needs it installs it", tool.why));
+        let command = tool.missing().install_command();
+        let hint = command.map_or(tool.why.to_owned(), |command| format!("{}: {command}", tool.why));
+        line(tool.name, found, &hint);
     }
     let manager = Manager::find().map(|manager| manager.program().to_owned());
     line("package manager", manager, "apt-get, dnf, pacman or brew; without one, tools are installed by hand");

@@ -31,6 +31,13 @@ pub struct Missing {
     pub packages: &'static Packages,
 }
 
+impl Missing {
+    /// The command that installs it here, for a person to type.
+    pub fn install_command(&self) -> Option<String> {
+        Some(line(&Manager::find()?.commands(std::slice::from_ref(self))?))
+    }
+}
+
 impl Setup {
     pub fn new(yes: bool, no_install: bool) -> Self {
         let ci = env::var("CI").is_ok_and(|value| value == "true");
@@ -70,7 +77,7 @@ impl Setup {
         let Some(commands) = manager.commands(missing) else {
             bail!("{wanted}; {} has no package for it that xtask knows: install it by hand", manager.program());
         };
-        let line = commands.iter().map(|words| words.join(" ")).collect::<Vec<_>>().join(" && ");
+        let line = line(&commands);
         if manager != Manager::Apt || self.consent == Consent::Refused {
             bail!("{wanted}. Install it with:\n\n    {line}\n");
         }
@@ -85,6 +92,11 @@ impl Setup {
         }
         Ok(())
     }
+}
+
+/// Commands as one types them.
+fn line(commands: &[Vec<String>]) -> String {
+    commands.iter().map(|words| words.join(" ")).collect::<Vec<_>>().join(" && ")
 }
 
 /// `--no-install` always stops; a terminal is asked; without one `--yes`, `CI=true` or root is consent.
