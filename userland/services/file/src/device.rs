@@ -83,7 +83,10 @@ impl<C: Call, W: Wait> BlockDevice<C, W> {
             match attempt(self) {
                 Ok(value) => return Ok(value),
                 Err(Failure::Lost) => self.link = None,
-                Err(Failure::Final(status)) => return Err(status),
+                Err(Failure::Final(status)) => {
+                    self.link = None;
+                    return Err(status);
+                }
             }
         }
         Err(Status::DeviceError)

@@ -1,4 +1,4 @@
-//! Where on a disk volumes may be: the partitions of a GPT, or the whole disk.
+//! Where on a disk volumes may be: the partitions of a GPT, else the whole disk and the partitions of an MBR.
 //!
 //! The primary header counts if it and its table have the right checksums, else the one in the last sector.
 
@@ -17,6 +17,10 @@ static CRC: Crc<u32> = Crc::<u32>::new(&Crc32::ALGORITHM);
 const MAX_TABLE: u64 = 128 * 1024;
 /// Type of the one MBR partition that says: look for a GPT.
 const PROTECTIVE: u8 = 0xee;
+/// Last bytes of an MBR.
+const SIGNATURE: [u8; 2] = [0x55, 0xaa];
+/// Types of MBR partitions that are FAT16, FAT32 or for EFI.
+const FAT_TYPES: [u8; 6] = [0x04, 0x06, 0x0b, 0x0c, 0x0e, 0xef];
 
 /// Sectors that may hold a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +31,8 @@ pub struct Extent {
     pub sectors: u64,
 }
 
-/// The places where a FAT volume may be: partitions for data and for EFI, in the order of the table; without a partition
-/// table the whole disk.
+/// The places where a FAT volume may be, in the order in which to try them: partitions of a GPT for data and for EFI;
+/// without a GPT the whole disk, then the FAT partitions of an MBR.
 ///
 /// # Errors
 /// `Corrupt`: there should be a GPT, and neither copy of it is sound; those of the disk.
@@ -37,8 +41,10 @@ pub fn extents<D: BlockRead>(disk: &mut Cache<D>) -> Result<Vec<Extent>> {
     if sectors == 0 {
         return Err(Status::NoVolume);
     }
-    if !is_protective(disk.sector(0)?) {
-        return Ok(alloc::vec![Extent { first: 0, sectors }]);
+    let record: MasterBootRecord = bytemuck::pod_read_unaligned(disk.sector(0)?);
+    if !is_protective(&record) {
+        let whole = Extent { first: 0, sectors };
+        return Ok(core::iter::once(whole).chain(legacy(&record, sectors)).collect());
     }
     match table(disk, 1, sectors) {
         Err(Status::Corrupt) => table(disk, sectors - 1, sectors),
@@ -46,9 +52,19 @@ pub fn extents<D: BlockRead>(disk: &mut Cache<D>) -> Result<Vec<Extent>> {
     }
 }
 
-fn is_protective(sector: &[u8; SECTOR]) -> bool {
-    let record: MasterBootRecord = bytemuck::pod_read_unaligned(sector);
-    record.signature == [0x55, 0xaa] && record.partitions.iter().any(|partition| partition.os_indicator == PROTECTIVE)
+fn is_protective(record: &MasterBootRecord) -> bool {
+    record.signature == SIGNATURE && record.partitions.iter().any(|partition| partition.os_indicator == PROTECTIVE)
+}
+
+/// The partitions of an MBR that may hold a FAT volume and lie on the disk.
+fn legacy(record: &MasterBootRecord, sectors: u64) -> impl Iterator<Item = Extent> {
+    let partitions = if record.signature == SIGNATURE { &record.partitions[..] } else { &[] };
+    partitions.iter().filter_map(move |partition| {
+        let first = u64::from(partition.starting_lba.to_u32());
+        let count = u64::from(partition.size_in_lba.to_u32());
+        let fits = FAT_TYPES.contains(&partition.os_indicator) && first > 0 && count > 0 && first + count <= sectors;
+        fits.then_some(Extent { first, sectors: count })
+    })
 }
 
 /// The extents that the header in sector `at` leads to.

@@ -5,6 +5,8 @@
 //! only by the size of the volume; here a request touches a bounded number of sectors and a file's data goes from the
 //! driver's buffer to the client's with one copy.
 //!
+//! Known limit: one request at a time. While it waits for the disk it serves nobody else.
+//!
 //! Layers, bottom up: [`BlockRead`] (a disk; [`BlockDevice`] speaks to a driver), `cache` (sectors of tables and
 //! folders), [`gpt`] (where volumes may be), [`fat`] (the volume), [`Service`] (clients and their open files).
 #![cfg_attr(target_os = "none", no_std)]

@@ -9,7 +9,7 @@ use rt::{Cap, Endpoint, Env, Frame, NOTIFICATION, REPLY, Received, SharedBuffer}
 rt::entry!(run);
 
 /// Where clients' buffers are mapped, each in a range of its own.
-const BUFFERS: u64 = 0x4_0000_0000;
+const BUFFERS: u64 = 0x3000_0000;
 
 fn run(env: &'static Env) {
     if let Err(error) = serve(env) {

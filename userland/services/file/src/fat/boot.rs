@@ -60,7 +60,8 @@ impl Fields<'_> {
         }
     }
     fn says_fat(&self) -> bool {
-        let jumps = matches!((self.0[0], self.0[2]), (0xeb, 0x90) | (0xe9, _));
+        // A boot loader in an MBR jumps too, but has no media byte there.
+        let jumps = matches!((self.0[0], self.0[2]), (0xeb, 0x90) | (0xe9, _)) && self.0[21] >= 0xf0;
         let named = self.0[54..].starts_with(b"FAT") || self.0[82..].starts_with(b"FAT32");
         self.half(510) == 0xaa55 && (jumps || named)
     }

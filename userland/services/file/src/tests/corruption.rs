@@ -80,8 +80,8 @@ fn rounds(name: &str, sound: &[u8], reach: usize, count: u64) {
 #[test]
 fn damaged_tables_and_folders() {
     let sound = volume(SMALL, &items());
-    rounds("boot sector", &sound, 96, 3000);
-    rounds("everything", &sound, sound.len(), 2000);
+    rounds("boot sector", &sound, 96, 2000);
+    rounds("everything", &sound, sound.len(), 1500);
 }
 
 #[test]
@@ -94,5 +94,5 @@ fn damaged_fat16() {
 #[test]
 fn damaged_partition_tables() {
     let sound = with_gpt(&volume(SMALL, &items()));
-    rounds("partition table", &sound, PARTITION * SECTOR, 2000);
+    rounds("partition table", &sound, PARTITION * SECTOR, 1500);
 }

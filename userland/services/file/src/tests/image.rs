@@ -67,6 +67,7 @@ fn boot(form: Form, reserved: usize, table_sectors: usize, total: usize, root: u
     put(13, &[form.cluster_sectors as u8]);
     put(14, &(reserved as u16).to_le_bytes());
     put(16, &[2]);
+    put(21, &[0xf8]);
     put(32, &(total as u32).to_le_bytes());
     if form.fat32 {
         put(36, &(table_sectors as u32).to_le_bytes());
@@ -173,6 +174,19 @@ pub fn with_gpt(volume: &[u8]) -> Vec<u8> {
         let header = header(at, table_at, &table);
         disk[at * SECTOR..][..92].copy_from_slice(bytemuck::bytes_of(&header));
     }
+    disk
+}
+
+/// A disk with an MBR that begins with a boot loader, and this volume as its second partition.
+pub fn with_mbr(volume: &[u8]) -> Vec<u8> {
+    let mut record = MasterBootRecord { signature: [0x55, 0xaa], ..Default::default() };
+    record.boot_strap_code[..3].copy_from_slice(&[0xeb, 0x63, 0x90]);
+    record.partitions[0].os_indicator = 0x83;
+    record.partitions[1].os_indicator = 0x0c;
+    record.partitions[1].starting_lba = U32Le::from_u32(PARTITION as u32);
+    record.partitions[1].size_in_lba = U32Le::from_u32((volume.len() / SECTOR) as u32);
+    let mut disk = pad(bytemuck::bytes_of(&record).to_vec(), PARTITION * SECTOR);
+    disk.extend(volume);
     disk
 }
 

@@ -2,7 +2,7 @@
 
 use ipc::file::{Kind, Status};
 
-use super::image::{Form, Item, PARTITION, SECTOR, SMALL, items, pattern, volume, with_gpt};
+use super::image::{Form, Item, PARTITION, SECTOR, SMALL, items, pattern, volume, with_gpt, with_mbr};
 use super::memory::MemoryDisk;
 use crate::fat::{Node, Volume};
 use crate::{Cache, Result};
@@ -67,6 +67,7 @@ fn check(bytes: Vec<u8>) {
 fn all_forms_read_the_same() {
     check(volume(SMALL, &items()));
     check(with_gpt(&volume(SMALL, &items())));
+    check(with_mbr(&volume(SMALL, &items())));
     check(volume(Form { stride: 7, ..SMALL }, &items()));
     check(volume(Form { cluster_sectors: 8, ..SMALL }, &items()));
     check(volume(Form { fat32: false, clusters: 5000, ..SMALL }, &items()));
@@ -90,6 +91,9 @@ fn what_is_no_volume() {
     assert_eq!(mount(Vec::new()), Err(Status::NoVolume));
     assert_eq!(mount(vec![0; 1 << 20]), Err(Status::NoVolume));
     assert_eq!(mount(vec![0xff; 1 << 20]), Err(Status::NoVolume));
+    let mut boot_loader_only = with_mbr(&volume(SMALL, &items()));
+    boot_loader_only[PARTITION * SECTOR..].fill(0);
+    assert_eq!(mount(boot_loader_only), Err(Status::NoVolume));
     let fat12 = volume(Form { fat32: false, clusters: 1000, ..SMALL }, &[]);
     assert_eq!(mount(fat12), Err(Status::NoVolume));
 }
