@@ -1,1 +1,23 @@
-#![no_std]
+//! The Tutti microkernel.
+//!
+//! All state hangs off one [`Kernel`] value. A trap enters through `arch`, which sheds its raw pointers and calls one of
+//! three safe functions: [`syscall::handle`], [`fault::handle`], [`interrupt::handle`]; each leaves the scheduler to say
+//! which thread runs next. `unsafe` lives in `arch` and `mm::raw`; everything else builds and is tested on the host.
+#![cfg_attr(target_os = "none", no_std)]
+
+pub mod arch;
+pub mod boot;
+pub mod cap;
+pub mod console;
+pub mod context;
+pub mod fault;
+pub mod interrupt;
+pub mod ipc;
+pub mod mm;
+pub mod object;
+pub mod sched;
+pub mod syscall;
+
+mod kernel;
+
+pub use kernel::{Kernel, Next, Res};

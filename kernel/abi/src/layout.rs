@@ -48,3 +48,18 @@ impl MemoryType {
         }
     }
 }
+
+/// Where a process finds its StartInfo.
+pub const USER_INFO: u64 = 0x10_0000;
+/// Where its message page lies.
+pub const USER_MESSAGE_PAGE: u64 = 0x10_2000;
+/// Where its stack ends; below its lowest page nothing is mapped.
+pub const USER_STACK_TOP: u64 = 0x1f_0000;
+/// Most bytes of a stack.
+pub const USER_STACK_MAX: u64 = USER_STACK_TOP - USER_MESSAGE_PAGE - 2 * PAGE;
+/// Where its program begins.
+pub const USER_PROGRAM: u64 = 0x20_0000;
+/// Where its heap begins.
+pub const USER_HEAP: u64 = 0x1000_0000;
+/// Where frames are mapped.
+pub const USER_MAPPINGS: u64 = 0x2000_0000;

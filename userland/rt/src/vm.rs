@@ -8,7 +8,7 @@ use crate::cap::{Cap, Frame, MEMORY, Retype, SPACE, TABLE};
 use crate::slots::{NoSlot, alloc_slot, free_slot};
 
 /// Where mappings begin; below are program, stack and message page, far above the heap.
-static NEXT: AtomicU64 = AtomicU64::new(0x2_0000_0000);
+static NEXT: AtomicU64 = AtomicU64::new(abi::layout::USER_MAPPINGS);
 
 /// Why memory could not be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,107 @@
+//! The interrupt controller: GICv2 or GICv3, as the tree says.
+
+mod v2;
+mod v3;
+
+pub use v2::V2;
+pub use v3::{REDISTRIBUTOR, V3};
+
+use super::mmio::Registers;
+
+/// The first number that is not an interrupt.
+const SPECIAL: u32 = 1020;
+
+/// Distributor registers that both versions share (ARM IHI 0048, IHI 0069).
+mod distributor {
+    pub const CTLR: usize = 0x000;
+    pub const TYPER: usize = 0x004;
+    pub const IGROUPR: usize = 0x080;
+    pub const ISENABLER: usize = 0x100;
+    pub const ICENABLER: usize = 0x180;
+    pub const ICPENDR: usize = 0x280;
+    pub const ICACTIVER: usize = 0x380;
+    pub const IPRIORITYR: usize = 0x400;
+    pub const ITARGETSR: usize = 0x800;
+    pub const ICFGR: usize = 0xc00;
+    pub const IROUTER: usize = 0x6000;
+}
+
+/// Priority of every interrupt: the kernel runs with all of them masked, so one level is enough.
+const PRIORITY: u32 = 0xa0a0_a0a0;
+
+/// The controller.
+#[derive(Debug)]
+pub enum Gic {
+    /// GICv2.
+    V2(V2),
+    /// GICv3.
+    V3(V3),
+}
+
+impl Gic {
+    /// The most urgent pending interrupt, now active.
+    pub fn acknowledge(&mut self) -> Option<u32> {
+        let line = match self {
+            Gic::V2(gic) => gic.acknowledge(),
+            Gic::V3(_) => v3::acknowledge(),
+        };
+        (line < SPECIAL).then_some(line)
+    }
+
+    /// The interrupt was taken note of.
+    pub fn end(&mut self, line: u32) {
+        match self {
+            Gic::V2(gic) => gic.end(line),
+            Gic::V3(_) => v3::end(line),
+        }
+    }
+
+    fn bank(&self, line: u32) -> Registers {
+        match self {
+            Gic::V2(gic) => gic.distributor(),
+            Gic::V3(gic) => gic.bank(line),
+        }
+    }
+
+    /// Lets a line fire.
+    pub fn unmask(&mut self, line: u32) {
+        self.bank(line).write(distributor::ISENABLER + line as usize / 32 * 4, 1 << (line % 32));
+    }
+
+    /// Keeps a line from firing; it stays pending.
+    pub fn mask(&mut self, line: u32) {
+        self.bank(line).write(distributor::ICENABLER + line as usize / 32 * 4, 1 << (line % 32));
+    }
+
+    /// Sets the trigger of a masked line and sends it to this core.
+    pub fn configure(&mut self, line: u32, edge: bool) {
+        let bank = self.bank(line);
+        let place = distributor::ICFGR + line as usize / 16 * 4;
+        let bit = 2 << (line % 16 * 2);
+        let old = bank.read(place);
+        bank.write(place, if edge { old | bit } else { old & !bit });
+        match self {
+            Gic::V2(gic) => gic.route(line),
+            Gic::V3(gic) => gic.route(line),
+        }
+    }
+
+    /// One more than the highest line.
+    pub fn lines(&self) -> u32 {
+        let typer = self.bank(32).read(distributor::TYPER);
+        (((typer & 31) + 1) * 32).min(SPECIAL)
+    }
+}
+
+/// Brings the shared lines of a distributor to rest: masked, not pending, one group, one priority.
+fn quiet(bank: Registers, lines: u32, group: u32) {
+    for word in 1..lines.div_ceil(32) as usize {
+        bank.write(distributor::ICENABLER + word * 4, u32::MAX);
+        bank.write(distributor::ICPENDR + word * 4, u32::MAX);
+        bank.write(distributor::ICACTIVER + word * 4, u32::MAX);
+        bank.write(distributor::IGROUPR + word * 4, group);
+    }
+    for word in 8..lines.div_ceil(4) as usize {
+        bank.write(distributor::IPRIORITYR + word * 4, PRIORITY);
+    }
+}

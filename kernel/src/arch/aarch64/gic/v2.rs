@@ -1,0 +1,58 @@
+//! GICv2 (ARM IHI 0048).
+
+use super::{PRIORITY, distributor, quiet};
+use crate::arch::aarch64::mmio::Registers;
+
+const GICC_CTLR: usize = 0x00;
+const GICC_PMR: usize = 0x04;
+const GICC_IAR: usize = 0x0c;
+const GICC_EOIR: usize = 0x10;
+
+/// Distributor and CPU interface.
+#[derive(Debug)]
+pub struct V2 {
+    distributor: Registers,
+    cpu: Registers,
+    /// This core's bit in the target registers.
+    target: u8,
+    /// What was acknowledged, core number included, until it is ended.
+    active: u32,
+}
+
+impl V2 {
+    /// Brings the controller up for this core.
+    pub fn new(distributor: Registers, cpu: Registers) -> Self {
+        distributor.write(distributor::CTLR, 0);
+        let lines = ((distributor.read(distributor::TYPER) & 31) + 1) * 32;
+        quiet(distributor, lines, 0);
+        // The banked registers of this core: private lines masked, one priority.
+        distributor.write(distributor::ICENABLER, u32::MAX);
+        distributor.write(distributor::ICPENDR, u32::MAX);
+        for word in 0..8 {
+            distributor.write(distributor::IPRIORITYR + word * 4, PRIORITY);
+        }
+        let target = (distributor.read(distributor::ITARGETSR) & 0xff).max(1) as u8;
+        distributor.write(distributor::CTLR, 1);
+        cpu.write(GICC_PMR, 0xff);
+        cpu.write(GICC_CTLR, 1);
+        Self { distributor, cpu, target, active: 0 }
+    }
+
+    pub(super) fn distributor(&self) -> Registers {
+        self.distributor
+    }
+
+    pub(super) fn acknowledge(&mut self) -> u32 {
+        let value = self.cpu.read(GICC_IAR);
+        self.active = value;
+        value & 0x3ff
+    }
+
+    pub(super) fn end(&mut self, line: u32) {
+        self.cpu.write(GICC_EOIR, (self.active & !0x3ff) | line);
+    }
+
+    pub(super) fn route(&mut self, line: u32) {
+        self.distributor.write_byte(distributor::ITARGETSR + line as usize, self.target);
+    }
+}

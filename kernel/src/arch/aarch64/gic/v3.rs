@@ -1,0 +1,126 @@
+//! GICv3 (ARM IHI 0069), affinity routing, non-secure group 1.
+
+use core::arch::asm;
+
+use aarch64_cpu::registers::{MPIDR_EL1, Readable};
+
+use super::{PRIORITY, distributor, quiet};
+use crate::arch::aarch64::mmio::Registers;
+
+/// Bytes of a redistributor: control frame and private lines frame.
+pub const REDISTRIBUTOR: usize = 0x2_0000;
+const SGI_FRAME: usize = 0x1_0000;
+const GICR_TYPER: usize = 0x008;
+const GICR_WAKER: usize = 0x014;
+const PROCESSOR_SLEEP: u32 = 1 << 1;
+const CHILDREN_ASLEEP: u32 = 1 << 2;
+const TYPER_LAST: u64 = 1 << 4;
+/// GICD_CTLR: affinity routing, group 1 enabled (the non-secure view's and the single view's bits).
+const CTLR_ON: u32 = 1 << 4 | 1 << 1 | 1;
+const CTLR_BUSY: u32 = 1 << 31;
+
+/// Distributor and this core's redistributor.
+#[derive(Debug)]
+pub struct V3 {
+    distributor: Registers,
+    /// The frame of private lines.
+    private: Registers,
+    affinity: u64,
+}
+
+/// This core's affinity as registers of the GIC want it.
+fn affinity() -> u64 {
+    MPIDR_EL1.get() & 0xff_00ff_ffff
+}
+
+/// Finds this core's redistributor among the mapped regions.
+fn redistributor(regions: &[Registers], stride: usize) -> Option<Registers> {
+    let affinity = affinity();
+    let wanted = (affinity >> 32 << 24 | affinity & 0xff_ffff) as u32;
+    for region in regions {
+        let mut offset = 0;
+        while offset + REDISTRIBUTOR <= region.bytes() {
+            let frame = region.part(offset, REDISTRIBUTOR);
+            let typer = frame.read_long(GICR_TYPER);
+            if (typer >> 32) as u32 == wanted {
+                return Some(frame);
+            }
+            if typer & TYPER_LAST != 0 {
+                break;
+            }
+            offset += stride;
+        }
+    }
+    None
+}
+
+impl V3 {
+    /// Brings the controller up for this core; `None` when no redistributor belongs to it.
+    pub fn new(distributor: Registers, regions: &[Registers], stride: usize) -> Option<Self> {
+        let frame = redistributor(regions, stride)?;
+        distributor.write(distributor::CTLR, 0);
+        settle(distributor);
+        let lines = ((distributor.read(distributor::TYPER) & 31) + 1) * 32;
+        quiet(distributor, lines, u32::MAX);
+        distributor.write(distributor::CTLR, CTLR_ON);
+        settle(distributor);
+        frame.write(GICR_WAKER, frame.read(GICR_WAKER) & !PROCESSOR_SLEEP);
+        for _ in 0..1_000_000 {
+            if frame.read(GICR_WAKER) & CHILDREN_ASLEEP == 0 {
+                break;
+            }
+        }
+        let private = frame.part(SGI_FRAME, SGI_FRAME);
+        private.write(distributor::ICENABLER, u32::MAX);
+        private.write(distributor::ICPENDR, u32::MAX);
+        private.write(distributor::IGROUPR, u32::MAX);
+        for word in 0..8 {
+            private.write(distributor::IPRIORITYR + word * 4, PRIORITY);
+        }
+        // SAFETY: the CPU interface's own registers: system register access, all priorities, group 1 on.
+        unsafe {
+            asm!(
+                "mrs {0}, S3_0_C12_C12_5", "orr {0}, {0}, #1", "msr S3_0_C12_C12_5, {0}", "isb",
+                "mov {0}, #0xff", "msr S3_0_C4_C6_0, {0}",
+                "mov {0}, #0", "msr S3_0_C12_C12_4, {0}", "msr S3_0_C12_C12_3, {0}",
+                "mov {0}, #1", "msr S3_0_C12_C12_7, {0}", "isb",
+                out(reg) _, options(nostack)
+            );
+        }
+        Some(Self { distributor, private, affinity: affinity() })
+    }
+
+    /// Where a line's registers are.
+    pub(super) fn bank(&self, line: u32) -> Registers {
+        if line < 32 { self.private } else { self.distributor }
+    }
+
+    pub(super) fn route(&mut self, line: u32) {
+        if line >= 32 {
+            self.distributor.write_long(distributor::IROUTER + line as usize * 8, self.affinity);
+        }
+    }
+}
+
+/// Waits until the distributor has taken a change.
+fn settle(distributor: Registers) {
+    for _ in 0..1_000_000 {
+        if distributor.read(distributor::CTLR) & CTLR_BUSY == 0 {
+            break;
+        }
+    }
+}
+
+/// ICC_IAR1_EL1.
+pub(super) fn acknowledge() -> u32 {
+    let line: u64;
+    // SAFETY: acknowledging changes only the controller's state.
+    unsafe { asm!("mrs {}, S3_0_C12_C12_0", "dsb sy", out(reg) line, options(nostack)) };
+    line as u32 & 0xff_ffff
+}
+
+/// ICC_EOIR1_EL1.
+pub(super) fn end(line: u32) {
+    // SAFETY: ends what was acknowledged.
+    unsafe { asm!("msr S3_0_C12_C12_1, {}", "isb", in(reg) u64::from(line), options(nostack)) };
+}

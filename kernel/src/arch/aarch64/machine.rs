@@ -1,0 +1,160 @@
+//! What the kernel asks of the machine: interrupts, time, translation, firmware.
+
+use aarch64_cpu::asm::wfi;
+use aarch64_cpu::registers::{CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0, Readable, Writeable};
+use tree::Conduit;
+
+use super::gic::Gic;
+use super::{console, mmu, psci};
+use crate::arch::pte;
+use crate::mm::Phys;
+
+/// The hardware of this machine.
+#[derive(Debug)]
+pub struct Machine {
+    gic: Gic,
+    lines: u32,
+    timer_line: u32,
+    /// Ticks of a millisecond.
+    ticks_per_ms: u64,
+    conduit: Option<Conduit>,
+    /// What TTBR0 holds.
+    loaded: u64,
+    /// The empty lower half.
+    empty: u64,
+    ring: (Phys, u64),
+}
+
+impl Machine {
+    /// Everything was found and brought up.
+    pub(super) fn new(
+        gic: Gic,
+        timer_line: u32,
+        frequency: u64,
+        conduit: Option<Conduit>,
+        empty: Phys,
+        ring: (Phys, u64),
+    ) -> Self {
+        let lines = gic.lines();
+        let empty = pte::ttbr(empty, 0);
+        Self { gic, lines, timer_line, ticks_per_ms: frequency / 1000, conduit, loaded: empty, empty, ring }
+    }
+
+    /// Whether an interrupt waits.
+    pub fn interrupt_pending(&self) -> bool {
+        let pending: u64;
+        // SAFETY: reads ISR_EL1, which says what is pending.
+        unsafe { core::arch::asm!("mrs {}, isr_el1", out(reg) pending, options(nomem, nostack, preserves_flags)) };
+        pending & (3 << 6) != 0
+    }
+
+    /// Sleeps until an interrupt waits. The core leaves the last address space first.
+    pub fn wait(&mut self) {
+        self.enter_space(self.empty);
+        aarch64_cpu::asm::barrier::dsb(aarch64_cpu::asm::barrier::SY);
+        wfi();
+    }
+
+    /// CNTVCT.
+    pub fn now(&self) -> u64 {
+        CNTVCT_EL0.get()
+    }
+
+    /// Ticks of some milliseconds.
+    pub fn ticks_of_ms(&self, ms: u64) -> u64 {
+        self.ticks_per_ms * ms
+    }
+
+    /// The timer's interrupt fires when the counter reaches `deadline`.
+    pub fn set_timer(&mut self, deadline: u64) {
+        CNTV_CVAL_EL0.set(deadline);
+        CNTV_CTL_EL0.set(1);
+    }
+
+    /// The line of the virtual timer.
+    pub fn timer_line(&self) -> u32 {
+        self.timer_line
+    }
+
+    /// The most urgent pending line, now active.
+    pub fn acknowledge(&mut self) -> Option<u32> {
+        self.gic.acknowledge()
+    }
+
+    /// A line was taken note of.
+    pub fn end(&mut self, line: u32) {
+        self.gic.end(line);
+    }
+
+    /// Keeps a line from firing.
+    pub fn mask(&mut self, line: u32) {
+        self.gic.mask(line);
+    }
+
+    /// Lets a line fire.
+    pub fn unmask(&mut self, line: u32) {
+        self.gic.unmask(line);
+    }
+
+    /// Sets the trigger of a masked line.
+    pub fn configure(&mut self, line: u32, edge: bool) {
+        self.gic.configure(line, edge);
+    }
+
+    /// One more than the highest line.
+    pub fn lines(&self) -> u32 {
+        self.lines
+    }
+
+    /// Lets the timer's line through.
+    pub(super) fn start_timer(&mut self) {
+        self.gic.unmask(self.timer_line);
+    }
+
+    /// Table writes are visible to the walker from here on.
+    pub fn tables_written(&mut self) {
+        mmu::tables_written();
+    }
+
+    /// Drops the translations of a range of an address space.
+    pub fn flush_range(&mut self, ttbr: u64, start: u64, pages: u64) {
+        mmu::flush_range(pte::asid(ttbr), start, pages);
+    }
+
+    /// Drops all translations of an address space.
+    pub fn flush_asid(&mut self, ttbr: u64) {
+        mmu::flush_asid(pte::asid(ttbr));
+    }
+
+    /// Loads an address space, if it is not loaded.
+    #[inline(always)]
+    pub fn enter_space(&mut self, ttbr: u64) {
+        if self.loaded != ttbr {
+            self.loaded = ttbr;
+            mmu::load_user_table(ttbr);
+        }
+    }
+
+    /// Makes sure an address space is not loaded.
+    pub fn leave_space(&mut self, ttbr: u64) {
+        if self.loaded == ttbr {
+            self.enter_space(self.empty);
+            mmu::tables_written();
+        }
+    }
+
+    /// Prints through the early console.
+    pub fn print(&mut self, bytes: &[u8]) {
+        console::early_print(bytes);
+    }
+
+    /// Where the log ring lies, and its bytes.
+    pub fn log_ring(&self) -> (Phys, u64) {
+        self.ring
+    }
+
+    /// Calls the firmware; `None` where there is none.
+    pub fn firmware(&mut self, function: u64, args: [u64; 3]) -> Option<u64> {
+        self.conduit.map(|conduit| psci::call(conduit, function, args))
+    }
+}

@@ -1,0 +1,73 @@
+//! Device registers of the kernel: one load or store each, never through a reference.
+
+use core::arch::asm;
+
+/// A block of 32-bit registers.
+#[derive(Clone, Copy, Debug)]
+pub struct Registers {
+    base: usize,
+    bytes: usize,
+}
+
+impl Registers {
+    /// # Safety
+    /// `bytes` bytes from `base` are device registers, mapped as device memory for ever.
+    pub const unsafe fn new(base: usize, bytes: usize) -> Self {
+        Self { base, bytes }
+    }
+
+    fn place(self, offset: usize, size: usize) -> usize {
+        assert!(offset.is_multiple_of(size) && offset + size <= self.bytes, "register {offset:#x} outside its block");
+        self.base + offset
+    }
+
+    /// Reads a register.
+    pub fn read(self, offset: usize) -> u32 {
+        let place = self.place(offset, 4);
+        let value: u32;
+        // SAFETY: the place lies in mapped device registers (checked).
+        unsafe { asm!("ldr {0:w}, [{1}]", out(reg) value, in(reg) place, options(nostack)) };
+        value
+    }
+
+    /// Writes a register.
+    pub fn write(self, offset: usize, value: u32) {
+        let place = self.place(offset, 4);
+        // SAFETY: the place lies in mapped device registers (checked).
+        unsafe { asm!("str {0:w}, [{1}]", in(reg) value, in(reg) place, options(nostack)) };
+    }
+
+    /// Writes a byte register.
+    pub fn write_byte(self, offset: usize, value: u8) {
+        let place = self.place(offset, 1);
+        // SAFETY: the place lies in mapped device registers (checked).
+        unsafe { asm!("strb {0:w}, [{1}]", in(reg) u32::from(value), in(reg) place, options(nostack)) };
+    }
+
+    /// Writes a 64-bit register.
+    pub fn write_long(self, offset: usize, value: u64) {
+        let place = self.place(offset, 8);
+        // SAFETY: the place lies in mapped device registers (checked).
+        unsafe { asm!("str {0}, [{1}]", in(reg) value, in(reg) place, options(nostack)) };
+    }
+
+    /// Reads a 64-bit register.
+    pub fn read_long(self, offset: usize) -> u64 {
+        let place = self.place(offset, 8);
+        let value: u64;
+        // SAFETY: the place lies in mapped device registers (checked).
+        unsafe { asm!("ldr {0}, [{1}]", out(reg) value, in(reg) place, options(nostack)) };
+        value
+    }
+
+    /// Bytes of the block.
+    pub const fn bytes(self) -> usize {
+        self.bytes
+    }
+
+    /// A part of the block.
+    pub fn part(self, offset: usize, bytes: usize) -> Self {
+        assert!(offset + bytes <= self.bytes, "part outside its block");
+        Self { base: self.base + offset, bytes }
+    }
+}

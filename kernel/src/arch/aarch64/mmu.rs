@@ -1,0 +1,197 @@
+//! Translation: the map of all RAM, the windows for tree and devices, TTBR0, TLB maintenance.
+
+use core::arch::asm;
+
+use abi::layout::{PAGE, PAGE_BITS};
+
+use super::layout;
+use crate::arch::pte;
+use crate::mm::Phys;
+use crate::mm::regions::{Range, Regions};
+
+unsafe extern "C" {
+    static mut fix_l2: [u64; 512];
+    static mut dev_l3: [u64; 512];
+    static mut map_l1: [u64; 512];
+}
+
+/// Makes table writes visible to the walker.
+pub fn tables_written() {
+    // SAFETY: barriers.
+    unsafe { asm!("dsb ishst", "isb", options(nostack, preserves_flags)) };
+}
+
+/// Maps the blocks that hold the device tree read-only and returns its bytes; `None` when the pointer is not aligned.
+///
+/// # Safety
+/// Called once, during boot. The boot loader promises a tree at `tree`.
+pub unsafe fn map_tree(tree: Phys, size: impl Fn(&[u8]) -> Option<usize>) -> Option<&'static [u8]> {
+    let block = 1usize << 21;
+    if tree.0 == 0 || !tree.0.is_multiple_of(8) || tree.0 >= 1 << 48 {
+        return None;
+    }
+    let first = tree.0 & !(block as u64 - 1);
+    let offset = (tree.0 - first) as usize;
+    let map = |index: usize| {
+        let base = first + (index * block) as u64;
+        // SAFETY: boot runs alone; the entry belongs to the tree's window and was empty.
+        unsafe { (&raw mut fix_l2[index]).write_volatile(pte::leaf(base, 2, pte::KERNEL_READ_ONLY)) };
+        tables_written();
+    };
+    map(0);
+    map(1);
+    let start = (layout::TREE + offset) as *const u8;
+    // SAFETY: at least one block lies mapped behind the header.
+    let header = unsafe { core::slice::from_raw_parts(start, 40) };
+    let bytes = size(header)?;
+    let blocks = (offset + bytes).div_ceil(block);
+    if blocks > layout::TREE_BLOCKS {
+        return None;
+    }
+    (2..blocks).for_each(map);
+    // SAFETY: all blocks of the tree are mapped read-only for the life of the kernel.
+    Some(unsafe { core::slice::from_raw_parts(start, bytes) })
+}
+
+/// Hands out the window for the kernel's own devices.
+#[derive(Debug, Default)]
+pub struct DeviceWindow {
+    used: usize,
+}
+
+impl DeviceWindow {
+    /// Maps device registers; `None` when the window is full.
+    pub fn map(&mut self, base: u64, bytes: u64) -> Option<super::mmio::Registers> {
+        let range = Range::new(base, bytes)?.outer_pages();
+        let pages = usize::try_from(range.bytes() >> PAGE_BITS).ok()?;
+        if bytes == 0 || pages > layout::DEVICE_PAGES - self.used {
+            return None;
+        }
+        for page in 0..pages {
+            let entry = pte::leaf(range.start + page as u64 * PAGE, 3, pte::KERNEL_DEVICE);
+            // SAFETY: boot runs alone; the entries from `used` on are empty and belong to this window.
+            unsafe { (&raw mut dev_l3[self.used + page]).write_volatile(entry) };
+        }
+        tables_written();
+        let address = layout::DEVICES + self.used * PAGE as usize + (base - range.start) as usize;
+        self.used += pages;
+        // SAFETY: just mapped as device memory, and never unmapped.
+        Some(unsafe { super::mmio::Registers::new(address, bytes as usize) })
+    }
+}
+
+/// Builds the map of all RAM. Tables come from `pool`, which lies in the gigabyte of the image or the next: it is reached
+/// through the identity map of boot.
+pub struct MapBuilder {
+    pool: Range,
+    start: u64,
+}
+
+impl MapBuilder {
+    /// # Safety
+    /// Boot runs alone, `pool` is free memory that the identity map of boot covers, and TTBR0 still holds that map.
+    pub unsafe fn new(pool: Range, start: Phys) -> Self {
+        Self { pool, start: start.0 }
+    }
+
+    fn new_table(&mut self) -> Option<u64> {
+        let page = self.pool.start;
+        if page + PAGE > self.pool.end {
+            return None;
+        }
+        self.pool.start += PAGE;
+        // SAFETY: the page is free memory, reached through the identity map.
+        unsafe { super::cache::zero(page as *mut u8, PAGE as usize) };
+        Some(page)
+    }
+
+    fn entry(&mut self, table: u64, index: u64) -> *mut u64 {
+        (table + index * 8) as *mut u64
+    }
+
+    /// Maps physical memory at its place in the map; `None` when the pool is used up.
+    pub fn map(&mut self, range: Range, attributes: u64) -> Option<()> {
+        let mut at = range.start;
+        while at < range.end {
+            let offset = at - self.start;
+            let left = range.end - at;
+            // SAFETY: the address of a static.
+            let l1 = unsafe { (&raw mut map_l1).cast::<u64>().add((offset >> 30) as usize & 511) };
+            at += self.map_one(l1, at, offset, left, attributes)?;
+        }
+        Some(())
+    }
+
+    /// Maps one page or block at level 1, 2 or 3; returns its bytes.
+    fn map_one(&mut self, l1: *mut u64, at: u64, offset: u64, left: u64, attributes: u64) -> Option<u64> {
+        let mut place = l1;
+        for level in 1..=3u32 {
+            let span = 1u64 << (12 + 9 * (3 - level));
+            // SAFETY: `place` is an entry of a table of ours: the static one, or one from the pool.
+            let value = unsafe { place.read_volatile() };
+            if value & 1 == 0 && (at | offset).is_multiple_of(span) && left >= span {
+                // SAFETY: as above; the entry is empty.
+                unsafe { place.write_volatile(pte::leaf(at, level, attributes)) };
+                return Some(span);
+            }
+            if level == 3 {
+                return Some(span);
+            }
+            let table = if value & 1 == 0 {
+                let table = self.new_table()?;
+                // SAFETY: as above; the entry is empty.
+                unsafe { place.write_volatile(pte::table(Phys(table))) };
+                table
+            } else {
+                pte::address(value).0
+            };
+            place = self.entry(table, offset >> (12 + 9 * (2 - level)) & 511);
+        }
+        None
+    }
+
+    /// What of the pool was not needed.
+    pub fn rest(self) -> Range {
+        tables_written();
+        self.pool
+    }
+}
+
+/// How many tables a map of these regions can need.
+pub fn tables_needed(regions: &Regions) -> u64 {
+    regions.as_slice().len() as u64 * 4 + 4
+}
+
+/// Loads TTBR0. No barrier: nothing in the kernel touches user memory, and the return to user space synchronises.
+pub fn load_user_table(ttbr: u64) {
+    // SAFETY: the table is an address space's own or the empty one.
+    unsafe { asm!("msr ttbr0_el1, {}", in(reg) ttbr, options(nostack, preserves_flags)) };
+}
+
+/// Drops all translations of an ASID.
+pub fn flush_asid(asid: u16) {
+    let operand = u64::from(asid) << 48;
+    // SAFETY: TLB maintenance changes no memory.
+    unsafe { asm!("dsb ishst", "tlbi aside1is, {}", "dsb ish", "isb", in(reg) operand, options(nostack)) };
+}
+
+/// Drops the translations of a range.
+pub fn flush_range(asid: u16, start: u64, pages: u64) {
+    if pages > 64 {
+        return flush_asid(asid);
+    }
+    tables_written();
+    for page in 0..pages {
+        let operand = u64::from(asid) << 48 | (start >> PAGE_BITS) + page & 0xfff_ffff_ffff;
+        // SAFETY: TLB maintenance changes no memory.
+        unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack)) };
+    }
+    // SAFETY: barriers.
+    unsafe { asm!("dsb ish", "isb", options(nostack)) };
+}
+
+/// Drops every translation, the boot's identity map among them.
+pub fn flush_all() {
+    // SAFETY: TLB maintenance changes no memory.
+    unsafe { asm!("dsb ishst", "tlbi vmalle1is", "dsb ish", "isb", options(nostack)) };
+}

@@ -1,0 +1,20 @@
+//! AArch64.
+#![allow(unsafe_code)]
+
+mod boot;
+mod cache;
+mod console;
+mod crash;
+mod gic;
+mod layout;
+mod machine;
+mod mmio;
+mod mmu;
+mod psci;
+mod start;
+mod trap;
+mod vectors;
+
+pub use cache::{clean_invalidate, sync_instructions, zero};
+pub use console::{early_print, set_early};
+pub use machine::Machine;

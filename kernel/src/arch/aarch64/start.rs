@@ -1,0 +1,236 @@
+//! The kernel's first Rust code: from the tree to init's first instruction.
+
+use core::ops;
+
+use aarch64_cpu::registers::{CNTFRQ_EL0, CNTKCTL_EL1, CPACR_EL1, Readable, Writeable};
+use tree::{Gic as GicNode, Machine as Described, Tree};
+
+use super::gic::{Gic, V2, V3};
+use super::mmu::{DeviceWindow, MapBuilder};
+use super::{console as early, layout, machine::Machine, mmu, psci, trap};
+use crate::arch::pte;
+use crate::boot::{self, Handover};
+use crate::console;
+use crate::kernel::Kernel;
+use crate::mm::regions::Range;
+use crate::mm::{Mem, Phys};
+
+unsafe extern "C" {
+    static __image_start: u8;
+    static __image_end: u8;
+    static __data_start: u8;
+    static __stack_bottom: u8;
+    static __stack_top: u8;
+    fn el0_return(context: usize) -> !;
+}
+
+fn address(symbol: *const u8) -> usize {
+    symbol as usize
+}
+
+/// The kernel's stack.
+pub(super) fn stack() -> ops::Range<usize> {
+    address(&raw const __stack_bottom)..address(&raw const __stack_top)
+}
+
+/// Ends a boot that cannot go on: one line, then power off where there is firmware, else halt.
+fn give_up(described: Option<&Described<'_>>, why: core::fmt::Arguments<'_>) -> ! {
+    log::error!("boot: {why}");
+    if let Some(conduit) = described.and_then(|machine| machine.psci) {
+        psci::call(conduit, crate::object::SYSTEM_OFF, [0; 3]);
+    }
+    psci::halt()
+}
+
+/// Entered from `boot` with the MMU on: `tree` and `image` are physical addresses, `ticks` is CNTVCT at entry.
+pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
+    console::init();
+    // User space reads the virtual counter; floating point traps until it is asked for.
+    CNTKCTL_EL1.set(0b10);
+    CPACR_EL1.set(0);
+    // SAFETY: called once; the boot protocol promises a tree.
+    let bytes = unsafe { mmu::map_tree(Phys(tree_at), |header| Tree::total_size(header).ok()) };
+    let Some(bytes) = bytes else { give_up(None, format_args!("no device tree at {tree_at:#x}")) };
+    let tree = match Tree::parse(bytes) {
+        Ok(tree) => tree,
+        Err(error) => give_up(None, format_args!("device tree: {error}")),
+    };
+    let mut window = DeviceWindow::default();
+    start_console(&tree, &mut window);
+    let described = match tree.machine() {
+        Ok(machine) => machine,
+        Err(error) => give_up(None, format_args!("device tree: {error}")),
+    };
+    if let Some(level) = described.bootargs.and_then(console::set_level) {
+        log::warn!("boot argument log={level} is not a level: error, warn, info, debug, trace, off");
+    }
+    let tree_range = Range { start: tree_at, end: tree_at + bytes.len() as u64 };
+    let (mut kernel, handover) = bring_up(&described, &mut window, tree_range, image, ticks);
+    if let Err(error) = boot::start_init(&mut kernel, handover) {
+        give_up(Some(&described), format_args!("{error}"));
+    }
+    log::debug!("entering init");
+    console::leave_early();
+    let kernel = trap::install(kernel);
+    let context = trap::leave(kernel);
+    // SAFETY: `context` is the register area of a thread of ours, in an address space that is loaded.
+    unsafe { el0_return(context) }
+}
+
+fn start_console(tree: &Tree<'_>, window: &mut DeviceWindow) {
+    let Ok(Some(node)) = tree.console() else { return };
+    let Some(kind) = node.compatible.clone().find(|name| early::knows(name)) else { return };
+    if let Some(registers) = window.map(node.registers.base, early::BYTES) {
+        early::set_early(kind, registers);
+    }
+}
+
+/// Memory map, interrupt controller, timer.
+fn bring_up<'a>(
+    described: &Described<'_>,
+    window: &mut DeviceWindow,
+    tree: Range,
+    image: u64,
+    ticks: u64,
+) -> (Kernel, Handover<'a>) {
+    let give_up = |why: core::fmt::Arguments<'_>| -> ! { give_up(Some(described), why) };
+    let kernel_bytes = (address(&raw const __image_end) - address(&raw const __image_start)) as u64;
+    let init_at = image + kernel_bytes;
+    let image_range = Range { start: image, end: init_at + init_bytes(init_at) };
+    let plan = match boot::plan(described, image_range, tree, layout::MAP_BYTES) {
+        Ok(plan) => plan,
+        Err(error) => give_up(format_args!("{error}")),
+    };
+    let mut free = plan.free;
+    let start = plan.mapped.as_slice().first().map_or(0, |range| range.start) & !((1 << 30) - 1);
+    let Some(pool) = table_pool(&mut free, image, mmu::tables_needed(&plan.mapped)) else {
+        give_up(format_args!("no free memory beside the kernel for its page tables"));
+    };
+    // SAFETY: boot runs alone; the pool was just taken from free memory in the identity map's reach.
+    let mut builder = unsafe { MapBuilder::new(pool, Phys(start)) };
+    let read_only = (address(&raw const __data_start) - address(&raw const __image_start)) as u64;
+    let code = Range { start: image, end: image + read_only };
+    for &range in plan.mapped.as_slice() {
+        if map_range(&mut builder, range, code).is_none() {
+            give_up(format_args!("the memory map is in too many pieces for the kernel's page tables"));
+        }
+    }
+    if free.add(builder.rest()).is_err() {
+        give_up(format_args!("the memory map has too many pieces"));
+    }
+    let end = plan.mapped.as_slice().last().map_or(0, |range| range.end);
+    // SAFETY: all RAM from `start` on was just mapped at MAP, and no other `Mem` exists.
+    let mut mem = unsafe { Mem::new(layout::MAP, Phys(start), end - start) };
+
+    let Some(gic) = bring_up_gic(described, window) else {
+        give_up(format_args!("device tree: no interrupt controller (GICv2 or GICv3) that can be used"));
+    };
+    let Some(timer) = described.timer.as_ref().and_then(|timer| timer.virt) else {
+        give_up(format_args!("device tree: node arm,armv8-timer: no virtual timer in `interrupts`"));
+    };
+    let counter = described.timer.as_ref().and_then(|timer| timer.frequency).unwrap_or(CNTFRQ_EL0.get());
+    if counter == 0 {
+        give_up(format_args!("the timer's frequency is 0: CNTFRQ_EL0 is not set and the tree has no clock-frequency"));
+    }
+    let Some(empty) = free.take(4096, 4096).map(Phys) else { give_up(format_args!("no free memory")) };
+    mem.zero(empty, 4096);
+    let ring_offset = &raw const console::RING as usize - address(&raw const __image_start);
+    let ring = (Phys(image + ring_offset as u64), size_of::<console::Ring>() as u64);
+    let mut machine = Machine::new(gic, timer.intid, counter, described.psci, empty, ring);
+    mmu::load_user_table(pte::ttbr(empty, 0));
+    mmu::flush_all();
+    machine.start_timer();
+    log::debug!("{} MiB of memory, {} MiB free", plan.mapped.bytes() >> 20, free.bytes() >> 20);
+    let init_place = layout::MAP + (init_at - start) as usize;
+    let bytes = (image_range.end - init_at) as usize;
+    // SAFETY: the image lies in mapped RAM; nobody writes it while boot reads its header.
+    let image_bytes = unsafe { core::slice::from_raw_parts(init_place as *const u8, bytes) };
+    let handover = Handover {
+        image: image_bytes,
+        image_at: Phys(init_at),
+        tree,
+        bundle: plan.bundle,
+        free,
+        boot_ticks: ticks,
+        frequency: counter,
+        seed: seed(described),
+    };
+    (Kernel::new(mem, machine, plan.forbidden), handover)
+}
+
+/// Bytes of init behind the kernel as its header says, read through the identity map of boot; one page if there is none.
+fn init_bytes(init_at: u64) -> u64 {
+    let header = init_at as *const u64;
+    // SAFETY: the identity map covers the gigabyte of the image and the next; reading RAM there changes nothing.
+    let (magic, bytes) = unsafe { (header.read_volatile(), header.add(1).read_volatile()) };
+    if magic.to_le_bytes() == abi::INIT_IMAGE_MAGIC && bytes.is_multiple_of(4096) && bytes < 1 << 28 {
+        bytes.max(4096)
+    } else {
+        4096
+    }
+}
+
+/// Free memory that the identity map of boot reaches.
+fn table_pool(free: &mut crate::mm::regions::Regions, image: u64, pages: u64) -> Option<Range> {
+    let low = image & !((1 << 30) - 1);
+    let high = low + (1 << 30);
+    let bytes = pages * 4096;
+    let start = free.as_slice().iter().find_map(|range| {
+        let start = range.start.max(low);
+        (start + bytes <= range.end.min(high)).then_some(start)
+    })?;
+    let pool = Range { start, end: start + bytes };
+    free.subtract(pool).ok()?;
+    Some(pool)
+}
+
+/// Maps a piece of RAM for the kernel; its own code and constants are read-only there too.
+fn map_range(builder: &mut MapBuilder, range: Range, code: Range) -> Option<()> {
+    let cut = |start: u64, end: u64| Range { start: start.max(range.start), end: end.min(range.end) };
+    for (piece, attributes) in [
+        (cut(0, code.start), pte::KERNEL_DATA),
+        (cut(code.start, code.end), pte::KERNEL_READ_ONLY),
+        (cut(code.end, u64::MAX), pte::KERNEL_DATA),
+    ] {
+        if piece.start < piece.end {
+            builder.map(piece, attributes)?;
+        }
+    }
+    Some(())
+}
+
+fn bring_up_gic(described: &Described<'_>, window: &mut DeviceWindow) -> Option<Gic> {
+    match described.gic.as_ref()? {
+        GicNode::V2 { distributor, cpu } => {
+            let distributor = window.map(distributor.base, distributor.size.min(0x1000))?;
+            let cpu = window.map(cpu.base, cpu.size.min(0x2000))?;
+            Some(Gic::V2(V2::new(distributor, cpu)))
+        }
+        GicNode::V3 { distributor, redistributors, stride } => {
+            let distributor = window.map(distributor.base, distributor.size.min(0x1_0000))?;
+            let stride = stride.and_then(|stride| usize::try_from(stride).ok()).unwrap_or(super::gic::REDISTRIBUTOR);
+            let mut regions = [None; 4];
+            for (slot, region) in regions.iter_mut().zip(redistributors.iter()) {
+                *slot = window.map(region.base, region.size.min(16 * super::gic::REDISTRIBUTOR as u64 / 2));
+            }
+            let mut list = [distributor; 4];
+            let mut count = 0;
+            for region in regions.into_iter().flatten() {
+                list[count] = region;
+                count += 1;
+            }
+            V3::new(distributor, &list[..count], stride.max(super::gic::REDISTRIBUTOR)).map(Gic::V3)
+        }
+    }
+}
+
+/// Random bytes of the boot loader, mixed into four words; zeros where there are none.
+fn seed(described: &Described<'_>) -> [u64; 4] {
+    let mut words = [0u64; 4];
+    let sources = [described.rng_seed, described.kaslr_seed];
+    for (index, &byte) in sources.into_iter().flatten().flatten().enumerate() {
+        let word = &mut words[index % 4];
+        *word = (*word ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(7);
+    }
+    words
+}

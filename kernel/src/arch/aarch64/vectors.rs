@@ -1,0 +1,153 @@
+//! The exception vectors: SP_EL1 points at the registers of the running thread, so entry stores them at once, then
+//! takes the core's stack. The handlers return the registers of whoever runs next.
+
+use core::arch::global_asm;
+
+global_asm!(
+    r#"
+    .macro save_context
+    stp x0, x1, [sp]
+    stp x2, x3, [sp, #16]
+    stp x4, x5, [sp, #32]
+    stp x6, x7, [sp, #48]
+    stp x8, x9, [sp, #64]
+    stp x10, x11, [sp, #80]
+    stp x12, x13, [sp, #96]
+    stp x14, x15, [sp, #112]
+    stp x16, x17, [sp, #128]
+    stp x18, x19, [sp, #144]
+    stp x20, x21, [sp, #160]
+    stp x22, x23, [sp, #176]
+    stp x24, x25, [sp, #192]
+    stp x26, x27, [sp, #208]
+    stp x28, x29, [sp, #224]
+    mrs x21, sp_el0
+    mrs x22, elr_el1
+    mrs x23, spsr_el1
+    mrs x24, tpidr_el0
+    stp x30, x21, [sp, #240]
+    stp x22, x23, [sp, #256]
+    str x24, [sp, #272]
+    mrs x2, tpidr_el1
+    mov sp, x2
+    mov x29, xzr
+    .endm
+
+    .macro vector target
+    .balign 128
+    b \target
+    .endm
+
+    // The kernel itself failed: its stack may be the reason, so the report has one of its own.
+    .macro fatal kind
+    .balign 128
+    msr tpidrro_el0, x0
+    mov x0, #\kind
+    b el1_fatal
+    .endm
+
+    .section .text.vectors, "ax"
+    .balign 2048
+    .global vectors
+vectors:
+    fatal 0
+    fatal 1
+    fatal 2
+    fatal 3
+    fatal 4
+    fatal 5
+    fatal 6
+    fatal 7
+    vector el0_sync
+    vector el0_irq
+    vector el0_irq
+    vector el0_serror
+    fatal 12
+    fatal 13
+    fatal 14
+    fatal 15
+
+el0_sync:
+    save_context
+    mrs x0, esr_el1
+    mrs x1, far_el1
+    bl {sync}
+    b el0_return
+
+el0_serror:
+    save_context
+    mrs x0, esr_el1
+    bl {serror}
+    b el0_return
+
+el0_irq:
+    save_context
+    bl {irq}
+
+    .global el0_return
+el0_return:
+    mov sp, x0
+    ldp x30, x21, [sp, #240]
+    ldp x22, x23, [sp, #256]
+    ldr x24, [sp, #272]
+    msr sp_el0, x21
+    msr elr_el1, x22
+    msr spsr_el1, x23
+    msr tpidr_el0, x24
+    ldp x0, x1, [sp]
+    ldp x2, x3, [sp, #16]
+    ldp x4, x5, [sp, #32]
+    ldp x6, x7, [sp, #48]
+    ldp x8, x9, [sp, #64]
+    ldp x10, x11, [sp, #80]
+    ldp x12, x13, [sp, #96]
+    ldp x14, x15, [sp, #112]
+    ldp x16, x17, [sp, #128]
+    ldp x18, x19, [sp, #144]
+    ldp x20, x21, [sp, #160]
+    ldp x22, x23, [sp, #176]
+    ldp x24, x25, [sp, #192]
+    ldp x26, x27, [sp, #208]
+    ldp x28, x29, [sp, #224]
+    eret
+
+el1_fatal:
+    msr contextidr_el1, x1
+    mov x1, sp
+    msr sp_el0, x1
+    adrp x1, __emergency_top
+    mov sp, x1
+    sub sp, sp, #288
+    mrs x1, contextidr_el1
+    stp x2, x3, [sp, #16]
+    stp x4, x5, [sp, #32]
+    stp x6, x7, [sp, #48]
+    stp x8, x9, [sp, #64]
+    stp x10, x11, [sp, #80]
+    stp x12, x13, [sp, #96]
+    stp x14, x15, [sp, #112]
+    stp x16, x17, [sp, #128]
+    stp x18, x19, [sp, #144]
+    stp x20, x21, [sp, #160]
+    stp x22, x23, [sp, #176]
+    stp x24, x25, [sp, #192]
+    stp x26, x27, [sp, #208]
+    stp x28, x29, [sp, #224]
+    mrs x2, tpidrro_el0
+    stp x2, x1, [sp]
+    mrs x2, sp_el0
+    stp x30, x2, [sp, #240]
+    mrs x2, elr_el1
+    mrs x3, spsr_el1
+    stp x2, x3, [sp, #256]
+    str xzr, [sp, #272]
+    mov x1, sp
+    mrs x2, esr_el1
+    mrs x3, far_el1
+    b {fatal}
+    "#,
+    sync = sym super::trap::sync,
+    irq = sym super::trap::irq,
+    serror = sym super::trap::serror,
+    fatal = sym super::crash::fatal,
+);

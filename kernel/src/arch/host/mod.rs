@@ -1,0 +1,153 @@
+//! The fake machine of the host: interrupts, time and translation as plain data that tests set and read.
+#![allow(unsafe_code)]
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::mm::Phys;
+
+/// Zeroes memory.
+///
+/// # Safety
+/// The range is writable and holds nothing.
+pub unsafe fn zero(start: *mut u8, bytes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { start.write_bytes(0, bytes) }
+}
+
+/// The host's own caches are coherent.
+pub fn sync_instructions(_: usize, _: usize) {}
+
+/// The host's own caches are coherent.
+pub fn clean_invalidate(_: usize, _: usize) {}
+
+/// The fake has no early console; the log ring is enough.
+pub fn early_print(_: &[u8]) {}
+
+/// The fake machine.
+#[derive(Debug, Default)]
+pub struct Machine {
+    /// Ticks now.
+    pub clock: u64,
+    /// When the timer fires.
+    pub deadline: u64,
+    /// Lines that fired and were not acknowledged.
+    pub pending: VecDeque<u32>,
+    /// Lines that may fire.
+    pub open: BTreeSet<u32>,
+    /// Triggers by line: `true` is edge.
+    pub triggers: BTreeMap<u32, bool>,
+    /// What TTBR0 holds.
+    pub loaded: u64,
+    /// Translations dropped: TTBR0, first address, pages; whole address spaces as 0 pages.
+    pub flushed: Vec<(u64, u64, u64)>,
+    /// What was printed.
+    pub printed: Vec<u8>,
+    /// Firmware calls.
+    pub calls: Vec<u64>,
+    /// Every this many looks an interrupt seems to wait; 0: never.
+    pub preempt_every: u32,
+    looks: std::cell::Cell<u32>,
+}
+
+impl Machine {
+    /// A machine without interrupts.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether an interrupt waits.
+    pub fn interrupt_pending(&self) -> bool {
+        let looks = self.looks.get() + 1;
+        self.looks.set(looks);
+        !self.pending.is_empty() || self.preempt_every != 0 && looks.is_multiple_of(self.preempt_every)
+    }
+
+    /// Ticks now; each look takes one.
+    pub fn now(&self) -> u64 {
+        self.clock
+    }
+
+    /// Ticks of some milliseconds.
+    pub fn ticks_of_ms(&self, ms: u64) -> u64 {
+        ms * 1000
+    }
+
+    /// Sets the timer.
+    pub fn set_timer(&mut self, deadline: u64) {
+        self.deadline = deadline;
+    }
+
+    /// The timer's line.
+    pub fn timer_line(&self) -> u32 {
+        27
+    }
+
+    /// The next pending line.
+    pub fn acknowledge(&mut self) -> Option<u32> {
+        self.pending.pop_front()
+    }
+
+    /// A line was taken note of.
+    pub fn end(&mut self, _: u32) {}
+
+    /// Keeps a line from firing.
+    pub fn mask(&mut self, line: u32) {
+        self.open.remove(&line);
+    }
+
+    /// Lets a line fire.
+    pub fn unmask(&mut self, line: u32) {
+        self.open.insert(line);
+    }
+
+    /// Sets a line's trigger.
+    pub fn configure(&mut self, line: u32, edge: bool) {
+        self.triggers.insert(line, edge);
+    }
+
+    /// One more than the highest line.
+    pub fn lines(&self) -> u32 {
+        288
+    }
+
+    /// Nothing to do.
+    pub fn tables_written(&mut self) {}
+
+    /// Notes the range.
+    pub fn flush_range(&mut self, ttbr: u64, start: u64, pages: u64) {
+        self.flushed.push((ttbr, start, pages));
+    }
+
+    /// Notes the address space.
+    pub fn flush_asid(&mut self, ttbr: u64) {
+        self.flushed.push((ttbr, 0, 0));
+    }
+
+    /// Loads an address space.
+    pub fn enter_space(&mut self, ttbr: u64) {
+        self.loaded = ttbr;
+    }
+
+    /// Makes sure an address space is not loaded.
+    pub fn leave_space(&mut self, ttbr: u64) {
+        if self.loaded == ttbr {
+            self.loaded = 0;
+        }
+    }
+
+    /// Keeps what is printed.
+    pub fn print(&mut self, bytes: &[u8]) {
+        self.printed.extend_from_slice(bytes);
+    }
+
+    /// Somewhere.
+    pub fn log_ring(&self) -> (Phys, u64) {
+        (Phys(0x4000_0000), 0x4000)
+    }
+
+    /// Notes the call.
+    pub fn firmware(&mut self, function: u64, _: [u64; 3]) -> Option<u64> {
+        self.calls.push(function);
+        Some(0)
+    }
+}

@@ -1,0 +1,116 @@
+//! Page table entries (ARM DDI 0487, D8.3): 4 KiB granule, 48-bit addresses.
+
+use abi::{Perms, layout::MemoryType};
+
+use crate::mm::Phys;
+
+const VALID: u64 = 1;
+const TABLE: u64 = 1 << 1;
+const PAGE: u64 = 1 << 1;
+const AP_USER: u64 = 1 << 6;
+const AP_READ_ONLY: u64 = 1 << 7;
+const SHARE_INNER: u64 = 3 << 8;
+const ACCESSED: u64 = 1 << 10;
+const NOT_GLOBAL: u64 = 1 << 11;
+const PXN: u64 = 1 << 53;
+const UXN: u64 = 1 << 54;
+const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
+
+/// MAIR_EL1: the index is the number of the [`MemoryType`].
+pub const MAIR: u64 = 0x00_04_44_ff;
+
+const fn index(memory: u8) -> u64 {
+    ((memory & 3) as u64) << 2
+}
+
+/// Whether a value ends the walk at this level: a page or block.
+pub const fn is_leaf(value: u64, level: u32) -> bool {
+    value & VALID != 0 && (level == 3 || value & TABLE == 0)
+}
+
+/// The address in an entry.
+pub const fn address(value: u64) -> Phys {
+    Phys(value & ADDRESS)
+}
+
+/// An entry that points to the next table.
+pub const fn table(page: Phys) -> u64 {
+    page.0 | TABLE | VALID
+}
+
+/// A page or block.
+pub const fn leaf(base: u64, level: u32, attributes: u64) -> u64 {
+    (base & ADDRESS) | attributes | VALID | if level == 3 { PAGE } else { 0 }
+}
+
+/// Attributes of a user mapping. The kernel never executes user memory.
+pub fn attributes(perms: Perms, memory: u8) -> u64 {
+    let mut bits = AP_USER | ACCESSED | NOT_GLOBAL | PXN | SHARE_INNER | index(memory);
+    if !perms.contains(Perms::WRITE) {
+        bits |= AP_READ_ONLY;
+    }
+    if !perms.contains(Perms::EXECUTE) {
+        bits |= UXN;
+    }
+    bits
+}
+
+/// Attributes of the kernel's own data.
+pub const KERNEL_DATA: u64 = ACCESSED | SHARE_INNER | PXN | UXN;
+/// Attributes of what the kernel only reads.
+pub const KERNEL_READ_ONLY: u64 = KERNEL_DATA | AP_READ_ONLY;
+/// Attributes of the kernel's code.
+pub const KERNEL_CODE: u64 = ACCESSED | SHARE_INNER | AP_READ_ONLY | UXN;
+/// Attributes of the kernel's own devices.
+pub const KERNEL_DEVICE: u64 = ACCESSED | PXN | UXN | index(MemoryType::DeviceNgnre as u8);
+
+/// The same page or block with other attributes.
+pub const fn with_attributes(value: u64, attributes: u64) -> u64 {
+    (value & (ADDRESS | VALID | PAGE)) | attributes
+}
+
+/// No entry.
+pub const fn cleared(_: u64, _: u64) -> u64 {
+    0
+}
+
+/// Whether a page or block is device memory.
+pub const fn is_device(value: u64) -> bool {
+    value & index(3) >= index(MemoryType::DeviceNgnre as u8)
+}
+
+/// TTBR0 of a root table and an ASID.
+pub const fn ttbr(root: Phys, asid: u16) -> u64 {
+    root.0 | (asid as u64) << 48
+}
+
+/// The ASID of a TTBR0.
+pub const fn asid(ttbr: u64) -> u16 {
+    (ttbr >> 48) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_attributes() {
+        let code = attributes(Perms::READ | Perms::EXECUTE, 0);
+        assert_eq!(code, 0x0020_0000_0000_0fc0);
+        let data = attributes(Perms::READ | Perms::WRITE, 0);
+        assert_eq!(data, 0x0060_0000_0000_0f40);
+        assert_eq!(data & KERNEL_CODE & AP_READ_ONLY, 0);
+        let registers = leaf(0x900_0000, 3, attributes(Perms::READ | Perms::WRITE, 2));
+        assert!(is_device(registers) && is_leaf(registers, 3));
+        assert_eq!(address(registers), Phys(0x900_0000));
+        assert_eq!(with_attributes(leaf(0x1000, 3, data), code), leaf(0x1000, 3, code));
+    }
+
+    #[test]
+    fn nothing_of_the_kernel_is_writable_and_executable() {
+        for attributes in [KERNEL_DATA, KERNEL_READ_ONLY, KERNEL_CODE, KERNEL_DEVICE] {
+            assert!(attributes & AP_READ_ONLY != 0 || attributes & PXN != 0);
+            assert!(attributes & UXN != 0 && attributes & AP_USER == 0);
+        }
+    }
+}

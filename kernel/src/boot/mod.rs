@@ -1,0 +1,7 @@
+//! From the device tree to the first thread: what is free, and what init is given.
+
+pub mod first;
+pub mod memory;
+
+pub use first::{Handover, InitError, start_init};
+pub use memory::{MemoryError, Plan, plan};

@@ -1,0 +1,38 @@
+//! What a capability is, in numbers, for those who hold Debug.
+
+use abi::{Kind, layout::PAGE};
+
+use super::Cap;
+use crate::kernel::Kernel;
+use crate::object::{AddressSpace, CapTable, Endpoint, Irq, Notification, Reply, Thread};
+
+impl Kernel {
+    /// Kind, rights, base, bytes, badge or address, bytes in use: the results of `DebugCap`.
+    pub fn describe(&self, cap: &Cap) -> [u64; 8] {
+        let (base, bytes, extra, used) = match cap.kind {
+            Kind::Untyped => (cap.object, u64::from(cap.pages) * PAGE, 0, cap.word),
+            Kind::Frame => (cap.object, u64::from(cap.pages) * PAGE, cap.word, cap.extra * PAGE),
+            Kind::CapTable => self.place::<CapTable>(cap, |table| u64::from(table.slots()) * 64),
+            Kind::Thread => self.place::<Thread>(cap, |_| size_of::<Thread>() as u64),
+            Kind::Endpoint => self.place::<Endpoint>(cap, |_| size_of::<Endpoint>() as u64),
+            Kind::Notification => self.place::<Notification>(cap, |_| size_of::<Notification>() as u64),
+            Kind::Reply => self.place::<Reply>(cap, |_| size_of::<Reply>() as u64),
+            Kind::AddressSpace => self.place::<AddressSpace>(cap, |space| u64::from(space.pages) * PAGE),
+            Kind::Irq => {
+                let line = cap.object_of::<Irq>().and_then(|irq| self.mem[irq].line).unwrap_or(0);
+                let (base, bytes, ..) = self.place::<Irq>(cap, |_| size_of::<Irq>() as u64);
+                (base, bytes, line.into(), 0)
+            }
+            _ => (0, 0, 0, 0),
+        };
+        let badge = if matches!(cap.kind, Kind::Endpoint | Kind::Notification) { cap.word } else { extra };
+        [cap.kind as u64, cap.rights.bits().into(), base, bytes, badge, used, 0, 0]
+    }
+
+    fn place<T: crate::mm::Object>(&self, cap: &Cap, bytes: impl Fn(&T) -> u64) -> (u64, u64, u64, u64) {
+        match cap.object_of::<T>() {
+            Some(object) => (self.mem.address(object).0, bytes(&self.mem[object]), 0, 0),
+            None => (0, 0, 0, 0),
+        }
+    }
+}

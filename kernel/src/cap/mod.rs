@@ -1,0 +1,9 @@
+//! Capabilities: what a slot holds, the tables they lie in, and the tree that says what was derived from what.
+
+pub mod inspect;
+mod slot;
+pub mod table;
+pub mod tree;
+
+pub use slot::{Cap, Flags, Links, Slot};
+pub use table::CapTable;

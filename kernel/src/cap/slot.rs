@@ -1,0 +1,154 @@
+//! A slot: one capability and its place in the derivation tree, in one cache line.
+
+use abi::{Badge, Kind, Rights};
+use bitflags::bitflags;
+
+use crate::mm::{Object, Phys, Ref};
+use crate::object::AddressSpace;
+
+bitflags! {
+    /// Facts about a capability beside its rights.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Flags: u8 {
+        /// Untyped, Frame: device memory, never zeroed, never holds objects.
+        const DEVICE = 1;
+        /// Untyped: its content is kept (bundle, tree): never zeroed, only Frames are made of it.
+        const KEEP = 2;
+        /// The slot lies in a Thread.
+        const IN_THREAD = 4;
+        /// The slot lies in an Irq.
+        const IN_IRQ = 8;
+    }
+}
+
+/// What a capability names. Which fields mean something depends on the kind:
+///
+/// | kind | `object` | `pages` | `word` | `extra` | `space` |
+/// | --- | --- | --- | --- | --- | --- |
+/// | Untyped | physical address | size | bytes handed out | bytes zeroed | page table memory of |
+/// | Frame | physical address | size | address mapped at | pages mapped | mapped in |
+/// | Endpoint, Notification | reference | | badge | | |
+/// | others | reference, or 0 | | | | |
+#[derive(Clone, Copy, Debug)]
+pub struct Cap {
+    /// The kind.
+    pub kind: Kind,
+    /// What its holder may do.
+    pub rights: Rights,
+    /// Facts.
+    pub flags: Flags,
+    /// Frame: its memory type.
+    pub memory: u8,
+    /// Untyped, Frame: pages.
+    pub pages: u32,
+    /// See the table.
+    pub object: u64,
+    /// See the table.
+    pub word: u64,
+    /// See the table.
+    pub extra: u64,
+    /// See the table.
+    pub space: Option<Ref<AddressSpace>>,
+    /// The object the slot lies in, if not a table.
+    pub holder: u32,
+}
+
+impl Cap {
+    /// Nothing.
+    pub const NULL: Cap = Cap {
+        kind: Kind::Null,
+        rights: Rights::empty(),
+        flags: Flags::empty(),
+        memory: 0,
+        pages: 0,
+        object: 0,
+        word: 0,
+        extra: 0,
+        space: None,
+        holder: 0,
+    };
+
+    /// The first capability of an object, with all rights.
+    pub fn of<T: Object>(object: Ref<T>) -> Self {
+        Self { kind: T::KIND, rights: Rights::all_of(T::KIND), object: object.number(), ..Self::NULL }
+    }
+
+    /// A capability without an object of its own: the control kinds.
+    pub fn control(kind: Kind) -> Self {
+        Self { kind, rights: Rights::all_of(kind), ..Self::NULL }
+    }
+
+    /// Memory.
+    pub fn memory(kind: Kind, base: Phys, pages: u32, flags: Flags) -> Self {
+        Self { kind, rights: Rights::all_of(kind), object: base.0, pages, flags, ..Self::NULL }
+    }
+
+    /// The badge of an Endpoint or Notification.
+    pub const fn badge(&self) -> Badge {
+        Badge(self.word)
+    }
+
+    /// The object, if it is a `T`.
+    pub fn object_of<T: Object>(&self) -> Option<Ref<T>> {
+        if self.kind == T::KIND { Ref::from_number(self.object) } else { None }
+    }
+
+    /// Whether a copy of it may exist: memory that is handed out and the right to one answer may not.
+    pub const fn is_copyable(&self) -> bool {
+        !matches!(self.kind, Kind::Null | Kind::Untyped | Kind::Reply)
+    }
+
+    /// A copy with at most `rights`: a Frame's copy has no mapping.
+    pub fn derived(&self, rights: Rights, badge: Badge) -> Self {
+        let mut copy = *self;
+        copy.rights = self.rights & rights;
+        copy.space = None;
+        copy.holder = 0;
+        copy.flags -= Flags::IN_THREAD | Flags::IN_IRQ;
+        copy.extra = 0;
+        copy.word = if matches!(self.kind, Kind::Endpoint | Kind::Notification) { badge.0 } else { 0 };
+        copy
+    }
+}
+
+/// Neighbours in the derivation tree, and in the list of mappings of an address space.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Links {
+    /// What this was derived from.
+    pub parent: Option<Ref<Slot>>,
+    /// The first that was derived from this.
+    pub child: Option<Ref<Slot>>,
+    /// The previous with the same parent.
+    pub prev: Option<Ref<Slot>>,
+    /// The next with the same parent.
+    pub next: Option<Ref<Slot>>,
+    /// Frames: the previous one mapped in the same address space.
+    pub map_prev: Option<Ref<Slot>>,
+    /// Frames: the next one mapped in the same address space.
+    pub map_next: Option<Ref<Slot>>,
+}
+
+/// One capability in its place.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    /// The capability.
+    pub cap: Cap,
+    /// Its neighbours.
+    pub links: Links,
+}
+
+const _: () = assert!(size_of::<Slot>() == 64);
+
+impl Slot {
+    /// An empty slot.
+    pub const EMPTY: Slot = Slot {
+        cap: Cap::NULL,
+        links: Links { parent: None, child: None, prev: None, next: None, map_prev: None, map_next: None },
+    };
+
+    /// Whether it holds nothing.
+    pub const fn is_empty(&self) -> bool {
+        matches!(self.cap.kind, Kind::Null)
+    }
+}

@@ -1,0 +1,101 @@
+//! A table: a flat power-of-two array of slots. The first slot's place holds the table's own header, because slot 0 is
+//! null in every process.
+
+use abi::{ErrorCode, Kind, Rights, SyscallError};
+
+use super::{Cap, Slot};
+use crate::kernel::{Kernel, Res};
+use crate::mm::{Object, Ref};
+use crate::object::{Header, Thread};
+
+/// log2 of the least and the most slots of a table.
+pub const BITS: core::ops::RangeInclusive<u64> = 4..=16;
+
+/// The header of a table, one granule; the slots follow.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct CapTable {
+    /// Counts its capabilities.
+    pub header: Header,
+    /// log2 of the number of slots.
+    pub bits: u32,
+    /// How many slots have been emptied, once it is being destroyed.
+    pub emptied: u32,
+}
+
+impl Object for CapTable {
+    const KIND: Kind = Kind::CapTable;
+}
+
+const _: () = assert!(size_of::<CapTable>() == 64);
+
+impl CapTable {
+    /// A table of 2^`bits` slots.
+    pub const fn new(bits: u32) -> Self {
+        Self { header: Header::new(Kind::CapTable), bits, emptied: 0 }
+    }
+
+    /// Slots, the null slot included.
+    pub const fn slots(&self) -> u32 {
+        1 << self.bits
+    }
+}
+
+impl Kernel {
+    /// The slot at an index of a table; `argument` is named in the error.
+    pub fn slot(&self, table: Ref<CapTable>, index: u64, argument: u8) -> Res<Ref<Slot>> {
+        let slots = u64::from(self.mem[table].slots());
+        if index == 0 || index >= slots {
+            return Err(SyscallError::new(ErrorCode::SlotOutOfRange, argument));
+        }
+        table.offset(index as u32).ok_or(SyscallError::new(ErrorCode::SlotOutOfRange, argument))
+    }
+
+    /// The table of a thread.
+    pub fn table_of(&self, thread: Ref<Thread>) -> Res<Ref<CapTable>> {
+        self.mem[thread].table().ok_or(ErrorCode::InvalidState.into())
+    }
+
+    /// The capability at an index of the caller's table, which must have this kind and these rights. This and
+    /// [`Self::get`] are the only ways to an object.
+    pub fn get_cap(
+        &self,
+        caller: Ref<Thread>,
+        index: u64,
+        kind: Kind,
+        rights: Rights,
+        argument: u8,
+    ) -> Res<(Ref<Slot>, Cap)> {
+        let slot = self.slot(self.table_of(caller)?, index, argument)?;
+        let cap = self.mem[slot].cap;
+        let code = if cap.kind == Kind::Null {
+            ErrorCode::EmptySlot
+        } else if cap.kind != kind {
+            ErrorCode::WrongKind
+        } else if !cap.rights.contains(rights) {
+            ErrorCode::MissingRight
+        } else {
+            return Ok((slot, cap));
+        };
+        Err(SyscallError::new(code, argument))
+    }
+
+    /// The object named at an index of the caller's table.
+    pub fn get<T: Object>(
+        &self,
+        caller: Ref<Thread>,
+        index: u64,
+        rights: Rights,
+        argument: u8,
+    ) -> Res<(Ref<T>, Ref<Slot>)> {
+        let (slot, cap) = self.get_cap(caller, index, T::KIND, rights, argument)?;
+        let object = cap.object_of::<T>().ok_or(SyscallError::new(ErrorCode::WrongKind, argument))?;
+        Ok((object, slot))
+    }
+
+    /// An empty slot of a table.
+    pub fn empty_slot(&self, table: Ref<CapTable>, index: u64, argument: u8) -> Res<Ref<Slot>> {
+        let slot = self.slot(table, index, argument)?;
+        if self.mem[slot].is_empty() { Ok(slot) } else { Err(SyscallError::new(ErrorCode::SlotOccupied, argument)) }
+    }
+}

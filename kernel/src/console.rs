@@ -1,0 +1,107 @@
+//! The kernel's log: a ring that init reads, and the early console until the first thread runs.
+
+use core::fmt::Write;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+/// Bytes of text in the ring.
+pub const TEXT: usize = 4 * 4096 - 64;
+
+/// The ring as init sees it: bytes ever written, then the text; byte n lies at n modulo [`TEXT`].
+#[repr(C, align(4096))]
+pub struct Ring {
+    written: AtomicU64,
+    reserved: [AtomicU64; 7],
+    text: [AtomicU8; TEXT],
+}
+
+/// The kernel's ring.
+pub static RING: Ring = Ring {
+    written: AtomicU64::new(0),
+    reserved: [const { AtomicU64::new(0) }; 7],
+    text: [const { AtomicU8::new(0) }; TEXT],
+};
+
+/// Whether log lines also go to the early console.
+static EARLY: AtomicBool = AtomicBool::new(true);
+
+struct Out;
+
+impl Write for Out {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let mut at = RING.written.load(Ordering::Relaxed);
+        for &byte in text.as_bytes() {
+            RING.text[(at % TEXT as u64) as usize].store(byte, Ordering::Relaxed);
+            at += 1;
+        }
+        RING.written.store(at, Ordering::Release);
+        if EARLY.load(Ordering::Relaxed) {
+            crate::arch::early_print(text.as_bytes());
+        }
+        Ok(())
+    }
+}
+
+impl Log for Out {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let _ = writeln!(Out, "kernel: {}: {}", name(record.level()), record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// A level as the log prints it.
+const fn name(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warning",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    }
+}
+
+/// Takes up logging; everything up to `Info` until the command line says otherwise.
+pub fn init() {
+    static LOGGER: Out = Out;
+    let _ = log::set_logger(&LOGGER);
+    log::set_max_level(LevelFilter::Info);
+}
+
+/// Sets the level from the command line: `log=error|warn|info|debug|trace|off`. Returns what could not be understood.
+pub fn set_level(bootargs: &str) -> Option<&str> {
+    let value = bootargs.split_ascii_whitespace().filter_map(|word| word.strip_prefix("log=")).next_back()?;
+    match value.parse::<LevelFilter>() {
+        Ok(level) => {
+            log::set_max_level(level);
+            None
+        }
+        Err(_) => Some(value),
+    }
+}
+
+/// From now on the console belongs to user space: the log goes to the ring alone.
+pub fn leave_early() {
+    EARLY.store(false, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn level_from_the_command_line() {
+        assert_eq!(set_level("quiet log=debug x"), None);
+        assert_eq!(log::max_level(), LevelFilter::Debug);
+        assert_eq!(set_level("log=loud"), Some("loud"));
+        assert_eq!(set_level(""), None);
+        log::set_max_level(LevelFilter::Info);
+    }
+}

@@ -1,0 +1,18 @@
+//! Interrupts: the kernel's own timer, and lines whose Irq objects signal a Notification.
+
+use crate::kernel::Kernel;
+
+/// Serves every interrupt that is pending.
+pub fn handle(k: &mut Kernel) {
+    while let Some(line) = k.machine.acknowledge() {
+        if line == k.machine.timer_line() {
+            k.machine.end(line);
+            k.tick();
+        } else {
+            // Masked until every driver on the line has acknowledged.
+            k.machine.mask(line);
+            k.machine.end(line);
+            k.fire(line);
+        }
+    }
+}

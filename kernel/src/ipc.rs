@@ -1,0 +1,348 @@
+//! Synchronous messages: call, receive, reply, and how a blocked thread is let go.
+
+use abi::{
+    ErrorCode, InWord, Kind, MAX_CAPS, MAX_WORDS, MAY_HAVE_ACTED, OUT_CAPS_DROPPED, OutWord, REG_WORDS, Rights,
+    SyscallError,
+};
+
+use crate::cap::Slot;
+use crate::kernel::{Kernel, Next, Res};
+use crate::mm::{Phys, Ref};
+use crate::object::{Endpoint, Gate, Held, Reply, State, Thread};
+use crate::syscall::Args;
+
+/// Offsets in the message page.
+mod page {
+    use abi::MessagePage;
+    use core::mem::offset_of;
+    pub const SEND: u64 = offset_of!(MessagePage, send) as u64;
+    pub const WINDOW_BASE: u64 = offset_of!(MessagePage, window_base) as u64;
+    pub const WINDOW_COUNT: u64 = offset_of!(MessagePage, window_count) as u64;
+    pub const WORDS: u64 = offset_of!(MessagePage, words) as u64;
+}
+
+/// Sends a message and waits for the answer.
+///
+/// # Rights
+/// Endpoint: send; with capabilities also grant.
+/// # Returns
+/// The answer's message; x9 = 0.
+/// # Errors
+/// `TooManyWords`, `TooManyCaps`, `NoMessagePage`, `SlotOutOfRange` and `EmptySlot` (a capability to send), `Closed`
+/// (label: the reason), and once it waits `PeerGone`, `Cancelled`, `Revoked`.
+pub fn call(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let (endpoint, slot) = k.get::<Endpoint>(caller, args.target, Rights::SEND, 0)?;
+    k.check_message(caller, args.input)?;
+    let cap = k.mem[slot].cap;
+    if args.input.caps() > 0 && !cap.rights.contains(Rights::GRANT) {
+        return Err(SyscallError::new(ErrorCode::MissingRight, 0));
+    }
+    if let Gate::Closed(reason) = k.mem[endpoint].gate {
+        return Ok(Next::Done(crate::object::closed(reason), 0));
+    }
+    k.mem[caller].badge = cap.word;
+    Ok(k.send(caller, endpoint))
+}
+
+/// Waits for a message, or for the bound Notification.
+///
+/// # Rights
+/// Endpoint: receive. Reply (high half of x9).
+/// # Returns
+/// The message; x9 = badge. Or flag `OUT_NOTIFICATION` and x0 = bits.
+/// # Errors
+/// `Busy` (the Reply holds a caller or another thread waits with it), `Cancelled`, `Revoked`.
+pub fn receive(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let (endpoint, reply) = receive_args(k, caller, args)?;
+    if k.mem[reply].caller.is_some() {
+        return Err(SyscallError::new(ErrorCode::Busy, 9));
+    }
+    Ok(match k.take_message(caller, endpoint, reply) {
+        true => Next::Schedule,
+        false => k.wait_for_message(caller, endpoint, reply),
+    })
+}
+
+/// Answers through the Reply, if its caller still waits, then receives.
+///
+/// # Rights
+/// As [`receive`].
+/// # Returns
+/// As [`receive`].
+/// # Errors
+/// As [`receive`], and those of the message as in [`call`].
+pub fn reply_receive(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let (endpoint, reply) = receive_args(k, caller, args)?;
+    k.check_message(caller, args.input)?;
+    if k.mem[reply].receiver.is_some_and(|receiver| receiver != caller) {
+        return Err(SyscallError::new(ErrorCode::Busy, 9));
+    }
+    let woken = k.answer(caller, reply, args.input);
+    if k.take_message(caller, endpoint, reply) {
+        if let Some(woken) = woken {
+            k.make_ready(woken);
+        }
+        return Ok(Next::Schedule);
+    }
+    k.wait_for_message(caller, endpoint, reply);
+    Ok(match woken {
+        Some(woken) => Next::Switch(woken),
+        None => Next::Schedule,
+    })
+}
+
+/// Answers the caller that a Reply holds.
+///
+/// # Rights
+/// Reply.
+/// # Returns
+/// Nothing.
+/// # Errors
+/// `InvalidState` (nobody waits, or another thread took the call), and those of the message as in [`call`].
+pub fn reply(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let (reply, _) = k.get::<Reply>(caller, args.target, Rights::INVOKE, 0)?;
+    k.check_message(caller, args.input)?;
+    if k.mem[reply].caller.is_none() || k.mem[reply].receiver != Some(caller) {
+        return Err(SyscallError::new(ErrorCode::InvalidState, 0));
+    }
+    if let Some(woken) = k.answer(caller, reply, args.input) {
+        k.make_ready(woken);
+    }
+    Ok(Next::OK)
+}
+
+fn receive_args(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<Endpoint>, Ref<Reply>)> {
+    let (endpoint, _) = k.get::<Endpoint>(caller, args.target, Rights::RECEIVE, 0)?;
+    let (reply, _) = k.get::<Reply>(caller, args.reply, Rights::INVOKE, 9)?;
+    if k.mem[reply].waiting.is_some() {
+        return Err(SyscallError::new(ErrorCode::Busy, 9));
+    }
+    Ok((endpoint, reply))
+}
+
+impl Kernel {
+    /// Whether a message claims no more than it has.
+    fn check_message(&self, sender: Ref<Thread>, input: InWord) -> Res<()> {
+        let (words, caps) = (usize::from(input.words()), usize::from(input.caps()));
+        if words > MAX_WORDS {
+            return Err(SyscallError::new(ErrorCode::TooManyWords, 8));
+        }
+        if caps > MAX_CAPS {
+            return Err(SyscallError::new(ErrorCode::TooManyCaps, 8));
+        }
+        if words <= REG_WORDS && caps == 0 {
+            return Ok(());
+        }
+        if self.mem[sender].page == Phys(0) {
+            return Err(SyscallError::new(ErrorCode::NoMessagePage, 8));
+        }
+        for index in 0..caps as u64 {
+            let slot = self.sent_slot(sender, index)?;
+            if self.mem[slot].is_empty() {
+                return Err(SyscallError::new(ErrorCode::EmptySlot, 8));
+            }
+        }
+        Ok(())
+    }
+
+    /// The slot of the capability number `index` that a thread sends.
+    fn sent_slot(&self, sender: Ref<Thread>, index: u64) -> Res<Ref<Slot>> {
+        let place = Phys(self.mem[sender].page.0 + page::SEND + 4 * index);
+        self.slot(self.table_of(sender)?, self.mem.read_u32(place).into(), 8)
+    }
+
+    /// `sender`'s message (a call or a fault) goes to a waiting receiver or into the queue.
+    pub(crate) fn send(&mut self, sender: Ref<Thread>, endpoint: Ref<Endpoint>) -> Next {
+        let Some(receiver) = self.mem[endpoint].receivers.first() else {
+            self.mem[sender].state = State::Sending(endpoint);
+            let mut queue = self.mem[endpoint].senders;
+            queue.push_back(&mut self.mem, sender);
+            self.mem[endpoint].senders = queue;
+            return Next::Schedule;
+        };
+        let State::Receiving(_, reply) = self.mem[receiver].state else {
+            unreachable!("receivers queue holds receiving threads")
+        };
+        self.leave(receiver);
+        self.deliver(sender, receiver, reply);
+        self.mem[receiver].state = State::Ready;
+        Next::Switch(receiver)
+    }
+
+    /// Takes bits or a waiting message, if there are any.
+    fn take_message(&mut self, receiver: Ref<Thread>, endpoint: Ref<Endpoint>, reply: Ref<Reply>) -> bool {
+        if let Some(notification) = self.mem[receiver].bound
+            && self.mem[notification].bits != 0
+        {
+            self.take_bits(notification, receiver);
+            return true;
+        }
+        let Some(sender) = self.mem[endpoint].senders.first() else { return false };
+        self.leave(sender);
+        self.deliver(sender, receiver, reply);
+        true
+    }
+
+    fn wait_for_message(&mut self, receiver: Ref<Thread>, endpoint: Ref<Endpoint>, reply: Ref<Reply>) -> Next {
+        self.mem[receiver].state = State::Receiving(endpoint, reply);
+        self.mem[reply].waiting = Some(receiver);
+        let mut queue = self.mem[endpoint].receivers;
+        queue.push_back(&mut self.mem, receiver);
+        self.mem[endpoint].receivers = queue;
+        Next::Schedule
+    }
+
+    /// Hands a call or fault over; the sender now waits for the answer.
+    fn deliver(&mut self, sender: Ref<Thread>, receiver: Ref<Thread>, reply: Ref<Reply>) {
+        let badge = self.mem[sender].badge;
+        match self.mem[sender].fault {
+            Some((kind, message)) => {
+                let context = &mut self.mem[receiver].context;
+                context.x[..8].copy_from_slice(&message.to_words());
+                context.finish(OutWord::message(abi::FaultMessage::WORDS, 0, 0, kind as u32), badge);
+            }
+            None => {
+                let input = InWord(self.mem[sender].context.x[8]);
+                self.transfer(sender, receiver, input, badge);
+            }
+        }
+        self.owe(reply, sender, receiver);
+    }
+
+    /// Answers whoever a Reply holds. Returns the thread that can go on, which stands in no queue.
+    fn answer(&mut self, server: Ref<Thread>, reply: Ref<Reply>, input: InWord) -> Option<Ref<Thread>> {
+        let caller = self.settle(reply)?;
+        if self.mem[caller].fault.take().is_some() {
+            let resume = input.label() == 0;
+            self.mem[caller].state = if resume { State::Ready } else { State::Faulted };
+            return resume.then_some(caller);
+        }
+        self.transfer(server, caller, input, 0);
+        self.mem[caller].state = State::Ready;
+        Some(caller)
+    }
+
+    /// Copies a message: words, page words, capabilities; clears what is not message.
+    fn transfer(&mut self, from: Ref<Thread>, to: Ref<Thread>, input: InWord, badge: u64) {
+        let mut words = usize::from(input.words());
+        let mut regs = [0; REG_WORDS];
+        let count = words.min(REG_WORDS);
+        regs[..count].copy_from_slice(&self.mem[from].context.x[..count]);
+        if words > REG_WORDS {
+            let (source, target) = (self.mem[from].page, self.mem[to].page);
+            if source == Phys(0) || target == Phys(0) {
+                words = REG_WORDS;
+            } else {
+                let (source, target) = (Phys(source.0 + page::WORDS), Phys(target.0 + page::WORDS));
+                self.mem.copy_words(source, target, words - REG_WORDS);
+            }
+        }
+        let (caps, flags) = match input.caps() {
+            0 => (0, 0),
+            count => self.transfer_caps(from, to, count),
+        };
+        let context = &mut self.mem[to].context;
+        context.x[..REG_WORDS].copy_from_slice(&regs);
+        context.finish(OutWord::message(words as u8, caps, flags, input.label()), badge);
+    }
+
+    /// Derives the capabilities of a message into the receive window; says how many, and whether any was dropped.
+    fn transfer_caps(&mut self, from: Ref<Thread>, to: Ref<Thread>, count: u8) -> (u8, u8) {
+        for index in 0..count {
+            if self.transfer_cap(from, to, index.into()).is_none() {
+                return (index, OUT_CAPS_DROPPED);
+            }
+        }
+        (count, 0)
+    }
+
+    fn transfer_cap(&mut self, from: Ref<Thread>, to: Ref<Thread>, index: u64) -> Option<()> {
+        let window = self.mem[to].page;
+        if window == Phys(0) || self.mem[from].page == Phys(0) {
+            return None;
+        }
+        let base = self.mem.read_u32(Phys(window.0 + page::WINDOW_BASE));
+        let room = self.mem.read_u32(Phys(window.0 + page::WINDOW_COUNT));
+        if index >= room.into() {
+            return None;
+        }
+        let source = self.sent_slot(from, index).ok()?;
+        let cap = self.mem[source].cap;
+        if !cap.is_copyable() {
+            return None;
+        }
+        let target = self.empty_slot(self.table_of(to).ok()?, u64::from(base) + index, 0).ok()?;
+        self.insert(target, cap.derived(cap.rights, cap.badge()), Some(source));
+        Some(())
+    }
+
+    /// Takes a thread out of whatever it waits in; its state is for the caller to set.
+    pub(crate) fn leave(&mut self, thread: Ref<Thread>) {
+        match self.mem[thread].state {
+            State::Sending(endpoint) => {
+                let mut queue = self.mem[endpoint].senders;
+                queue.remove(&mut self.mem, thread);
+                self.mem[endpoint].senders = queue;
+            }
+            State::Receiving(endpoint, reply) => {
+                let mut queue = self.mem[endpoint].receivers;
+                queue.remove(&mut self.mem, thread);
+                self.mem[endpoint].receivers = queue;
+                self.mem[reply].waiting = None;
+            }
+            State::AwaitingReply(reply) => {
+                self.settle(reply);
+            }
+            State::Waiting(notification) => self.mem[notification].waiter = None,
+            State::Ready => self.unqueue(thread),
+            State::Suspended | State::Faulted => {}
+        }
+    }
+
+    /// Stops a thread in this state, whatever it was doing.
+    pub(crate) fn halt(&mut self, thread: Ref<Thread>, state: State) {
+        self.leave(thread);
+        self.mem[thread].state = state;
+    }
+
+    /// Ends the system call a thread is blocked in. A thread that reported a fault stays stopped.
+    fn fail(&mut self, thread: Ref<Thread>, error: SyscallError, label: u32) {
+        self.leave(thread);
+        if self.mem[thread].fault.is_some() {
+            self.mem[thread].state = State::Faulted;
+            return;
+        }
+        self.mem[thread].context.refuse(error, label);
+        self.make_ready(thread);
+    }
+
+    /// Ends a call whose message nobody took.
+    pub(crate) fn fail_send(&mut self, thread: Ref<Thread>, code: ErrorCode, label: u32) {
+        self.fail(thread, code.into(), label);
+    }
+
+    /// Ends a call whose message was taken: the server may have acted. The Reply no longer holds the caller.
+    pub(crate) fn fail_call(&mut self, thread: Ref<Thread>, code: ErrorCode) {
+        self.mem[thread].state = State::Suspended;
+        self.fail(thread, SyscallError::new(code, MAY_HAVE_ACTED), 0);
+    }
+
+    /// Ends whatever IPC a thread is blocked in with this error; one that is not blocked does not notice.
+    pub(crate) fn cancel_ipc(&mut self, thread: Ref<Thread>, code: ErrorCode) {
+        match self.mem[thread].state {
+            State::AwaitingReply(reply) => {
+                self.settle(reply);
+                self.fail_call(thread, code);
+            }
+            State::Sending(_) | State::Receiving(..) | State::Waiting(_) => self.fail(thread, code.into(), 0),
+            State::Ready | State::Suspended | State::Faulted => {}
+        }
+    }
+
+    /// Where a thread's faults go, and with which badge.
+    pub(crate) fn fault_handler(&self, thread: Ref<Thread>) -> Option<(Ref<Endpoint>, u64)> {
+        let cap = self.mem[thread].held[Held::Fault as usize].cap;
+        debug_assert!(matches!(cap.kind, Kind::Null | Kind::Endpoint));
+        cap.object_of::<Endpoint>().map(|endpoint| (endpoint, cap.word))
+    }
+}

@@ -1,0 +1,91 @@
+//! The one value that all kernel state hangs off.
+
+use abi::{OutWord, SyscallError};
+
+use crate::arch::Machine;
+use crate::mm::regions::Regions;
+use crate::mm::{Mem, Ref};
+use crate::object::{Grave, Lines, Thread};
+use crate::sched::Scheduler;
+
+/// The result of an operation that can be refused.
+pub type Res<T> = Result<T, SyscallError>;
+
+/// A long operation made way for an interrupt; it is restarted from its beginning and goes on where it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preempted;
+
+/// What happens after a system call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The caller goes on; its results are in its registers, x8 and x9 are these.
+    Done(OutWord, u64),
+    /// The caller goes on; x0–x7 are these.
+    Answer([u64; 8]),
+    /// The caller waits, or its registers are complete: the scheduler picks.
+    Schedule,
+    /// The caller waits and this thread, which is not in a queue, goes on in its place unless another is more urgent.
+    Switch(Ref<Thread>),
+    /// The system call is made again when the caller runs next.
+    Restart,
+}
+
+impl Next {
+    /// Done, nothing to return.
+    pub const OK: Next = Next::Done(OutWord(0), 0);
+}
+
+/// All state of the kernel.
+#[derive(Debug)]
+pub struct Kernel {
+    /// All objects.
+    pub mem: Mem,
+    /// Who runs.
+    pub sched: Scheduler,
+    /// Interrupt lines and who listens.
+    pub lines: Lines,
+    /// Dead objects that wait to be taken apart.
+    pub graves: Option<Grave>,
+    /// What no device capability may cover: RAM and what belongs to the kernel alone.
+    pub forbidden: Regions,
+    /// Which address space has which ASID.
+    pub asids: crate::mm::Asids,
+    /// The hardware.
+    pub machine: Machine,
+    /// Steps since the last look at pending interrupts.
+    steps: u32,
+}
+
+/// Steps between two looks at pending interrupts.
+const STEPS: u32 = 8;
+
+impl Kernel {
+    /// A kernel without objects.
+    pub fn new(mem: Mem, machine: Machine, forbidden: Regions) -> Self {
+        Self {
+            mem,
+            sched: Scheduler::new(),
+            lines: Lines::new(),
+            graves: None,
+            forbidden,
+            asids: crate::mm::Asids::new(),
+            machine,
+            steps: 0,
+        }
+    }
+
+    /// A place between two short steps of a long operation.
+    ///
+    /// # Errors
+    /// [`Preempted`]: an interrupt waits. The caller has made progress, so a restart does not begin from nothing.
+    pub fn preemption_point(&mut self) -> Result<(), Preempted> {
+        self.steps += 1;
+        if self.steps >= STEPS {
+            self.steps = 0;
+            if self.machine.interrupt_pending() {
+                return Err(Preempted);
+            }
+        }
+        Ok(())
+    }
+}

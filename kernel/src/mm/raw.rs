@@ -1,0 +1,214 @@
+//! The one room outside `arch` with `unsafe`: turns references to objects into Rust references, and reads and writes
+//! memory by physical address.
+//!
+//! Invariants that every block below leans on:
+//! * All RAM that can hold objects is mapped read-write at `base`, for ever, and nothing else of the kernel lies there.
+//! * A [`Ref<T>`] is made by [`Mem::create`] alone, on memory that `object::untyped` just carved: it is exclusively the
+//!   new object's until the object is destroyed.
+//! * An object is destroyed when its last capability goes, and the destroy steps (`object::destroy`) clear every other
+//!   place that holds its `Ref`: queues, links, held slots. Memory returns to use only after the destroy steps ran.
+//! * The kernel is entered by one core at a time with interrupts masked; `&mut Mem` is `&mut` for all objects.
+#![allow(unsafe_code)]
+
+use core::marker::PhantomData;
+use core::num::NonZeroU32;
+use core::ops::{Index, IndexMut};
+
+use abi::layout::PAGE;
+
+/// A physical address.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+pub struct Phys(pub u64);
+
+/// Bytes of a granule: objects are aligned to it, references count in it. 32 bits of them reach 256 GiB of RAM.
+pub const GRANULE: u64 = 64;
+
+/// A kernel object: a plain structure, aligned to the granule, that starts its life as a value.
+pub trait Object: Sized {
+    /// The kind of capability that names it.
+    const KIND: abi::Kind;
+}
+
+/// A reference to an object: its distance from the start of RAM in granules, never 0.
+pub struct Ref<T>(NonZeroU32, PhantomData<fn() -> T>);
+
+impl<T> Clone for Ref<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Ref<T> {}
+impl<T> PartialEq for Ref<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+impl<T> Eq for Ref<T> {}
+impl<T> core::fmt::Debug for Ref<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "@{:#x}", self.0)
+    }
+}
+
+impl<T> Ref<T> {
+    /// The number by which a capability remembers its object.
+    pub const fn number(self) -> u64 {
+        self.0.get() as u64
+    }
+
+    /// The reference with this number: only for numbers that [`Self::number`] gave for the same type and whose object
+    /// lives, which is what a capability in a slot guarantees.
+    pub(crate) fn from_number(number: u64) -> Option<Self> {
+        NonZeroU32::new(u32::try_from(number).ok()?).map(|index| Self(index, PhantomData))
+    }
+
+    /// The element `index` granules behind, for arrays of one-granule objects (capability slots).
+    pub(crate) fn offset<U>(self, index: u32) -> Option<Ref<U>> {
+        self.0.checked_add(index).map(|sum| Ref(sum, PhantomData))
+    }
+}
+
+/// All memory that can hold objects.
+#[derive(Debug)]
+pub struct Mem {
+    /// Where RAM is mapped.
+    base: usize,
+    /// The physical address mapped at `base`.
+    start: u64,
+    /// Bytes mapped.
+    bytes: u64,
+}
+
+impl Mem {
+    /// # Safety
+    /// `bytes` bytes of RAM from physical address `start` on are mapped read-write at `base` for ever (holes that are
+    /// not mapped are never passed to any method), `base` is aligned to a page, and no other `Mem` exists for them.
+    pub const unsafe fn new(base: usize, start: Phys, bytes: u64) -> Self {
+        Self { base, start: start.0, bytes }
+    }
+
+    /// The physical address at which RAM starts.
+    pub const fn start(&self) -> Phys {
+        Phys(self.start)
+    }
+
+    #[inline(always)]
+    fn pointer<T>(&self, object: Ref<T>) -> *mut T {
+        (self.base + object.0.get() as usize * GRANULE as usize) as *mut T
+    }
+
+    #[inline(always)]
+    fn at<T>(&self, place: Phys) -> *mut T {
+        let offset = place.0.wrapping_sub(self.start);
+        assert!(offset < self.bytes, "address {:#x} is not kernel-mapped RAM", place.0);
+        (self.base + offset as usize) as *mut T
+    }
+
+    /// Puts a new object at `place`, which must be memory carved for it alone.
+    pub fn create<T>(&mut self, place: Phys, value: T) -> Ref<T> {
+        const { assert!(align_of::<T>() <= 4096) };
+        let granule = (place.0 - self.start) / GRANULE;
+        assert!(place.0.is_multiple_of(GRANULE.max(align_of::<T>() as u64)));
+        let index = u32::try_from(granule).ok().and_then(NonZeroU32::new).expect("object outside the reach of Ref");
+        // SAFETY: `at` checks the address; by the caller's promise (room invariant) the memory is free.
+        unsafe { self.at::<T>(place).write(value) };
+        Ref(index, PhantomData)
+    }
+
+    /// Where an object lies.
+    pub fn address<T>(&self, object: Ref<T>) -> Phys {
+        Phys(self.start + u64::from(object.0.get()) * GRANULE)
+    }
+
+    /// The place of a reference to memory at a granule, 0 if outside.
+    pub fn granule<T>(&self, place: Phys) -> Option<Ref<T>> {
+        u32::try_from(place.0.checked_sub(self.start)? / GRANULE)
+            .ok()
+            .and_then(NonZeroU32::new)
+            .map(|n| Ref(n, PhantomData))
+    }
+
+    /// Zeroes `bytes` bytes, a multiple of the granule, of memory that holds no object.
+    pub fn zero(&mut self, place: Phys, bytes: u64) {
+        assert!(place.0.is_multiple_of(GRANULE) && bytes.is_multiple_of(GRANULE));
+        if bytes == 0 {
+            return;
+        }
+        let pointer: *mut u8 = self.at(place);
+        let _: *mut u8 = self.at(Phys(place.0 + bytes - 1));
+        // SAFETY: first and last byte lie in mapped RAM and ranges that are carved have no holes; no object lies there.
+        unsafe { crate::arch::zero(pointer, bytes as usize) };
+    }
+
+    /// Reads a 32-bit word of memory that user space may write at any time.
+    pub fn read_u32(&self, place: Phys) -> u32 {
+        assert!(place.0.is_multiple_of(4));
+        // SAFETY: mapped RAM, aligned; volatile because user space may change it.
+        unsafe { self.at::<u32>(place).read_volatile() }
+    }
+
+    /// Reads a word of memory that user space may write at any time.
+    pub fn read_u64(&self, place: Phys) -> u64 {
+        assert!(place.0.is_multiple_of(8));
+        // SAFETY: mapped RAM, aligned; volatile because user space may change it.
+        unsafe { self.at::<u64>(place).read_volatile() }
+    }
+
+    /// Writes a word: of a page table, or of memory that holds no object.
+    pub fn write_u64(&mut self, place: Phys, value: u64) {
+        assert!(place.0.is_multiple_of(8));
+        // SAFETY: mapped RAM, aligned; volatile because the MMU or user space may read it.
+        unsafe { self.at::<u64>(place).write_volatile(value) }
+    }
+
+    /// Copies words between two places that user space may read and write at any time.
+    pub fn copy_words(&mut self, from: Phys, to: Phys, count: usize) {
+        for index in 0..count as u64 {
+            let word = self.read_u64(Phys(from.0 + index * 8));
+            self.write_u64(Phys(to.0 + index * 8), word);
+        }
+    }
+
+    /// Copies bytes of the kernel's own into memory that holds no object.
+    pub fn write_bytes(&mut self, place: Phys, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let pointer: *mut u8 = self.at(place);
+        let _: *mut u8 = self.at(Phys(place.0 + bytes.len() as u64 - 1));
+        // SAFETY: both ends lie in mapped RAM, which has no hole inside a carved range; the source is the kernel's own.
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), pointer, bytes.len()) };
+    }
+
+    /// Cleans a range to the point of unification and makes it visible to instruction fetch.
+    pub fn sync_instructions(&self, place: Phys, pages: u64) {
+        crate::arch::sync_instructions(self.at::<u8>(place) as usize, (pages * PAGE) as usize);
+    }
+
+    /// Cleans and invalidates a range to the point of coherency: before memory changes its attributes.
+    pub fn clean_invalidate(&self, place: Phys, pages: u64) {
+        crate::arch::clean_invalidate(self.at::<u8>(place) as usize, (pages * PAGE) as usize);
+    }
+
+    /// The address trap entry needs of a thread's registers.
+    pub fn context_address(&self, thread: Ref<crate::object::Thread>) -> usize {
+        self.pointer(thread) as usize
+    }
+}
+
+impl<T> Index<Ref<T>> for Mem {
+    type Output = T;
+    #[inline(always)]
+    fn index(&self, object: Ref<T>) -> &T {
+        // SAFETY: room invariants: the object lives, and `&self` forbids writes to any object meanwhile.
+        unsafe { &*self.pointer(object) }
+    }
+}
+
+impl<T> IndexMut<Ref<T>> for Mem {
+    #[inline(always)]
+    fn index_mut(&mut self, object: Ref<T>) -> &mut T {
+        // SAFETY: room invariants: the object lives, and `&mut self` makes this the only reference to any object.
+        unsafe { &mut *self.pointer(object) }
+    }
+}

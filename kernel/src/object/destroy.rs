@@ -1,0 +1,163 @@
+//! The end of an object: when its last capability goes it is dead at once, and taken apart in short steps.
+//!
+//! Objects whose end may take long (tables, threads with callers, endpoints with queues, address spaces) wait in a list.
+//! Memory is reused only by `retype`, which empties the list first.
+
+use abi::Kind;
+
+use super::{AddressSpace, CapTable, Endpoint, Header, Irq, Notification, Reply, Thread};
+use crate::cap::Cap;
+use crate::kernel::{Kernel, Preempted};
+use crate::mm::{Object, Ref};
+
+/// A dead object that still has to be taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grave {
+    /// Its slots are emptied.
+    Table(Ref<CapTable>),
+    /// Its callers are told, its slots are emptied.
+    Thread(Ref<Thread>),
+    /// Its queues are emptied.
+    Endpoint(Ref<Endpoint>),
+    /// Its mappings are forgotten.
+    Space(Ref<AddressSpace>),
+}
+
+impl Kernel {
+    fn header<T: Object + 'static>(
+        &mut self,
+        cap: Cap,
+        header: fn(&mut T) -> &mut Header,
+    ) -> Option<(Ref<T>, &mut Header)> {
+        let object = cap.object_of::<T>()?;
+        Some((object, header(&mut self.mem[object])))
+    }
+
+    fn header_of(&mut self, cap: Cap) -> Option<&mut Header> {
+        match cap.kind {
+            Kind::CapTable => self.header::<CapTable>(cap, |table| &mut table.header).map(|(_, header)| header),
+            Kind::Thread => self.header::<Thread>(cap, |thread| &mut thread.header).map(|(_, header)| header),
+            Kind::Endpoint => self.header::<Endpoint>(cap, |endpoint| &mut endpoint.header).map(|(_, header)| header),
+            Kind::Reply => self.header::<Reply>(cap, |reply| &mut reply.header).map(|(_, header)| header),
+            Kind::Notification => self.header::<Notification>(cap, |n| &mut n.header).map(|(_, header)| header),
+            Kind::AddressSpace => self.header::<AddressSpace>(cap, |space| &mut space.header).map(|(_, h)| h),
+            Kind::Irq => self.header::<Irq>(cap, |irq| &mut irq.header).map(|(_, header)| header),
+            _ => None,
+        }
+    }
+
+    /// A capability came into being.
+    pub fn count_up(&mut self, cap: Cap) {
+        if let Some(header) = self.header_of(cap) {
+            header.capabilities += 1;
+        }
+    }
+
+    /// A capability is gone; with the last one the object dies.
+    pub fn count_down(&mut self, cap: Cap) {
+        let Some(header) = self.header_of(cap) else { return };
+        header.capabilities -= 1;
+        if header.capabilities == 0 {
+            self.kill(cap);
+        }
+    }
+
+    /// The object is dead: nothing starts with it any more.
+    fn kill(&mut self, cap: Cap) {
+        let grave = match cap.kind {
+            Kind::CapTable => cap.object_of().map(Grave::Table),
+            Kind::Endpoint => cap.object_of().map(Grave::Endpoint),
+            Kind::AddressSpace => cap.object_of().map(Grave::Space),
+            Kind::Thread => {
+                let thread = cap.object_of::<Thread>();
+                if let Some(thread) = thread {
+                    self.stop_for_ever(thread);
+                }
+                thread.map(Grave::Thread)
+            }
+            Kind::Reply => {
+                if let Some(reply) = cap.object_of::<Reply>() {
+                    self.reply_dropped(reply);
+                }
+                None
+            }
+            Kind::Notification => {
+                if let Some(notification) = cap.object_of::<Notification>() {
+                    self.notification_dropped(notification);
+                }
+                None
+            }
+            Kind::Irq => {
+                if let Some(irq) = cap.object_of::<Irq>() {
+                    self.irq_dropped(irq);
+                }
+                None
+            }
+            _ => None,
+        };
+        if let Some(grave) = grave {
+            let next = self.graves.replace(grave);
+            *self.next_grave(grave) = next;
+        }
+    }
+
+    fn next_grave(&mut self, grave: Grave) -> &mut Option<Grave> {
+        match grave {
+            Grave::Table(table) => &mut self.mem[table].header.next_grave,
+            Grave::Thread(thread) => &mut self.mem[thread].header.next_grave,
+            Grave::Endpoint(endpoint) => &mut self.mem[endpoint].header.next_grave,
+            Grave::Space(space) => &mut self.mem[space].header.next_grave,
+        }
+    }
+
+    /// Takes dead objects apart until none is left.
+    pub fn bury(&mut self) -> Result<(), Preempted> {
+        while let Some(grave) = self.graves {
+            // The object leaves the list only when done; objects that die meanwhile go in front of it.
+            let done = match grave {
+                Grave::Table(table) => self.empty_table(table)?,
+                Grave::Thread(thread) => self.take_thread_apart(thread)?,
+                Grave::Endpoint(endpoint) => self.empty_endpoint(endpoint)?,
+                Grave::Space(space) => self.forget_mappings(space)?,
+            };
+            if done {
+                self.remove_grave(grave);
+            }
+            self.preemption_point()?;
+        }
+        Ok(())
+    }
+
+    /// Takes `grave` out of the list. It is the first, or stands a few places behind what died while it was worked on.
+    fn remove_grave(&mut self, grave: Grave) {
+        let next = self.next_grave(grave).take();
+        if self.graves == Some(grave) {
+            self.graves = next;
+            return;
+        }
+        let mut at = self.graves;
+        while let Some(other) = at {
+            let link = self.next_grave(other);
+            if *link == Some(grave) {
+                *link = next;
+                return;
+            }
+            at = *link;
+        }
+    }
+
+    /// One slot of a dead table; `true` when it was the last.
+    fn empty_table(&mut self, table: Ref<CapTable>) -> Result<bool, Preempted> {
+        let index = self.mem[table].emptied + 1;
+        if index >= self.mem[table].slots() {
+            return Ok(true);
+        }
+        if let Some(slot) = table.offset::<crate::cap::Slot>(index)
+            && !self.mem[slot].is_empty()
+        {
+            self.delete(slot)?;
+        }
+        self.mem[table].emptied = index;
+        Ok(false)
+    }
+}

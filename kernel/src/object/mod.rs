@@ -1,0 +1,46 @@
+//! Kernel objects, one file each: the structure, its operations, what happens when it is destroyed.
+
+mod address_space;
+mod console;
+mod debug;
+mod destroy;
+mod dma_space;
+mod endpoint;
+mod frame;
+mod header;
+mod irq;
+mod notification;
+mod reply;
+mod smc;
+mod table;
+mod thread;
+mod untyped;
+
+pub use address_space::AddressSpace;
+pub(crate) use address_space::Piece;
+pub use destroy::Grave;
+pub(crate) use endpoint::closed;
+pub use endpoint::{Endpoint, Gate};
+pub use header::Header;
+pub use irq::{Irq, Lines};
+pub use notification::Notification;
+pub use reply::Reply;
+pub use smc::SYSTEM_OFF;
+pub use thread::{Held, State, Thread};
+
+pub use crate::cap::CapTable;
+
+pub(crate) mod ops {
+    //! The operations, by object, for `syscall`.
+    pub use super::address_space::{add_pool, map, protect, unmap};
+    pub use super::console::{ring, write};
+    pub use super::debug::{cap, read, registers, thread};
+    pub use super::dma_space::{attach, detach};
+    pub use super::endpoint::{close, open};
+    pub use super::irq::{ack, bind, set};
+    pub use super::notification::{poll, signal, wait};
+    pub use super::smc::call as smc_call;
+    pub use super::table::{copy, delete, move_cap, revoke};
+    pub use super::thread::{bind as thread_bind, cancel, configure, resume, suspend, write_registers};
+    pub use super::untyped::retype;
+}

@@ -1,0 +1,358 @@
+//! Thread: registers, priority, and what it runs with.
+
+use abi::{ErrorCode, FaultKind, FaultMessage, Kind, Rights, SyscallError, layout::PAGE, layout::USER_END};
+
+use super::{AddressSpace, Endpoint, Header, Notification, Reply};
+use crate::cap::{Cap, CapTable, Flags, Slot};
+use crate::context::Context;
+use crate::kernel::{Kernel, Next, Preempted, Res};
+use crate::mm::{Object, Phys, Ref};
+use crate::syscall::Args;
+
+/// What a thread is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// Nothing until it is resumed.
+    Suspended,
+    /// It runs, or waits for its turn in a ready queue.
+    Ready,
+    /// It waits in the endpoint's queue with a message.
+    Sending(Ref<Endpoint>),
+    /// Its message was taken; it waits for the answer.
+    AwaitingReply(Ref<Reply>),
+    /// It waits in the endpoint's queue for a message, to be answered through the Reply.
+    Receiving(Ref<Endpoint>, Ref<Reply>),
+    /// It waits for bits.
+    Waiting(Ref<Notification>),
+    /// It faulted and nobody answered.
+    Faulted,
+}
+
+/// The slots a thread holds, in this order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Held {
+    /// Its capability table.
+    Table = 0,
+    /// Its address space.
+    Space = 1,
+    /// Its message page.
+    Page = 2,
+    /// Where its faults go.
+    Fault = 3,
+}
+
+/// A thread. The registers come first: trap entry finds them through SP_EL1.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct Thread {
+    /// Its registers.
+    pub context: Context,
+    /// What it is doing.
+    pub state: State,
+    /// 255 is the most urgent.
+    pub priority: u8,
+    /// The highest priority it may give.
+    pub ceiling: u8,
+    /// Whether it stands in a ready queue.
+    pub queued: bool,
+    /// Next in whatever queue it stands in.
+    pub next: Option<Ref<Thread>>,
+    /// Previous in that queue.
+    pub prev: Option<Ref<Thread>>,
+    /// The badge of the capability it calls through.
+    pub badge: u64,
+    /// The fault it reports, while it waits for its handler.
+    pub fault: Option<(FaultKind, FaultMessage)>,
+    /// The Replies it owes answers to, the first of the list.
+    pub debts: Option<Ref<Reply>>,
+    /// The Notification that also ends its receives.
+    pub bound: Option<Ref<Notification>>,
+    /// Cached: where its message page lies, 0 when it has none.
+    pub page: Phys,
+    /// Ticks it ran.
+    pub ticks: u64,
+    /// Counts its capabilities.
+    pub header: Header,
+    /// See [`Held`].
+    pub held: [Slot; 4],
+}
+
+impl Object for Thread {
+    const KIND: Kind = Kind::Thread;
+}
+
+/// SPSR of user space: EL0, AArch64, nothing masked.
+const SPSR_USER: u64 = 0;
+
+impl Thread {
+    /// A suspended thread without anything.
+    pub const fn new() -> Self {
+        let mut context = Context::new();
+        context.spsr = SPSR_USER;
+        Self {
+            context,
+            state: State::Suspended,
+            priority: 0,
+            ceiling: 0,
+            queued: false,
+            next: None,
+            prev: None,
+            badge: 0,
+            fault: None,
+            debts: None,
+            bound: None,
+            page: Phys(0),
+            ticks: 0,
+            header: Header::new(Kind::Thread),
+            held: [Slot::EMPTY; 4],
+        }
+    }
+
+    /// Its table.
+    pub fn table(&self) -> Option<Ref<CapTable>> {
+        self.held[Held::Table as usize].cap.object_of()
+    }
+
+    /// Its address space.
+    pub fn space(&self) -> Option<Ref<AddressSpace>> {
+        self.held[Held::Space as usize].cap.object_of()
+    }
+
+    /// Where a held slot lies in the object, in granules.
+    const fn held_granule(which: Held) -> u32 {
+        (core::mem::offset_of!(Thread, held) / 64) as u32 + which as u32
+    }
+}
+
+impl Default for Thread {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+const _: () = assert!(core::mem::offset_of!(Thread, held).is_multiple_of(64));
+const _: () = assert!(core::mem::offset_of!(Thread, context) == 0);
+
+impl Kernel {
+    fn held_slot(&self, thread: Ref<Thread>, which: Held) -> Ref<Slot> {
+        thread.offset(Thread::held_granule(which)).expect("a thread's slots lie inside it")
+    }
+
+    /// Replaces what a thread holds by a copy of `source`.
+    pub(crate) fn hold(&mut self, thread: Ref<Thread>, which: Held, source: Option<Ref<Slot>>) {
+        let slot = self.held_slot(thread, which);
+        self.clear_held(slot);
+        if let Some(source) = source {
+            let original = self.mem[source].cap;
+            let mut cap = original.derived(original.rights, original.badge());
+            cap.flags |= Flags::IN_THREAD;
+            cap.holder = thread.number() as u32;
+            self.insert(slot, cap, Some(source));
+        }
+        self.refresh(thread);
+    }
+
+    /// A slot in a thread was emptied because what it was derived from is gone.
+    pub(crate) fn thread_lost(&mut self, cap: Cap) {
+        let Some(thread) = Ref::<Thread>::from_number(cap.holder.into()) else { return };
+        self.refresh(thread);
+        if matches!(cap.kind, Kind::CapTable | Kind::AddressSpace) {
+            // It can neither run nor name anything any more.
+            self.halt(thread, State::Suspended);
+        }
+    }
+
+    /// Computes what the thread caches of its held slots.
+    fn refresh(&mut self, thread: Ref<Thread>) {
+        let page = self.mem[thread].held[Held::Page as usize].cap;
+        self.mem[thread].page = Phys(if page.kind == Kind::Frame { page.object } else { 0 });
+    }
+
+    /// The thread is dead: it leaves whatever it stands in and never runs again.
+    pub(crate) fn stop_for_ever(&mut self, thread: Ref<Thread>) {
+        self.halt(thread, State::Suspended);
+        self.unbind(thread);
+    }
+
+    fn unbind(&mut self, thread: Ref<Thread>) {
+        if let Some(notification) = self.mem[thread].bound.take() {
+            self.mem[notification].bound = None;
+        }
+    }
+
+    /// One step of taking a dead thread apart: its callers are told, its slots are emptied.
+    pub(crate) fn take_thread_apart(&mut self, thread: Ref<Thread>) -> Result<bool, Preempted> {
+        if let Some(reply) = self.mem[thread].debts {
+            self.reply_dropped(reply);
+            return Ok(false);
+        }
+        for which in [Held::Table, Held::Space, Held::Page, Held::Fault] {
+            self.clear_held(self.held_slot(thread, which));
+        }
+        Ok(true)
+    }
+}
+
+fn bad(argument: u8) -> SyscallError {
+    SyscallError::new(ErrorCode::InvalidArgument, argument)
+}
+
+fn state(argument: u8) -> SyscallError {
+    SyscallError::new(ErrorCode::InvalidState, argument)
+}
+
+/// Sets what a suspended thread runs with.
+///
+/// # Rights
+/// Thread: configure. Table: attach. AddressSpace: use. Frame: read, write. Endpoint: send.
+/// # Returns
+/// Nothing.
+/// # Errors
+/// `InvalidState` (it is not suspended), `InvalidArgument` (priority above its ceiling or that above the caller's; page
+/// address not in the lower half; device memory), `Misaligned`, and those of the look-ups.
+pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let [table, space, page, address, fault, priority, ..] = args.words;
+    let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONFIGURE, 0)?;
+    if !matches!(k.mem[thread].state, State::Suspended | State::Faulted) {
+        return Err(state(0));
+    }
+    let (_, table) = k.get::<CapTable>(caller, table, Rights::ATTACH, 1)?;
+    let (_, space) = k.get::<AddressSpace>(caller, space, Rights::USE, 2)?;
+    let page = match page {
+        0 => None,
+        slot => {
+            let (slot, cap) = k.get_cap(caller, slot, Kind::Frame, Rights::READ | Rights::WRITE, 3)?;
+            if cap.flags.contains(Flags::DEVICE) || address >= USER_END {
+                return Err(bad(3));
+            }
+            if !address.is_multiple_of(PAGE) {
+                return Err(SyscallError::new(ErrorCode::Misaligned, 4));
+            }
+            Some(slot)
+        }
+    };
+    let fault = match fault {
+        0 => None,
+        slot => Some(k.get::<Endpoint>(caller, slot, Rights::SEND, 5)?.1),
+    };
+    let (priority, ceiling) = (priority as u8, (priority >> 8) as u8);
+    if args.words[5] > 0xffff || priority > ceiling || ceiling > k.mem[caller].ceiling {
+        return Err(bad(6));
+    }
+    k.hold(thread, Held::Table, Some(table));
+    k.hold(thread, Held::Space, Some(space));
+    k.hold(thread, Held::Page, page);
+    k.hold(thread, Held::Fault, fault);
+    let thread = &mut k.mem[thread];
+    (thread.priority, thread.ceiling, thread.state) = (priority, ceiling, State::Suspended);
+    Ok(Next::OK)
+}
+
+/// Lets a suspended thread run; one that faulted tries its instruction again.
+///
+/// # Rights
+/// Thread: control.
+/// # Returns
+/// Nothing.
+/// # Errors
+/// `InvalidState`: it has no table or address space.
+pub fn resume(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONTROL, 0)?;
+    if matches!(k.mem[thread].state, State::Suspended | State::Faulted) {
+        if k.mem[thread].table().is_none() || k.mem[thread].space().is_none() {
+            return Err(state(0));
+        }
+        k.mem[thread].fault = None;
+        k.make_ready(thread);
+    }
+    Ok(Next::OK)
+}
+
+/// Stops a thread; what it was blocked in ends with `Cancelled`.
+///
+/// # Rights
+/// Thread: control.
+/// # Returns
+/// Nothing; a thread that suspends itself returns when it is resumed.
+/// # Errors
+/// Those of the look-up.
+pub fn suspend(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONTROL, 0)?;
+    if thread == caller {
+        k.mem[caller].context.answer([0; 8]);
+        k.halt(thread, State::Suspended);
+        return Ok(Next::Schedule);
+    }
+    k.cancel_ipc(thread, ErrorCode::Cancelled);
+    k.halt(thread, State::Suspended);
+    Ok(Next::OK)
+}
+
+/// Writes registers of a suspended thread.
+///
+/// # Rights
+/// Thread: configure.
+/// # Returns
+/// Nothing.
+/// # Errors
+/// `InvalidState` (it is not suspended), `InvalidArgument` (no such register).
+pub fn write_registers(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONFIGURE, 0)?;
+    let (first, count) = (args.words[0], args.words[1]);
+    if !matches!(k.mem[thread].state, State::Suspended | State::Faulted) {
+        return Err(state(0));
+    }
+    if count > 6 || first > 34 || first + count > 34 {
+        return Err(bad(if count > 6 { 2 } else { 1 }));
+    }
+    let context = &mut k.mem[thread].context;
+    for (register, &value) in (first as usize..).zip(&args.words[2..2 + count as usize]) {
+        match register {
+            0..=30 => context.x[register] = value,
+            31 => context.sp = value,
+            32 => context.pc = value,
+            _ => context.tpidr = value,
+        }
+    }
+    Ok(Next::OK)
+}
+
+/// Binds a Notification, so that one receive waits for both; slot 0 unbinds.
+///
+/// # Rights
+/// Thread: bind. Notification: wait.
+/// # Returns
+/// Nothing.
+/// # Errors
+/// `Busy`: the Notification is bound or waited for already.
+pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let (thread, _) = k.get::<Thread>(caller, args.target, Rights::BIND, 0)?;
+    if args.words[0] == 0 {
+        k.unbind(thread);
+        return Ok(Next::OK);
+    }
+    let (notification, _) = k.get::<Notification>(caller, args.words[0], Rights::WAIT, 1)?;
+    let other = &k.mem[notification];
+    if other.bound.is_some_and(|bound| bound != thread) || other.waiter.is_some() {
+        return Err(SyscallError::new(ErrorCode::Busy, 1));
+    }
+    k.unbind(thread);
+    k.mem[notification].bound = Some(thread);
+    k.mem[thread].bound = Some(notification);
+    k.deliver_bound(notification);
+    Ok(Next::OK)
+}
+
+/// Ends the IPC a thread is blocked in with `Cancelled`; a thread that is not blocked does not notice.
+///
+/// # Rights
+/// Thread: control.
+/// # Returns
+/// Nothing.
+/// # Errors
+/// Those of the look-up.
+pub fn cancel(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONTROL, 0)?;
+    k.cancel_ipc(thread, ErrorCode::Cancelled);
+    Ok(Next::OK)
+}

@@ -1,0 +1,192 @@
+//! Untyped: memory that holds no object yet. A watermark says how much was handed out; when the last child is gone it
+//! starts anew. Memory is zeroed before it becomes an object.
+
+use abi::{
+    ErrorCode, Kind, Rights, SyscallError,
+    layout::{MemoryType, PAGE, PAGE_BITS},
+};
+
+use super::{AddressSpace, CapTable, Endpoint, Irq, Notification, Reply, Thread};
+use crate::cap::{Cap, Flags, Slot, table};
+use crate::kernel::{Kernel, Next, Preempted, Res};
+use crate::mm::raw::GRANULE;
+use crate::mm::regions::Range;
+use crate::mm::{Phys, Ref};
+use crate::syscall::Args;
+
+/// Bytes zeroed between two preemption points.
+const ZERO_SLICE: u64 = 4096;
+
+/// A retype that was checked: performing it cannot fail.
+struct Plan {
+    untyped: Ref<Slot>,
+    target: Ref<Slot>,
+    kind: Kind,
+    base: u64,
+    bytes: u64,
+    size: u64,
+    memory: MemoryType,
+}
+
+/// Makes an object out of untyped memory.
+///
+/// # Rights
+/// Untyped: retype. Destination table: put.
+/// # Returns
+/// Nothing.
+/// # Errors
+/// `InvalidArgument` (kind, size, memory type, or a kind that this memory cannot become), `OutOfMemory`, `Misaligned`
+/// (device address), `Overlap` (device memory in use or not for devices), `SlotOccupied`, `HasChildren` (the Untyped is
+/// tied to an address space), and those of the look-ups.
+pub fn retype(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    // Memory of dead objects is free only after they were taken apart.
+    if k.bury().is_err() {
+        return Ok(Next::Restart);
+    }
+    let plan = decode(k, caller, args)?;
+    Ok(match perform(k, plan) {
+        Ok(()) => Next::OK,
+        Err(Preempted) => Next::Restart,
+    })
+}
+
+fn bad(argument: u8) -> SyscallError {
+    SyscallError::new(ErrorCode::InvalidArgument, argument)
+}
+
+/// Bytes and alignment of an object of this kind.
+fn measure(kind: Kind, size: u64) -> Res<(u64, u64)> {
+    let object = |bytes: usize| Ok(((bytes as u64).next_multiple_of(GRANULE), GRANULE));
+    match kind {
+        Kind::CapTable if table::BITS.contains(&size) => Ok((GRANULE << size, GRANULE)),
+        Kind::Thread => object(size_of::<Thread>()),
+        Kind::Endpoint => object(size_of::<Endpoint>()),
+        Kind::Reply => object(size_of::<Reply>()),
+        Kind::Notification => object(size_of::<Notification>()),
+        Kind::Irq => object(size_of::<Irq>()),
+        Kind::AddressSpace if (2..1 << 16).contains(&size) => Ok((size << PAGE_BITS, PAGE)),
+        Kind::Untyped | Kind::Frame if size >= 1 && size <= u64::from(u32::MAX) => Ok((size << PAGE_BITS, PAGE)),
+        Kind::CapTable | Kind::AddressSpace | Kind::Untyped | Kind::Frame => Err(bad(2)),
+        _ => Err(bad(1)),
+    }
+}
+
+fn decode(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<Plan> {
+    let [kind, size, align, table, index, address, memory, _] = args.words;
+    let (untyped, cap) = k.get_cap(caller, args.target, Kind::Untyped, Rights::RETYPE, 0)?;
+    let kind = u8::try_from(kind).ok().and_then(Kind::from_number).ok_or(bad(1))?;
+    let (bytes, natural) = measure(kind, size)?;
+    if align > 30 {
+        return Err(bad(3));
+    }
+    let align = natural.max(1 << align);
+    let memory = MemoryType::from_number(memory).ok_or(bad(7))?;
+    let (table, _) = k.get::<CapTable>(caller, table, Rights::PUT, 4)?;
+    let target = k.empty_slot(table, index, 5)?;
+    if cap.space.is_some() {
+        return Err(ErrorCode::HasChildren.into());
+    }
+    let device = cap.flags.contains(Flags::DEVICE);
+    let memory = match (kind, device, memory) {
+        (Kind::Frame, true, MemoryType::Normal) => MemoryType::DeviceNgnre,
+        (_, false, MemoryType::DeviceNgnre | MemoryType::DeviceNgnrne) => return Err(bad(7)),
+        (_, _, memory) => memory,
+    };
+    if cap.flags.intersects(Flags::DEVICE | Flags::KEEP) && !matches!(kind, Kind::Frame | Kind::Untyped) {
+        return Err(bad(1));
+    }
+    let whole = Range { start: cap.object, end: cap.object + (u64::from(cap.pages) << PAGE_BITS) };
+    let base = if device {
+        if !address.is_multiple_of(align) {
+            return Err(SyscallError::new(ErrorCode::Misaligned, 6));
+        }
+        let range = Range::new(address, bytes).ok_or(bad(6))?;
+        if range.start < whole.start || range.end > whole.end {
+            return Err(ErrorCode::OutOfMemory.into());
+        }
+        if k.forbidden.overlaps(range) || k.child_overlaps(untyped, range) {
+            return Err(ErrorCode::Overlap.into());
+        }
+        address
+    } else {
+        if address != 0 {
+            return Err(bad(6));
+        }
+        let used = if k.mem[untyped].links.child.is_none() { 0 } else { cap.word };
+        let base = (whole.start + used).checked_next_multiple_of(align).ok_or(ErrorCode::OutOfMemory)?;
+        match base.checked_add(bytes) {
+            Some(end) if end <= whole.end => base,
+            _ => return Err(ErrorCode::OutOfMemory.into()),
+        }
+    };
+    Ok(Plan { untyped, target, kind, base, bytes, size, memory })
+}
+
+impl Kernel {
+    /// Whether a Frame or Untyped made of this device memory covers a byte of `range`.
+    fn child_overlaps(&self, untyped: Ref<Slot>, range: Range) -> bool {
+        let mut child = self.mem[untyped].links.child;
+        while let Some(slot) = child {
+            let have = self.mem[slot].cap;
+            let taken = Range { start: have.object, end: have.object + (u64::from(have.pages) << PAGE_BITS) };
+            if taken.overlaps(range) {
+                return true;
+            }
+            child = self.mem[slot].links.next;
+        }
+        false
+    }
+
+    /// Zeroes what lies between the mark of clean memory and `end`, in slices.
+    fn clean_up_to(&mut self, untyped: Ref<Slot>, from: u64, end: u64) -> Result<(), Preempted> {
+        let base = self.mem[untyped].cap.object;
+        let mut mark = self.mem[untyped].cap.extra.max(from);
+        while mark < end {
+            let slice = ZERO_SLICE.min(end - mark);
+            self.mem.zero(Phys(base + mark), slice);
+            mark += slice;
+            self.mem[untyped].cap.extra = mark;
+            self.preemption_point()?;
+        }
+        Ok(())
+    }
+}
+
+fn perform(k: &mut Kernel, plan: Plan) -> Result<(), Preempted> {
+    let Plan { untyped, target, kind, base, bytes, size, memory } = plan;
+    let parent = k.mem[untyped].cap;
+    if !parent.flags.contains(Flags::DEVICE) {
+        if k.mem[untyped].links.child.is_none() && parent.word != 0 {
+            // The last child is gone: the memory is whole again, and dirty.
+            let cap = &mut k.mem[untyped].cap;
+            (cap.word, cap.extra) = (0, 0);
+        }
+        let offset = base - parent.object;
+        // An Untyped is zeroed when it becomes something else; memory whose content is kept is never zeroed.
+        if kind != Kind::Untyped && !parent.flags.contains(Flags::KEEP) {
+            k.clean_up_to(untyped, offset, offset + bytes)?;
+            if memory != MemoryType::Normal {
+                k.mem.clean_invalidate(Phys(base), bytes >> PAGE_BITS);
+            }
+        }
+        let cap = &mut k.mem[untyped].cap;
+        cap.word = offset + bytes;
+        cap.extra = cap.extra.max(cap.word);
+    }
+    let flags = parent.flags & (Flags::DEVICE | Flags::KEEP);
+    let place = Phys(base);
+    let cap = match kind {
+        Kind::Untyped => Cap::memory(kind, place, size as u32, flags),
+        Kind::Frame => Cap { memory: memory as u8, ..Cap::memory(kind, place, size as u32, flags) },
+        Kind::CapTable => Cap::of(k.mem.create(place, CapTable::new(size as u32))),
+        Kind::Thread => Cap::of(k.mem.create(place, Thread::new())),
+        Kind::Endpoint => Cap::of(k.mem.create(place, Endpoint::new())),
+        Kind::Reply => Cap::of(k.mem.create(place, Reply::new())),
+        Kind::Notification => Cap::of(k.mem.create(place, Notification::new())),
+        Kind::Irq => Cap::of(k.mem.create(place, Irq::new())),
+        Kind::AddressSpace => Cap::of(AddressSpace::create(&mut k.mem, place, size)),
+        _ => unreachable!("decode let only these kinds through"),
+    };
+    k.insert(target, cap, Some(untyped));
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! Dispatch of system calls, and nothing else.
+
+use abi::{ErrorCode, InWord, Op, Slots, SyscallError};
+
+use crate::ipc;
+use crate::kernel::{Kernel, Next, Res};
+use crate::mm::Ref;
+use crate::object::{Thread, ops};
+
+/// The arguments of a system call, read out of the caller's registers once.
+#[derive(Clone, Copy, Debug)]
+pub struct Args {
+    /// x0–x7.
+    pub words: [u64; 8],
+    /// x8.
+    pub input: InWord,
+    /// The slot that is invoked.
+    pub target: u64,
+    /// The slot of the Reply.
+    pub reply: u64,
+}
+
+impl Args {
+    fn of(k: &Kernel, caller: Ref<Thread>) -> Self {
+        let x = &k.mem[caller].context.x;
+        let slots = Slots(x[9]);
+        Self {
+            words: [x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]],
+            input: InWord(x[8]),
+            target: slots.target().into(),
+            reply: slots.reply().into(),
+        }
+    }
+}
+
+/// Carries out the system call of the current thread.
+pub fn handle(k: &mut Kernel, caller: Ref<Thread>) {
+    let args = Args::of(k, caller);
+    match dispatch(k, caller, &args) {
+        Ok(next) => k.finish(caller, next),
+        Err(error) => k.mem[caller].context.refuse(error, 0),
+    }
+}
+
+fn dispatch(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let number = args.input.op();
+    let Some(op) = Op::from_number(number) else {
+        return Err(SyscallError::new(ErrorCode::InvalidOperation, number));
+    };
+    let operation = match op {
+        Op::Call => ipc::call,
+        Op::Receive => ipc::receive,
+        Op::ReplyReceive => ipc::reply_receive,
+        Op::Reply => ipc::reply,
+        Op::EndpointOpen => ops::open,
+        Op::EndpointClose => ops::close,
+        Op::Signal => ops::signal,
+        Op::Wait => ops::wait,
+        Op::Poll => ops::poll,
+        Op::Retype => ops::retype,
+        Op::Copy => ops::copy,
+        Op::Move => ops::move_cap,
+        Op::Delete => ops::delete,
+        Op::Revoke => ops::revoke,
+        Op::ThreadConfigure => ops::configure,
+        Op::ThreadResume => ops::resume,
+        Op::ThreadSuspend => ops::suspend,
+        Op::ThreadWriteRegisters => ops::write_registers,
+        Op::ThreadBind => ops::thread_bind,
+        Op::ThreadCancel => ops::cancel,
+        Op::Map => ops::map,
+        Op::Unmap => ops::unmap,
+        Op::Protect => ops::protect,
+        Op::AddPool => ops::add_pool,
+        Op::IrqSet => ops::set,
+        Op::IrqBind => ops::bind,
+        Op::IrqAck => ops::ack,
+        Op::DmaAttach => ops::attach,
+        Op::DmaDetach => ops::detach,
+        Op::SmcCall => ops::smc_call,
+        Op::ConsoleWrite => ops::write,
+        Op::ConsoleRing => ops::ring,
+        Op::DebugCap => ops::cap,
+        Op::DebugRegisters => ops::registers,
+        Op::DebugRead => ops::read,
+        Op::DebugThread => ops::thread,
+    };
+    operation(k, caller, args)
+}
