@@ -8,7 +8,7 @@ use crate::cap::LOG;
 use crate::message::Message;
 
 /// Method of the log protocol that the runtime itself needs: word 0 = level (1 error … 5 trace), word 1 = bytes, the
-/// text follows, at most [`LINE`] bytes.
+/// text follows, at most 496 bytes.
 pub const LOG_WRITE: u32 = 1;
 
 /// Longest line; longer ones are cut.
