@@ -1,1 +1,25 @@
-#![no_std]
+//! The shell on the console: line editing, history, and commands that look at files and at the system.
+//!
+//! Everything it reaches it reaches through the protocols of `ipc`; on the host a test stands in for the servers.
+#![cfg_attr(target_os = "none", no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod commands;
+mod console;
+mod editor;
+mod history;
+mod keys;
+mod machine;
+mod names;
+mod path;
+mod shell;
+#[cfg(test)]
+mod system_tests;
+mod text;
+mod volume;
+mod words;
+
+pub use machine::{Carrier, LOG_BIT, Machine, SERIAL_BIT, Services};
+pub use shell::Shell;

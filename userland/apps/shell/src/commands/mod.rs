@@ -1,0 +1,102 @@
+//! The commands.
+
+mod disk;
+mod system;
+
+use alloc::format;
+use alloc::string::String;
+
+use crate::console::Stop;
+use crate::shell::Shell;
+
+pub use disk::mount;
+pub use system::{names, show_line};
+
+/// Why a command ended early.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fail {
+    /// Its output was stopped.
+    Stop(Stop),
+    /// It cannot be done; in one line.
+    Because(String),
+}
+
+impl From<Stop> for Fail {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl Fail {
+    /// `what: why`.
+    fn about(what: &str, why: impl core::fmt::Display) -> Self {
+        Self::Because(format!("{}: {why}", crate::text::Plain(what)))
+    }
+}
+
+type Result = core::result::Result<(), Fail>;
+
+/// A command.
+struct Command {
+    name: &'static str,
+    /// What follows it, in the words of `help`; empty: nothing.
+    arguments: &'static str,
+    about: &'static str,
+    /// Fewest and most arguments.
+    count: (usize, usize),
+    run: fn(&mut Shell, &[String]) -> Result,
+}
+
+const COMMANDS: &[Command] = &[
+    Command { name: "help", arguments: "", about: "lists the commands", count: (0, 0), run: help },
+    Command { name: "ls", arguments: "[PATH]", about: "what is in a directory", count: (0, 1), run: disk::ls },
+    Command { name: "cd", arguments: "[PATH]", about: "goes to a directory", count: (0, 1), run: disk::cd },
+    Command { name: "pwd", arguments: "", about: "says which directory this is", count: (0, 0), run: disk::pwd },
+    Command { name: "cat", arguments: "FILE…", about: "shows files as text", count: (1, 64), run: disk::cat },
+    Command { name: "hexdump", arguments: "FILE", about: "shows a file as numbers", count: (1, 1), run: disk::hexdump },
+    Command { name: "sha256", arguments: "FILE…", about: "fingerprints of files", count: (1, 64), run: disk::sha256 },
+    Command {
+        name: "ps",
+        arguments: "",
+        about: "components, their memory and CPU time",
+        count: (0, 0),
+        run: system::ps,
+    },
+    Command { name: "caps", arguments: "NAME", about: "what a component holds", count: (1, 1), run: system::caps },
+    Command { name: "log", arguments: "", about: "what components said", count: (0, 0), run: system::log },
+    Command { name: "uptime", arguments: "", about: "time since reset", count: (0, 0), run: system::uptime },
+    Command { name: "kill", arguments: "NAME", about: "ends a component", count: (1, 1), run: system::kill },
+    Command {
+        name: "poweroff",
+        arguments: "",
+        about: "switches the machine off",
+        count: (0, 0),
+        run: system::poweroff,
+    },
+    Command { name: "reboot", arguments: "", about: "resets the machine", count: (0, 0), run: system::reboot },
+];
+
+/// Runs a command.
+///
+/// # Errors
+/// [`Fail`].
+pub fn run(shell: &mut Shell, name: &str, arguments: &[String]) -> Result {
+    let command = COMMANDS.iter().find(|command| command.name == name);
+    let command = command.ok_or_else(|| Fail::Because("unknown command; `help` lists them".into()))?;
+    let (least, most) = command.count;
+    if !(least..=most).contains(&arguments.len()) {
+        return Err(Fail::Because(match command.arguments {
+            "" => "takes no arguments".into(),
+            wanted => format!("give it {wanted}"),
+        }));
+    }
+    (command.run)(shell, arguments)
+}
+
+fn help(shell: &mut Shell, _: &[String]) -> Result {
+    for Command { name, arguments, about, .. } in COMMANDS {
+        shell.console.print(format_args!("{:<17}{about}\n", format!("{name} {arguments}")))?;
+    }
+    let more = "Ctrl-C stops a command; \"a b\" or a\\ b is one name; leave QEMU with Ctrl-A X.";
+    Ok(shell.console.print(format_args!("{more}\n"))?)
+}

@@ -1,0 +1,57 @@
+//! What the shell stands on: servers, a clock, and something to wait for.
+
+use alloc::rc::Rc;
+
+use ipc::Call;
+use ipc::{file::Files, log::Log, serial::Serial, supervisor::Supervisor};
+use rt::{CallError, Cap, Message, Notification, SharedBuffer};
+
+/// Bit of the own Notification: input, or room for output.
+pub const SERIAL_BIT: u64 = 1;
+/// Bit of the own Notification: a log line of level warn or worse.
+pub const LOG_BIT: u64 = 2;
+
+/// Who carries calls: an endpoint, or a test.
+#[derive(Clone)]
+pub struct Carrier(Rc<dyn Call>);
+
+impl Carrier {
+    /// Calls go through this.
+    pub fn new(call: impl Call + 'static) -> Self {
+        Self(Rc::new(call))
+    }
+}
+
+impl Call for Carrier {
+    fn call(&self, message: &Message) -> Result<Message, CallError> {
+        self.0.call(message)
+    }
+}
+
+/// The process's clock and its Notification.
+pub trait Machine {
+    /// Waits for bits; `None` when there is nothing to wait for any more.
+    fn wait(&self) -> Option<u64>;
+    /// Bits that have come, without waiting.
+    fn poll(&self) -> u64;
+    /// Nanoseconds since reset.
+    fn uptime(&self) -> u64;
+    /// Nanoseconds of so many ticks of CPU time.
+    fn nanoseconds(&self, ticks: u64) -> u64;
+}
+
+/// All the servers.
+pub struct Services {
+    /// The console.
+    pub serial: Serial<Carrier>,
+    /// The disk.
+    pub files: Files<Carrier>,
+    /// What components say.
+    pub log: Log<Carrier>,
+    /// What components there are.
+    pub supervisor: Supervisor<Carrier>,
+    /// Handed to servers, which signal [`SERIAL_BIT`] and [`LOG_BIT`].
+    pub notification: Cap<Notification>,
+    /// Shared with the file service.
+    pub buffer: Rc<SharedBuffer>,
+}

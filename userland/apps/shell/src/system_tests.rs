@@ -1,0 +1,509 @@
+//! The whole shell against servers that live in the test.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use ipc::log::{Level, Line};
+use ipc::supervisor::{Component, State};
+use ipc::{Loopback, SERVER_ENDED, Text, file, log, serial, supervisor};
+use rt::{CallError, Cap, ErrorCode, Message, SharedBuffer, SyscallError};
+
+use crate::{Carrier, LOG_BIT, Machine, SERIAL_BIT, Services, Shell};
+
+/// Everything outside the shell.
+struct World {
+    screen: RefCell<Vec<u8>>,
+    typed: RefCell<VecDeque<u8>>,
+    /// Bytes the driver takes before it is full; `None`: as many as come.
+    room: Cell<Option<usize>>,
+    /// The driver's session is gone.
+    restarted: Cell<bool>,
+    attached: Cell<u32>,
+    bits: Cell<u64>,
+    files: BTreeMap<String, Option<Vec<u8>>>,
+    open: RefCell<Vec<Option<String>>>,
+    file_attached: Cell<bool>,
+    file_attaches: Cell<u32>,
+    lines: RefCell<Vec<Line>>,
+    killed: RefCell<Vec<u32>>,
+    milestones: Cell<u32>,
+    buffer: Rc<SharedBuffer>,
+}
+
+fn world() -> Rc<World> {
+    let long = (0..200_000u32).map(|at| (at * 7 + at / 251) as u8).collect();
+    let files = [
+        ("/", None),
+        ("/Bücher", None),
+        ("/Bücher/Über mich.txt", Some("Grüße\nzwei\n".into())),
+        ("/leer", Some(Vec::new())),
+        ("/long", Some(long)),
+        ("/lines", Some("0123456789\n".repeat(2000).into_bytes())),
+        ("/no end", Some(b"abc\x1b[2J".to_vec())),
+    ];
+    Rc::new(World {
+        screen: RefCell::default(),
+        typed: RefCell::default(),
+        room: Cell::new(None),
+        restarted: Cell::new(false),
+        attached: Cell::new(0),
+        bits: Cell::new(0),
+        files: files.into_iter().map(|(path, data)| (path.to_owned(), data)).collect(),
+        open: RefCell::default(),
+        file_attached: Cell::new(false),
+        file_attaches: Cell::new(0),
+        lines: RefCell::default(),
+        killed: RefCell::default(),
+        milestones: Cell::new(0),
+        buffer: Rc::new(SharedBuffer::fake(65536)),
+    })
+}
+
+impl World {
+    fn serial(&self, message: &Message) -> Message {
+        let request = serial::Request::decode(message).unwrap();
+        if let serial::Request::Attach { bits } = request {
+            assert_eq!(bits, SERIAL_BIT);
+            self.restarted.set(false);
+            self.attached.set(self.attached.get() + 1);
+            return serial::attached();
+        }
+        if self.restarted.get() {
+            return serial::Status::NotAttached.answer();
+        }
+        match request {
+            serial::Request::Write(data) => {
+                let taken = self.room.get().map_or(data.len(), |room| room.min(data.len()));
+                self.room.set(self.room.get().map(|room| room - taken));
+                self.screen.borrow_mut().extend(&data[..taken]);
+                serial::written(taken)
+            }
+            _ => {
+                let mut typed = self.typed.borrow_mut();
+                let count = typed.len().min(100);
+                let data: Vec<u8> = typed.drain(..count).collect();
+                serial::read(&serial::Data::cut(&data))
+            }
+        }
+    }
+
+    fn file(&self, message: &Message) -> Message {
+        let request = file::Request::decode(message).unwrap();
+        if let file::Request::Attach { pages } = request {
+            assert_eq!(pages, 16);
+            self.file_attached.set(true);
+            self.file_attaches.set(self.file_attaches.get() + 1);
+            self.open.borrow_mut().clear();
+            return file::done();
+        }
+        if !self.file_attached.get() {
+            return file::Status::NotAttached.answer();
+        }
+        match request {
+            file::Request::Open(path) => match self.files.get(path.as_str()) {
+                None => file::Status::NotFound.answer(),
+                Some(data) => {
+                    let mut open = self.open.borrow_mut();
+                    open.push(Some(path.as_str().to_owned()));
+                    let kind = if data.is_some() { file::Kind::File } else { file::Kind::Directory };
+                    let size = data.as_ref().map_or(0, |data| data.len() as u64);
+                    file::Opened { handle: open.len() as u32 - 1, size, kind }.encode()
+                }
+            },
+            file::Request::Read { handle, position, bytes, offset } => {
+                let path = self.open.borrow()[handle as usize].clone().unwrap();
+                let data = self.files[&path].as_ref().unwrap();
+                let rest = data.get(position as usize..).unwrap_or_default();
+                // As much as the server likes, not as much as was asked for.
+                let count = rest.len().min(bytes as usize).min(40_001);
+                self.buffer.write(offset as usize, &rest[..count]).unwrap();
+                file::read(count)
+            }
+            file::Request::Entry { handle, cursor } => {
+                let path = self.open.borrow()[handle as usize].clone().unwrap();
+                let inside = format!("{}/", path.trim_end_matches('/'));
+                let mut names = self.files.iter().filter_map(|(full, data)| {
+                    let name = full.strip_prefix(&inside).filter(|name| !name.is_empty() && !name.contains('/'))?;
+                    Some((name, data))
+                });
+                match names.nth(cursor as usize) {
+                    None => file::Status::End.answer(),
+                    Some((name, data)) => file::Entry {
+                        next: cursor + 1,
+                        size: data.as_ref().map_or(0, |data| data.len() as u64),
+                        kind: if data.is_some() { file::Kind::File } else { file::Kind::Directory },
+                        name: Text::cut(name),
+                    }
+                    .encode(),
+                }
+            }
+            file::Request::Close { handle } => {
+                self.open.borrow_mut()[handle as usize] = None;
+                file::done()
+            }
+            _ => file::Status::NoVolume.answer(),
+        }
+    }
+
+    fn log(&self, message: &Message) -> Message {
+        match log::Request::decode(message).unwrap() {
+            log::Request::Read { from } => {
+                let lines = self.lines.borrow();
+                lines.get(from as usize).map_or(log::none_yet(lines.len() as u64), Line::encode)
+            }
+            log::Request::Subscribe { bits: LOG_BIT, level: Level::Warn } => log::done(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn supervisor(&self, message: &Message) -> Message {
+        let names = ["init", "pl011", "shell"];
+        match supervisor::Request::decode(message).unwrap() {
+            supervisor::Request::List { index } => match names.get(index as usize) {
+                Some(name) => Component {
+                    component: index,
+                    state: State::Running,
+                    memory: 65536,
+                    used: 5000,
+                    epoch: 1,
+                    ticks: 1_234_567,
+                    name: Text::cut(name),
+                }
+                .encode(),
+                None => supervisor::Status::End.answer(),
+            },
+            supervisor::Request::Caps { component: 1, line: 0 } => supervisor::line("irq:0  Irq, line 33"),
+            supervisor::Request::Caps { .. } => supervisor::Status::End.answer(),
+            supervisor::Request::Kill { component } => {
+                self.killed.borrow_mut().push(component);
+                supervisor::done()
+            }
+            supervisor::Request::Milestone(_) => {
+                assert!(self.screen.borrow().ends_with(b"/> "), "the prompt is on the screen");
+                self.milestones.set(self.milestones.get() + 1);
+                supervisor::done()
+            }
+            _ => supervisor::Status::NotPermitted.answer(),
+        }
+    }
+
+    fn say(&self, level: Level, component: u32, text: &str) {
+        let mut lines = self.lines.borrow_mut();
+        let sequence = lines.len() as u64;
+        lines.push(Line { sequence, level, component, nanoseconds: 1_500_000_000, text: Text::cut(text) });
+        if level <= Level::Warn {
+            self.bits.set(self.bits.get() | LOG_BIT);
+        }
+    }
+
+    fn type_in(&self, text: &str) {
+        self.typed.borrow_mut().extend(text.bytes());
+        self.bits.set(self.bits.get() | SERIAL_BIT);
+    }
+
+    fn screen(&self) -> String {
+        let screen = String::from_utf8(self.screen.take()).unwrap();
+        let mut before = ' ';
+        for character in screen.chars() {
+            assert!(character != '\n' || before == '\r', "every line ends with CR LF: {screen:?}");
+            before = character;
+        }
+        screen.replace("\r\n", "\n")
+    }
+}
+
+struct Fake(Rc<World>);
+
+impl Machine for Fake {
+    fn wait(&self) -> Option<u64> {
+        if self.0.room.get() == Some(0) {
+            self.0.room.set(Some(3000));
+            self.0.bits.set(self.0.bits.get() | SERIAL_BIT);
+        }
+        // Nothing will happen any more: the test is over.
+        Some(self.0.bits.take()).filter(|&bits| bits != 0)
+    }
+    fn poll(&self) -> u64 {
+        self.0.bits.take()
+    }
+    fn uptime(&self) -> u64 {
+        (3 * 3600 + 4 * 60 + 5) * 1_000_000_000 + 6_000_000
+    }
+    fn nanoseconds(&self, ticks: u64) -> u64 {
+        ticks * 16
+    }
+}
+
+fn shell(world: &Rc<World>) -> Shell {
+    fn carrier(world: &Rc<World>, serve: fn(&World, &Message) -> Message) -> Carrier {
+        let world = world.clone();
+        Carrier::new(Loopback(move |message: &Message| serve(&world, message)))
+    }
+    let services = Services {
+        serial: serial::Serial(carrier(world, World::serial)),
+        files: file::Files(carrier(world, World::file)),
+        log: log::Log(carrier(world, World::log)),
+        supervisor: supervisor::Supervisor(carrier(world, World::supervisor)),
+        notification: Cap::from_slot(9),
+        buffer: world.buffer.clone(),
+    };
+    Shell::new(services, Box::new(Fake(world.clone())))
+}
+
+/// What a line typed at the prompt prints, without the line itself and the prompts.
+fn run(line: &str) -> String {
+    let world = world();
+    run_in(&world, line)
+}
+
+fn run_in(world: &Rc<World>, line: &str) -> String {
+    let mut shell = shell(world);
+    shell.start().unwrap();
+    world.screen();
+    world.type_in(&format!("{line}\r"));
+    shell.run_until_quiet();
+    let screen = world.screen();
+    assert!(world.open.borrow().iter().all(Option::is_none), "everything is closed");
+    let after = screen.strip_prefix(&format!("{line}\n")).unwrap_or_else(|| panic!("{screen:?}"));
+    after.strip_suffix("/> ").unwrap_or(after).to_owned()
+}
+
+impl Shell {
+    fn run_until_quiet(&mut self) {
+        while self.console.wait().is_ok() {
+            self.step().unwrap();
+        }
+    }
+}
+
+#[test]
+fn it_starts_with_a_prompt_and_says_so_once() {
+    let world = world();
+    shell(&world).run();
+    assert_eq!(world.screen(), "Tutti 0.1.0. `help` lists the commands.\n/> ");
+    assert_eq!((world.milestones.get(), world.file_attaches.get()), (1, 1));
+}
+
+#[test]
+fn without_a_volume_it_says_so_in_one_line() {
+    let mut world = world();
+    Rc::get_mut(&mut world).unwrap().files.clear();
+    shell(&world).run();
+    assert_eq!(world.screen(), "Tutti 0.1.0. `help` lists the commands.\n/: no such file or directory\n/> ");
+}
+
+#[test]
+fn directories_are_listed_and_walked() {
+    let root =
+        "              Bücher/\n           0  leer\n       22000  lines\n      200000  long\n           7  no end\n";
+    assert_eq!(run("ls"), root);
+    assert_eq!(run("ls /"), root);
+    assert_eq!(run("ls leer"), "           0  leer\n");
+    let world = world();
+    let mut shell = shell(&world);
+    shell.start().unwrap();
+    world.screen();
+    world.type_in("cd Bücher\rls\rcd ..\r");
+    shell.run_until_quiet();
+    let screen = world.screen();
+    assert_eq!(screen, "cd Bücher\n/Bücher> ls\n          13  Über mich.txt\n/Bücher> cd ..\n/> ");
+}
+
+#[test]
+fn files_are_shown() {
+    assert_eq!(run("cat \"Bücher/Über mich.txt\""), "Grüße\nzwei\n");
+    assert_eq!(run("cat Bücher/Über\\ mich.txt leer"), "Grüße\nzwei\n");
+    assert_eq!(run("cat leer"), "");
+    assert_eq!(run("cat \"no end\""), "abc\u{fffd}[2J\n");
+    let dump = "00000000  61 62 63 1b 5b 32 4a                              |abc.[2J|\n00000007\n";
+    assert_eq!(run("hexdump \"no end\""), dump);
+    assert_eq!(run("hexdump leer"), "00000000\n");
+    assert_eq!(run("hexdump long").lines().count(), 12_501);
+}
+
+#[test]
+fn fingerprints_are_those_of_sha256sum() {
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    assert_eq!(run("sha256 leer"), format!("{empty}  leer\n"));
+    let long = world().files["/long"].clone().unwrap();
+    let want: String = {
+        use sha2::Digest;
+        sha2::Sha256::digest(&long).iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    assert_eq!(run("sha256 /long"), format!("{want}  /long\n"));
+}
+
+#[test]
+fn errors_take_one_line() {
+    assert_eq!(run("frob x"), "frob: unknown command; `help` lists them\n");
+    assert_eq!(run("cat /x"), "cat: /x: no such file or directory\n");
+    assert_eq!(run("cat /"), "cat: /: is a directory\n");
+    assert_eq!(run("sha256 Bücher"), "sha256: Bücher: is a directory\n");
+    assert_eq!(run("cd leer"), "cd: leer: is not a directory\n");
+    assert_eq!(run("cat"), "cat: give it FILE…\n");
+    assert_eq!(run("pwd x"), "pwd: takes no arguments\n");
+    assert_eq!(run("cat \"x"), "a \" is not closed\n");
+    assert_eq!(run("kill nobody"), "kill: nobody: no such component; `ps` lists them\n");
+    let denied = "not permitted: the board does not grant it to this component\n";
+    assert_eq!(run("poweroff"), format!("poweroff: {denied}"));
+    assert_eq!(run("reboot"), format!("reboot: {denied}"));
+    assert_eq!(run(""), "");
+}
+
+#[test]
+fn the_system_is_shown() {
+    assert_eq!(run("uptime"), "03:04:05.006 since reset\n");
+    let ps = run("ps");
+    assert_eq!(ps.lines().nth(2), Some("  1  pl011            running        1      64K       5K      19.753"));
+    assert_eq!(run("caps pl011"), "irq:0  Irq, line 33\n");
+    assert_eq!(run("caps 1"), "irq:0  Irq, line 33\n");
+    let world = world();
+    world.say(Level::Info, 1, "hello\x1b[1m");
+    assert_eq!(run_in(&world, "log"), "[    1.500000] info  pl011: hello\u{fffd}[1m\n");
+    assert_eq!(run_in(&world, "kill pl011"), "");
+    assert_eq!(*world.killed.borrow(), [1]);
+    assert!(run("help").contains("\nhexdump FILE     shows a file as numbers\n"));
+}
+
+#[test]
+fn warnings_appear_above_the_prompt() {
+    let world = world();
+    world.say(Level::Warn, 1, "before the shell");
+    let mut shell = shell(&world);
+    shell.start().unwrap();
+    assert!(world.screen().ends_with("[    1.500000] warn  pl011: before the shell\n/> "));
+    world.type_in("ls");
+    shell.run_until_quiet();
+    world.screen();
+    world.say(Level::Info, 1, "not this");
+    world.say(Level::Error, 7, "but this");
+    shell.run_until_quiet();
+    assert_eq!(world.screen(), "\r\x1b[K[    1.500000] error component 7: but this\n\r/> ls\x1b[K");
+}
+
+#[test]
+fn lines_are_edited_and_remembered() {
+    let world = world();
+    let mut shell = shell(&world);
+    shell.start().unwrap();
+    world.screen();
+    world.type_in("wd\x01p\r");
+    shell.run_until_quiet();
+    let screen = world.screen();
+    assert!(screen.ends_with("pwd\x1b[K\n/\n/> "), "{screen:?}");
+    world.type_in("\x1b[A\r");
+    shell.run_until_quiet();
+    assert_eq!(world.screen(), "\r/> pwd\x1b[K\n/\n/> ");
+    world.type_in("abc\x03");
+    shell.run_until_quiet();
+    // What was typed before Ctrl-C in one go is dropped unseen.
+    assert_eq!(world.screen(), "^C\n/> ");
+    world.type_in("\x0c");
+    shell.run_until_quiet();
+    assert_eq!(world.screen(), "\x1b[H\x1b[2J\r/> \x1b[K");
+}
+
+#[test]
+fn output_waits_for_room() {
+    let world = world();
+    world.room.set(Some(100));
+    let text = run_in(&world, "cat lines");
+    assert_eq!(text, "0123456789\n".repeat(2000));
+}
+
+#[test]
+fn control_c_stops_a_command() {
+    let world = world();
+    let mut shell = shell(&world);
+    shell.start().unwrap();
+    world.screen();
+    world.room.set(Some(5000));
+    world.type_in("hexdump long\rpwd\r");
+    // The first wait delivers the line; Ctrl-C comes while the command waits for room.
+    shell.console.wait().unwrap();
+    world.type_in("\x03ls leer\r");
+    shell.step().unwrap();
+    world.room.set(None);
+    shell.run_until_quiet();
+    let screen = world.screen();
+    assert!(screen.len() < 9000, "{}", screen.len());
+    assert!(screen.ends_with("^C\n/> ls leer\n           0  leer\n/> "), "{:?}", &screen[screen.len() - 200..]);
+    assert!(world.open.borrow().iter().all(Option::is_none));
+}
+
+#[test]
+fn a_restarted_driver_is_attached_again() {
+    let world = world();
+    let mut shell = shell(&world);
+    shell.start().unwrap();
+    world.screen();
+    world.restarted.set(true);
+    world.type_in("pwd\r");
+    shell.run_until_quiet();
+    assert_eq!(world.screen(), "pwd\n/\n/> ");
+    assert_eq!(world.attached.get(), 2);
+    world.bits.set(SERVER_ENDED);
+    shell.run_until_quiet();
+    assert_eq!(world.screen(), "\r/> \x1b[K");
+    assert_eq!(world.attached.get(), 3);
+}
+
+#[test]
+fn a_restarted_file_service_is_attached_again() {
+    let world = world();
+    let mut shell = shell(&world);
+    shell.start().unwrap();
+    world.screen();
+    world.file_attached.set(false);
+    world.type_in("ls leer\r");
+    shell.run_until_quiet();
+    assert_eq!(world.screen(), "ls leer\n           0  leer\n/> ");
+}
+
+#[test]
+fn a_console_that_is_gone_ends_the_shell() {
+    let world = world();
+    let mut services = shell(&world);
+    services.run();
+    let gone = |_: &Message| -> Result<Message, CallError> {
+        Err(CallError { error: SyscallError::new(ErrorCode::PeerGone, 0), reason: 0 })
+    };
+    struct Dead<F>(F);
+    impl<F: Fn(&Message) -> Result<Message, CallError>> ipc::Call for Dead<F> {
+        fn call(&self, message: &Message) -> Result<Message, CallError> {
+            (self.0)(message)
+        }
+    }
+    let mut console = crate::console::Console::new(
+        serial::Serial(Carrier::new(Dead(gone))),
+        Cap::from_slot(9),
+        Box::new(Fake(world)),
+    );
+    assert_eq!(console.attach(), Err(crate::console::Stop::Gone));
+    assert_eq!(console.print(format_args!("x")).and_then(|()| console.flush()), Err(crate::console::Stop::Gone));
+}
+
+#[test]
+fn random_keys_do_no_harm() {
+    let world = world();
+    let mut shell = shell(&world);
+    shell.start().unwrap();
+    let mut seed = 7u32;
+    for _ in 0..3000 {
+        let mut bytes = Vec::new();
+        for _ in 0..20 {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let any = (seed >> 24) as u8;
+            bytes.push(match (seed >> 20) & 7 {
+                0..3 => b" lscatd/.\"\\"[any as usize % 11],
+                3 => b"\x1b[ABCDHF\r"[any as usize % 9],
+                _ => any,
+            });
+        }
+        world.typed.borrow_mut().extend(bytes);
+        world.bits.set(SERIAL_BIT);
+        shell.run_until_quiet();
+        world.screen.take();
+    }
+}
