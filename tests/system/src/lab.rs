@@ -59,6 +59,8 @@ pub struct Boot {
     pub kernel: Option<PathBuf>,
     /// Another bundle.
     pub bundle: Option<PathBuf>,
+    /// A set of the board in the place of its own bundle.
+    pub set: Option<&'static str>,
     /// Start without a bundle.
     pub no_bundle: bool,
     /// The kernel's command line.
@@ -157,6 +159,11 @@ impl Lab {
         &self.machine
     }
 
+    /// The bundle of a set lies beside the board's own.
+    fn bundle_of(&self, set: &str) -> Option<PathBuf> {
+        Some(self.machine.bundle.as_ref()?.with_file_name(format!("bundle-{set}.img")))
+    }
+
     fn machine_for(&self, boot: Boot) -> Machine {
         let mut machine = self.machine.clone();
         machine.cpu = boot.cpu.unwrap_or(machine.cpu);
@@ -165,7 +172,8 @@ impl Lab {
         machine.memory = boot.memory.unwrap_or(machine.memory);
         machine.disks = boot.disks;
         machine.kernel = boot.kernel.unwrap_or(machine.kernel);
-        machine.bundle = if boot.no_bundle { None } else { boot.bundle.or(machine.bundle) };
+        let set = boot.set.and_then(|set| self.bundle_of(set));
+        machine.bundle = if boot.no_bundle { None } else { boot.bundle.or(set).or(machine.bundle) };
         machine.bootargs = boot.bootargs.unwrap_or(machine.bootargs);
         machine.extra.extend(boot.extra);
         machine

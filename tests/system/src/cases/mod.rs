@@ -2,10 +2,11 @@
 
 mod boot;
 mod disk;
+mod isolation;
 
 use crate::lab::Case;
 
 /// All cases, in the order in which they run.
 pub fn all() -> Vec<Case> {
-    [boot::cases(), disk::cases()].into_iter().flatten().collect()
+    [boot::cases(), disk::cases(), isolation::cases()].into_iter().flatten().collect()
 }

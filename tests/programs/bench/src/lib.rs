@@ -1,0 +1,43 @@
+//! Counting instructions: under `-icount shift=0` one instruction takes one nanosecond of the machine's time.
+#![cfg_attr(target_os = "none", no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+use alloc::vec::Vec;
+
+/// Nanoseconds, and so instructions, of a number of counter ticks.
+pub fn instructions(ticks: u64, ticks_per_second: u64) -> u64 {
+    let scaled = u128::from(ticks) * 1_000_000_000 / u128::from(ticks_per_second.max(1));
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}
+
+/// Instructions of one of `rounds` rounds, rounded up.
+pub fn each(ticks: u64, ticks_per_second: u64, rounds: u64) -> u64 {
+    instructions(ticks, ticks_per_second).div_ceil(rounds.max(1))
+}
+
+/// The middle of some values; 0 when there are none.
+pub fn median(mut values: Vec<u64>) -> u64 {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_become_instructions() {
+        assert_eq!(instructions(1000, 62_500_000), 16_000);
+        assert_eq!(each(1000, 62_500_000, 100), 160);
+        assert_eq!(each(1, 62_500_000, 1000), 1);
+        assert_eq!(instructions(u64::MAX, 1), u64::MAX);
+    }
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(alloc::vec![5, 1, 9]), 5);
+        assert_eq!(median(Vec::new()), 0);
+    }
+}

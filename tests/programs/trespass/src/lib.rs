@@ -1,0 +1,32 @@
+//! What the trespassers have in common: reaching for an address that is none of theirs.
+//!
+//! This is the one place outside the rooms of unsafe code that has some: its purpose is to do what safe code cannot.
+//! Each access either faults, which is what the tests wait for, or yields a number that proves the isolation broken.
+#![cfg_attr(target_os = "none", no_std)]
+#![allow(unsafe_code)]
+
+/// Reads a word at any address. It must not come back.
+pub fn read(what: &str, address: usize) {
+    log::info!("trespass: reading {what} at {address:#x}");
+    // SAFETY: not sound, and meant so: the address is not ours. The processor stops it, or the test fails.
+    let value = unsafe { core::ptr::with_exposed_provenance::<u64>(address).read_volatile() };
+    log::error!("isolation broken: read {value:#x} of {what}");
+}
+
+/// Writes a word at any address. It must not come back.
+pub fn write(what: &str, address: usize) {
+    log::info!("trespass: writing {what} at {address:#x}");
+    // SAFETY: as in `read`.
+    unsafe { core::ptr::with_exposed_provenance_mut::<u32>(address).write_volatile(0) };
+    log::error!("isolation broken: wrote {what}");
+}
+
+/// Calls a function at any address. It must not come back.
+pub fn execute(what: &str, address: usize) {
+    log::info!("trespass: executing {what} at {address:#x}");
+    let place = core::ptr::with_exposed_provenance::<()>(address);
+    // SAFETY: as in `read`; what lies there, a `ret`, would come back.
+    let function = unsafe { core::mem::transmute::<*const (), extern "C" fn()>(place) };
+    function();
+    log::error!("isolation broken: executed {what}");
+}
