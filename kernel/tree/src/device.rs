@@ -21,13 +21,13 @@ impl<'a> Devices<'a> {
     /// The next device, parents before children. It borrows this walk; hence this is no `Iterator`.
     #[expect(clippy::should_implement_trait, reason = "an Iterator cannot lend")]
     pub fn next(&mut self) -> Option<Device<'_, 'a>> {
-        let known = loop {
-            let known = self.walk.advance(|_, _| true)?;
-            if known.compatible.is_some() && self.walk.node(known)?.enabled() {
-                break known;
+        loop {
+            let node = self.walk.next()?;
+            if node.enabled() && node.known.compatible.is_some() {
+                break;
             }
-        };
-        Some(Device { node: self.walk.node(known)?, tree: &self.tree, controllers: self.controllers.list() })
+        }
+        Some(Device { node: self.walk.node()?, tree: &self.tree, controllers: self.controllers.list() })
     }
 }
 

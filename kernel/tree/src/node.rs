@@ -40,11 +40,11 @@ pub struct Node<'w, 'a> {
     pub(crate) own: &'w Level<'a>,
     /// The nodes around it, from the root to its parent.
     pub(crate) around: &'w [Level<'a>],
-    pub(crate) known: Known<'a>,
+    pub(crate) known: &'w Known<'a>,
 }
 
 impl<'w, 'a> Node<'w, 'a> {
-    /// Name with unit address (`uart@9000000`); empty for the root.
+    /// Name with unit address (`uart@9000000`); of the root empty or `/`.
     pub fn name(&self) -> &'a str {
         self.own.name()
     }

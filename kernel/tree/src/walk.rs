@@ -7,8 +7,8 @@ use crate::node::Status;
 use crate::token::Token;
 use crate::{Node, Tree};
 
-/// Most nodes around one another, the root included. Real trees stay below ten.
-pub const MAX_DEPTH: usize = 16;
+/// Most nodes around one another, the root included. The deepest of 577 trees of arm64 boards has twelve.
+pub const MAX_DEPTH: usize = 24;
 
 /// A node that is open: what its children need to know of it.
 #[derive(Clone, Copy, Debug)]
@@ -112,23 +112,26 @@ fn keep<T>(slot: &mut Option<T>, value: T) {
 pub struct Walk<'a> {
     tree: Tree<'a>,
     at: usize,
+    /// The open nodes, from the root to the one that was advanced to last.
     levels: ArrayVec<Level<'a>, MAX_DEPTH>,
+    /// What that one says of itself.
+    known: Known<'a>,
 }
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(tree: Tree<'a>) -> Self {
-        Self { tree, at: 0, levels: ArrayVec::new() }
+        Self { tree, at: 0, levels: ArrayVec::new(), known: Known::default() }
     }
 
     /// The next node. It borrows the walk, which knows the nodes around it; hence this is no `Iterator`.
     #[expect(clippy::should_implement_trait, reason = "an Iterator cannot lend")]
     pub fn next(&mut self) -> Option<Node<'_, 'a>> {
-        let known = self.advance(|_, _| true)?;
-        self.node(known)
+        self.advance(|_, _| true)?;
+        self.node()
     }
 
     /// Goes to the next node that is wanted by its depth (0 is the root) and name, passing over all others whole.
-    pub(crate) fn advance(&mut self, wanted: impl Fn(usize, &[u8]) -> bool) -> Option<Known<'a>> {
+    pub(crate) fn advance(&mut self, wanted: impl Fn(usize, &[u8]) -> bool) -> Option<()> {
         let mut tokens = self.tree.tokens(self.at);
         let (at, name) = loop {
             let at = tokens.at();
@@ -142,32 +145,31 @@ impl<'a> Walk<'a> {
                 Token::Finish => return None,
             }
         };
-        let mut known = Known::default();
+        self.known = Known::default();
         while let Some(raw) = tokens.next_property() {
-            known.note(self.tree.name(raw), raw.value);
+            self.known.note(self.tree.name(raw), raw.value);
         }
         self.at = tokens.at();
-        let level = known.level(name, at, self.levels.last());
-        self.levels.try_push(level).ok()?;
-        Some(known)
+        let level = self.known.level(name, at, self.levels.last());
+        self.levels.try_push(level).ok()
     }
 
     /// The node that was advanced to last.
-    pub(crate) fn node(&self, known: Known<'a>) -> Option<Node<'_, 'a>> {
+    pub(crate) fn node(&self) -> Option<Node<'_, 'a>> {
         let (own, around) = self.levels.split_last()?;
-        Some(Node { tree: &self.tree, own, around, known })
+        Some(Node { tree: &self.tree, own, around, known: &self.known })
     }
 
     /// Goes to the node at `path` (`/soc/uart@0`); a component without `@` stands for the first that it begins.
     /// Starts from the beginning whatever was walked before.
     pub(crate) fn find(&mut self, path: &str) -> Option<Node<'_, 'a>> {
         *self = Walk::new(self.tree);
-        let mut known = self.advance(|_, _| true)?;
+        self.advance(|_, _| true)?;
         let components = path.strip_prefix('/')?.split('/').filter(|component| !component.is_empty());
         for (above, component) in components.enumerate() {
-            known = self.advance(|depth, name| depth == above + 1 && answers(name, component.as_bytes()))?;
+            self.advance(|depth, name| depth == above + 1 && answers(name, component.as_bytes()))?;
         }
-        self.node(known)
+        self.node()
     }
 }
 
