@@ -118,7 +118,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Fault::Short { have, need } => write!(f, "{have} bytes where {need} are needed"),
-            Fault::Magic(word) => write!(f, "no device tree: it begins with {word:#010x}"),
+            Fault::Magic(word) => write!(f, "begins with {word:#010x}, not 0xd00dfeed"),
             Fault::Version(version) => write!(f, "version {version} cannot be read as version 17"),
             Fault::Size(size) => write!(f, "total size {size} is out of bounds"),
             Fault::Block { name, offset, size } => {
@@ -144,7 +144,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What is wrong with a tree, and where.
+/// What is wrong with a tree, and where; one line, to stand behind `device tree: `.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TreeError {
     /// Path of the node (its end, where it is long); empty where the fault is not in a node.
@@ -166,7 +166,6 @@ impl TreeError {
 
 impl fmt::Display for TreeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("device tree: ")?;
         if !self.node.as_str().is_empty() {
             write!(f, "{}: ", self.node.as_str())?;
         }

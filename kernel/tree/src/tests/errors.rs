@@ -140,7 +140,7 @@ fn structure() {
     let cells = fault(&|tree| {
         tree.begin("soc").begin("a").bytes("#size-cells", &[1]).end().end();
     });
-    let line = "device tree: /soc/a: #size-cells: 1 bytes where (a multiple of) 4 are needed (at byte 0x50)";
+    let line = "/soc/a: #size-cells: 1 bytes where (a multiple of) 4 are needed (at byte 0x50)";
     assert_eq!(cells.to_string(), line);
 }
 
@@ -149,36 +149,36 @@ fn the_machine_names_node_and_property() {
     let memory = machine_error(|tree| {
         tree.begin("memory@0").cells("reg", &[0, 0, 0]).end();
     });
-    assert!(memory.starts_with("device tree: /memory@0: reg: 12 bytes where"), "{memory}");
+    assert!(memory.starts_with("/memory@0: reg: 12 bytes where"), "{memory}");
     let memory = machine_error(|tree| {
         tree.begin("memory@0").cells("reg", &[!0, !0, 0, 2]).end();
     });
-    assert!(memory.starts_with("device tree: /memory@0: reg: 0xffffffffffffffff + 0x2 runs over"), "{memory}");
+    assert!(memory.starts_with("/memory@0: reg: 0xffffffffffffffff + 0x2 runs over"), "{memory}");
     let chosen = machine_error(|tree| {
         tree.begin("chosen").bytes("bootargs", b"a\0b\0").end();
     });
-    assert!(chosen.starts_with("device tree: /chosen: bootargs: not a text"), "{chosen}");
+    assert!(chosen.starts_with("/chosen: bootargs: not a text"), "{chosen}");
     let chosen = machine_error(|tree| {
         tree.begin("chosen").cells("linux,initrd-start", &[1]).end();
     });
-    assert!(chosen.starts_with("device tree: /chosen: linux,initrd-end: missing"), "{chosen}");
+    assert!(chosen.starts_with("/chosen: linux,initrd-end: missing"), "{chosen}");
     let cpu = machine_error(|tree| {
         tree.begin("cpus").begin("cpu@0").end().end();
     });
-    assert!(cpu.starts_with("device tree: /cpus/cpu@0: reg: missing"), "{cpu}");
+    assert!(cpu.starts_with("/cpus/cpu@0: reg: missing"), "{cpu}");
     let psci = machine_error(|tree| {
         tree.begin("psci").texts("compatible", &["arm,psci-1.0"]).end();
     });
-    assert!(psci.starts_with("device tree: /psci: method: missing"), "{psci}");
+    assert!(psci.starts_with("/psci: method: missing"), "{psci}");
     let reserve = machine_error(|tree| {
         tree.reserve(!0, 2);
     });
-    assert!(reserve.starts_with("device tree: /memreserve/: 0xffffffffffffffff + 0x2 runs over"), "{reserve}");
+    assert!(reserve.starts_with("/memreserve/: 0xffffffffffffffff + 0x2 runs over"), "{reserve}");
     let gic = machine_error(|tree| {
         tree.begin("gic").texts("compatible", &["arm,gic-v3"]).cells("#interrupt-cells", &[3]);
         tree.cells("reg", &[0, 0, 0, 0x1000]).end();
     });
-    assert!(gic.starts_with("device tree: /gic: reg: missing"), "{gic}");
+    assert!(gic.starts_with("/gic: reg: missing"), "{gic}");
 }
 
 #[test]
@@ -195,6 +195,6 @@ fn a_console_that_leads_nowhere() {
         let mut tree = Builder::new();
         tree.begin("chosen").texts("stdout-path", &[path]).end();
         let error = Tree::parse(&tree.finish()).unwrap().console().unwrap_err().to_string();
-        assert!(error.starts_with("device tree: /chosen: "), "{error}");
+        assert!(error.starts_with("/chosen: "), "{error}");
     }
 }

@@ -114,7 +114,7 @@ fn mutate(original: &[u8], random: &mut Random) -> Vec<u8> {
 
 fn one_line(error: &TreeError) {
     let line = error.to_string();
-    assert!(line.starts_with("device tree: ") && line.len() < 240 && !line.contains(char::is_control), "{line:?}");
+    assert!(!line.is_empty() && line.len() < 240 && !line.contains(char::is_control), "{line:?}");
 }
 
 fn sound(range: &Range) {
