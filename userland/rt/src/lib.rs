@@ -34,7 +34,7 @@ pub use shared::{OutOfBuffer, SharedBuffer};
 pub use slots::{NoSlot, alloc_slot, free_slot};
 pub use svc::invoke;
 pub use time::{now_nanoseconds, now_ticks, ticks_per_second};
-pub use vm::{Mapping, VmError, map, map_at, new_frame, unmap};
+pub use vm::{Mapping, VmError, map, map_at, new_frame, start_info_bytes, unmap};
 
 #[doc(hidden)]
 pub use start::Start;

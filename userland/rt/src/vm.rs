@@ -81,3 +81,30 @@ pub fn map_at(frame: Cap<Frame>, address: u64, pages: u64, perms: Perms) -> Resu
 pub fn unmap(mapping: Mapping) -> Result<(), VmError> {
     SPACE.unmap(mapping.frame).map_err(Into::into)
 }
+
+impl Mapping {
+    /// The bytes of memory that the kernel keeps as the boot loader left it (device tree, bundle): nobody can write it.
+    /// `None` for any other mapping, which is told by its capability's lack of the right to write.
+    pub fn kept_bytes(&self) -> Option<&'static [u8]> {
+        if cfg!(not(target_os = "none")) || SPACE.protect(self.frame, Perms::READ | Perms::WRITE).is_ok() {
+            return None;
+        }
+        // SAFETY: the mapping is readable and stays for the life of the process (dropping it does not unmap, and
+        // `unmap` documents that kept bytes end with it); the kernel hands out kept memory without the right to write,
+        // which was just tried, and so do all copies.
+        Some(unsafe { core::slice::from_raw_parts(self.address as *const u8, self.bytes) })
+    }
+
+    /// A 32-bit device register; `None` outside the mapping.
+    pub fn read_register(&self, offset: usize) -> Option<u32> {
+        let fits = offset.is_multiple_of(4) && offset.checked_add(4)? <= self.bytes;
+        // SAFETY: the place lies inside the mapping and is aligned; volatile, because it is a device's.
+        fits.then(|| unsafe { (self.address as *const u32).byte_add(offset).read_volatile() })
+    }
+}
+
+/// A start page as the bytes another process will find.
+pub fn start_info_bytes(info: &abi::StartInfo) -> &[u8] {
+    // SAFETY: StartInfo is made of integers without padding (its golden test checks the offsets).
+    unsafe { core::slice::from_raw_parts((&raw const *info).cast(), size_of::<abi::StartInfo>()) }
+}

@@ -10,7 +10,7 @@ mod hal;
 mod queue;
 
 use rt::{Cap, DmaSpace};
-use virtio_drivers::transport::mmio::{MmioError, MmioTransport, MmioVersion};
+use virtio_drivers::transport::mmio::{MmioError, MmioVersion};
 
 use crate::mmio::Mmio;
 
@@ -19,6 +19,7 @@ use crate::dma::Memory;
 
 pub use hal::DmaHal;
 pub use queue::{Done, Lie, Piece, Queue, SubmitError};
+pub use virtio_drivers::transport::mmio::MmioTransport;
 pub use virtio_drivers::{
     Error,
     transport::{DeviceStatus, DeviceType, InterruptStatus, Transport},

@@ -1,0 +1,32 @@
+//! The authority that init alone holds.
+
+use rt::{AddressSpace, Cap, Debug, DmaSpace, IrqControl, KernelConsole, Smc, Untyped};
+
+/// Looking into processes.
+pub const DEBUG: Cap<Debug> = Cap::from_slot(abi::SLOT_DEBUG);
+/// Tying an Irq to a line.
+pub const IRQ_CONTROL: Cap<IrqControl> = Cap::from_slot(abi::SLOT_IRQ_CONTROL);
+/// The kernel's console.
+pub const CONSOLE: Cap<KernelConsole> = Cap::from_slot(abi::SLOT_CONSOLE);
+/// All device memory.
+pub const DEVICES: Cap<Untyped> = Cap::from_slot(abi::SLOT_DEVICES);
+/// What devices can reach.
+pub const DMA: Cap<DmaSpace> = Cap::from_slot(abi::SLOT_DMA);
+/// Power off and reset.
+const SMC: Cap<Smc> = Cap::from_slot(abi::SLOT_SMC);
+/// The own address space.
+pub const SPACE: Cap<AddressSpace> = rt::SPACE;
+
+/// PSCI SYSTEM_OFF and SYSTEM_RESET (ARM DEN0022).
+const SYSTEM_OFF: u32 = 0x8400_0008;
+const SYSTEM_RESET: u32 = 0x8400_0009;
+
+/// Switches the machine off; returns when it cannot be.
+pub fn power_off() {
+    let _ = SMC.call_function(SYSTEM_OFF, [0; 3]);
+}
+
+/// Resets the machine; returns when it cannot be.
+pub fn reset() {
+    let _ = SMC.call_function(SYSTEM_RESET, [0; 3]);
+}

@@ -1,0 +1,149 @@
+//! A component died: what happened, who it was, and whether it is started again.
+
+use alloc::format;
+use alloc::string::String;
+
+use ipc::log::Level;
+use ipc::supervisor::State;
+use rt::{Badge, FaultKind, FaultMessage, Message};
+
+use crate::Init;
+use crate::authority::DEBUG;
+use crate::component::Instance;
+
+/// Frames of a backtrace.
+const FRAMES: usize = 12;
+
+impl Init {
+    /// The kernel reports a fault of a component's thread.
+    pub fn fault(&mut self, badge: Badge, message: &Message) {
+        let Some(index) = self.running(badge) else { return };
+        let fault = FaultMessage::from_words(&message.regs);
+        let kind = FaultKind::from_number(message.label).unwrap_or(FaultKind::Other);
+        match (kind, fault.syndrome as u16) {
+            (FaultKind::Breakpoint, rt::panic::BRK_EXIT) => self.ended(index),
+            (FaultKind::Breakpoint, rt::panic::BRK_PANIC) => self.crashed(index, "panicked", &fault),
+            _ => {
+                let what = match kind {
+                    FaultKind::Read | FaultKind::Write | FaultKind::Execute | FaultKind::Alignment | FaultKind::Bus => {
+                        format!("{} ({:#x})", kind.text(), fault.address)
+                    }
+                    _ => String::from(kind.text()),
+                };
+                self.crashed(index, &what, &fault);
+            }
+        }
+    }
+
+    /// The component of a badge, if that very instance still runs.
+    fn running(&self, badge: Badge) -> Option<usize> {
+        let is = |record: &crate::component::Record| {
+            record.component.number == badge.component() && record.epoch == badge.epoch() && record.instance.is_some()
+        };
+        self.components.iter().position(is)
+    }
+
+    /// It left by itself.
+    fn ended(&mut self, index: usize) {
+        let name = self.name(index);
+        self.log(Level::Info, 0, &format!("{name} ended"));
+        self.end(index);
+        self.give_up(index);
+        if let Some(record) = self.components.get_mut(index) {
+            record.state = State::Ended;
+        }
+    }
+
+    fn crashed(&mut self, index: usize, what: &str, fault: &FaultMessage) {
+        let name = self.name(index);
+        let number = self.components.get(index).map_or(0, |record| record.component.number);
+        let trace = self.components.get(index).and_then(|record| record.instance.as_ref()).map(|i| backtrace(i, fault));
+        if self.components.get(index).is_some_and(|record| record.provides("serial")) {
+            // Nobody else can print this.
+            self.output.owned = false;
+        }
+        let text = format!("{name} (component {number}) crashed: {what}, syndrome {:#x}", fault.syndrome);
+        self.log(Level::Error, 0, &text);
+        self.log(Level::Error, 0, &format!("{name} backtrace: {}", trace.unwrap_or_default()));
+        self.end(index);
+        self.restart(index);
+    }
+
+    /// Somebody with the right to do so wants it dead.
+    pub fn kill(&mut self, component: u32, by: u32) -> bool {
+        let position = self.components.iter().position(|record| record.component.number == component);
+        let Some(index) = position.filter(|&index| self.components[index].instance.is_some()) else { return false };
+        let by = self
+            .components
+            .iter()
+            .position(|record| record.component.number == by)
+            .map_or(String::new(), |by| self.name(by));
+        let name = self.name(index);
+        self.log(Level::Warn, 0, &format!("{name} (component {component}) was killed by {by}"));
+        self.end(index);
+        self.restart(index);
+        true
+    }
+
+    /// Takes the process apart and tells those who use what it provided.
+    fn end(&mut self, index: usize) {
+        let Some(record) = self.components.get_mut(index) else { return };
+        let component = record.component;
+        if let Some(path) = record.device.take() {
+            self.devices.release(&path);
+        }
+        if let Some(instance) = record.instance.take() {
+            self.dismantle(instance);
+        }
+        self.journal.unsubscribe(component.number);
+        for service in component.manifest.provides() {
+            for other in &self.components {
+                if let Some(instance) = &other.instance
+                    && other.component.manifest.uses().any(|used| used == service)
+                {
+                    let _ = instance.notification.signal(ipc::SERVER_ENDED);
+                }
+            }
+        }
+    }
+
+    fn restart(&mut self, index: usize) {
+        let Some(record) = self.components.get_mut(index) else { return };
+        let name = record.component.name;
+        if record.may_restart() {
+            record.restarts += 1;
+            self.start_component(index);
+            self.output.owned |=
+                self.components.get(index).is_some_and(|record| record.provides("serial") && record.instance.is_some());
+            self.log(Level::Warn, 0, &format!("{name} was started again"));
+        } else {
+            self.give_up(index);
+            self.log(Level::Error, 0, &format!("{name} is not started again"));
+        }
+    }
+
+    /// Name of a component.
+    pub fn name(&self, index: usize) -> String {
+        self.components.get(index).map_or(String::new(), |record| record.component.name.into())
+    }
+}
+
+/// Follows the frame pointers of a dead thread. `cargo xtask` turns the addresses into names.
+fn backtrace(instance: &Instance, fault: &FaultMessage) -> String {
+    let mut text = format!("#0 {:#x} #1 {:#x}", fault.pc, fault.lr);
+    let mut frame = fault.fp;
+    for depth in 2..FRAMES {
+        let next = DEBUG.read(instance.space, frame);
+        let back = DEBUG.read(instance.space, frame.wrapping_add(8));
+        let (Ok(next), Ok(back)) = (next, back) else { break };
+        if back == 0 {
+            break;
+        }
+        text.push_str(&format!(" #{depth} {back:#x}"));
+        if next <= frame {
+            break;
+        }
+        frame = next;
+    }
+    text
+}

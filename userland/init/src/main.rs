@@ -1,0 +1,136 @@
+//! The first process. It owns all memory and every capability there is, starts the components of the bundle with exactly
+//! what their manifests name and the board grants, keeps the log, and acts when a component dies.
+//!
+//! Invariant: a component's objects and memory come out of one Untyped, its quota. Revoking the quota ends the component
+//! and everything it made; what init keeps for its successor (endpoints, device frames) lies outside it.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_op_in_unsafe_fn)]
+// The host builds init to check it; nothing calls its parts there.
+#![cfg_attr(not(target_os = "none"), allow(dead_code))]
+
+extern crate alloc;
+
+mod authority;
+mod component;
+mod crash;
+mod describe;
+mod devices;
+mod journal;
+mod memory;
+mod output;
+mod serve;
+mod services;
+mod spawn;
+mod supervise;
+
+use alloc::vec::Vec;
+
+use bundle::Bundle;
+use component::Record;
+use rt::{Cap, Endpoint, Env, Kind, Perms, Rights, TABLE};
+
+rt::entry!(run);
+
+/// All that init knows.
+struct Init {
+    env: &'static Env,
+    memory: memory::Memory,
+    services: services::Services,
+    devices: devices::Devices,
+    journal: journal::Journal,
+    output: output::Output,
+    components: Vec<Record>,
+    /// Where faults, the log and the supervisor's clients call.
+    own: Cap<Endpoint>,
+    /// Ticks at init's first instruction.
+    started: u64,
+}
+
+/// Why the system cannot start.
+type Fatal = alloc::string::String;
+
+fn run(env: &'static Env) {
+    let started = rt::now_ticks();
+    let mut memory = memory::Memory::new(env.start_info());
+    if memory.own_heap().is_err() {
+        output::Output::default().line("init: too little memory to start");
+        return authority::power_off();
+    }
+    match start(env, memory, started) {
+        Ok(mut init) => init.serve(),
+        Err(why) => {
+            output::Output::default().line(&alloc::format!("init: {why}"));
+            authority::power_off();
+        }
+    }
+}
+
+/// Starts everything; what comes back only has to serve.
+fn start(env: &'static Env, mut memory: memory::Memory, started: u64) -> Result<Init, Fatal> {
+    let bundle = open_bundle(env)?;
+    let own = memory.object::<Endpoint>(Kind::Endpoint).map_err(|error| alloc::format!("own endpoint: {error}"))?;
+    let devices = devices::Devices::new(env)?;
+    let mut init = Init {
+        env,
+        memory,
+        services: services::Services::default(),
+        devices,
+        journal: journal::Journal::new(env.start_info()),
+        output: output::Output::default(),
+        components: Vec::new(),
+        own,
+        started,
+    };
+    for component in bundle.components() {
+        let component = component.map_err(|error| alloc::format!("{error}"))?;
+        component.verify().map_err(|error| alloc::format!("{error}"))?;
+        init.services.declare(&component, &mut init.memory)?;
+        init.components.push(Record::new(component));
+    }
+    for index in 0..init.components.len() {
+        init.start_component(index);
+    }
+    init.summary();
+    // The drivers run as soon as init waits: from here on the console is theirs.
+    init.output.owned = init.components.iter().any(|record| record.provides("serial") && record.instance.is_some());
+    Ok(init)
+}
+
+fn open_bundle(env: &'static Env) -> Result<Bundle<'static>, Fatal> {
+    let info = env.start_info();
+    if info.bundle_bytes == 0 {
+        return Err("no bundle: give the boot loader bundle.img as initial ramdisk".into());
+    }
+    let offset = info.bundle_offset as usize;
+    if offset != 0 {
+        return Err("the bundle does not start at a page boundary".into());
+    }
+    let pages = info.bundle_bytes.div_ceil(abi::layout::PAGE);
+    // One mapping a capability: the bundle itself is read through a copy.
+    let copy = rt::alloc_slot().map_err(|_| "no free slot")?;
+    TABLE
+        .copy(copy, TABLE, abi::SLOT_BUNDLE, Rights::READ, rt::Badge::default())
+        .map_err(|error| alloc::format!("bundle: {error}"))?;
+    let mapping =
+        rt::map(Cap::from_slot(copy), pages, Perms::READ).map_err(|error| alloc::format!("bundle: {error:?}"))?;
+    let bytes = mapping.kept_bytes().and_then(|bytes| bytes.get(..info.bundle_bytes as usize));
+    Bundle::parse(bytes.ok_or("the bundle cannot be read")?).map_err(|error| alloc::format!("{error}"))
+}
+
+impl Init {
+    /// One line that says what was started, in which time and from which memory.
+    fn summary(&mut self) {
+        let running = self.components.iter().filter(|record| record.instance.is_some()).count();
+        let given: u64 = self.components.iter().map(Record::memory_bytes).sum();
+        let left = self.memory.left();
+        let since = self.env.start_info().nanoseconds(rt::now_ticks() - self.env.start_info().boot_ticks);
+        let text = alloc::format!(
+            "Tutti: {running} of {} components started, {} KiB given, {} MiB left, {} ms since the kernel's entry",
+            self.components.len(),
+            given / 1024,
+            left >> 20,
+            since / 1_000_000
+        );
+        self.log(ipc::log::Level::Info, 0, &text);
+    }
+}

@@ -1,0 +1,407 @@
+//! Starting a process: a quota, the objects in it, the program mapped, the table filled with what the manifest names.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use abi::{
+    InitSegment, NAME_LEN, NamedSlot, StartInfo,
+    layout::{PAGE, USER_HEAP, USER_INFO, USER_MAPPINGS, USER_MESSAGE_PAGE, USER_STACK_MAX, USER_STACK_TOP},
+};
+use bundle::Component;
+use ipc::log::Level;
+use ipc::supervisor::State;
+use rt::{
+    AddressSpace, Badge, Cap, CapTable, Endpoint, Frame, Irq, Kind, Notification, Perms, Retype, Rights, SyscallError,
+    TABLE, Thread, ThreadConfig, Untyped,
+};
+
+use crate::Init;
+use crate::authority::{DMA, IRQ_CONTROL, SPACE};
+use crate::component::Instance;
+use crate::devices::{Device, Devices};
+use crate::memory::slot;
+use crate::services::Closed;
+
+/// Pages of an address space object: itself, its root, and tables for program, stack, heap and mappings.
+const SPACE_PAGES: u64 = 14;
+/// Pages for thread, Reply, Notification and Irqs.
+const OBJECT_PAGES: u64 = 2;
+/// Where init maps another process' memory to fill it.
+const SCRATCH: u64 = 0x3f00_0000;
+
+/// Which of init's endpoints' clients a badge of init's own endpoint means: its server field.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Client {
+    /// The log.
+    Log = 1,
+    /// The supervisor.
+    Supervisor = 2,
+    /// The kernel, with a fault.
+    Fault = 3,
+}
+
+/// What went wrong, and at what.
+struct Failed(&'static str, SyscallError);
+
+trait At<T> {
+    fn at(self, what: &'static str) -> Result<T, Failed>;
+}
+
+impl<T> At<T> for Result<T, SyscallError> {
+    fn at(self, what: &'static str) -> Result<T, Failed> {
+        self.map_err(|error| Failed(what, error))
+    }
+}
+
+impl Init {
+    /// Starts a component, if the machine has what it drives; says in the log what came of it.
+    pub fn start_component(&mut self, index: usize) {
+        let Some(record) = self.components.get(index) else { return };
+        let component = record.component;
+        let device = match component.manifest.drives().next() {
+            None => None,
+            Some(_) => match self.devices.find(&component) {
+                Some(device) => Some(device),
+                None => return self.without_device(index),
+            },
+        };
+        let epoch = record.epoch + 1;
+        match self.spawn(&component, epoch, device.as_ref()) {
+            Ok(instance) => {
+                component.manifest.provides().for_each(|name| self.services.open(name));
+                if let Some(record) = self.components.get_mut(index) {
+                    record.instance = Some(instance);
+                    (record.epoch, record.state) = (epoch, State::Running);
+                    record.device = device.map(|device| device.path);
+                }
+            }
+            Err(Failed(what, error)) => {
+                let text = alloc::format!("{} cannot start: {what}: {error}", component.name);
+                self.log(Level::Error, 0, &text);
+                self.give_up(index);
+            }
+        }
+    }
+
+    fn without_device(&mut self, index: usize) {
+        if let Some(record) = self.components.get_mut(index) {
+            record.state = State::NoDevice;
+            for name in record.component.manifest.provides() {
+                self.services.close(name, Closed::NoDevice);
+            }
+            let text = alloc::format!("{}: no device for it", record.component.name);
+            self.log(Level::Info, 0, &text);
+        }
+    }
+
+    /// The component will not run again.
+    pub fn give_up(&mut self, index: usize) {
+        if let Some(record) = self.components.get_mut(index) {
+            record.state = State::GivenUp;
+            for name in record.component.manifest.provides() {
+                self.services.close(name, Closed::GivenUp);
+            }
+        }
+    }
+
+    fn spawn(
+        &mut self,
+        component: &Component<'static>,
+        epoch: u16,
+        device: Option<&Device>,
+    ) -> Result<Instance, Failed> {
+        let manifest = &component.manifest;
+        let stack = manifest.stack_bytes().min(USER_STACK_MAX) / PAGE;
+        let table_pages = (u64::from(manifest.table_slots()) * 64).div_ceil(PAGE);
+        let data: u64 =
+            component.segments().iter().filter(|s| is_data(s)).map(|segment| u64::from(segment.pages)).sum();
+        let memory = manifest.memory_bytes() / PAGE;
+        // Start page and message page; a page for each alignment gap.
+        let pages = memory + stack + data + table_pages + SPACE_PAGES + OBJECT_PAGES + 2 + 2;
+        let quota = self.memory.quota(pages).at("memory")?;
+        let mut building = Building::new(self, *component, epoch, quota, pages);
+        match building.build(device, memory, stack) {
+            Ok(()) => Ok(building.instance),
+            Err(failed) => {
+                let instance = building.instance;
+                self.dismantle(instance);
+                Err(failed)
+            }
+        }
+    }
+
+    /// Ends a process: what was derived for it goes, then everything made of its quota, at once.
+    pub fn dismantle(&mut self, instance: Instance) {
+        for slot in instance.derived {
+            let _ = TABLE.revoke(slot);
+            let _ = TABLE.delete(slot);
+            rt::free_slot(slot);
+        }
+        self.memory.give_back(instance.quota, instance.pages);
+        for slot in instance.freed {
+            rt::free_slot(slot);
+        }
+    }
+}
+
+const fn is_data(segment: &InitSegment) -> bool {
+    segment.flags & Perms::WRITE.bits() as u32 != 0
+}
+
+/// A process in the making.
+struct Building<'i> {
+    init: &'i mut Init,
+    component: Component<'static>,
+    epoch: u16,
+    instance: Instance,
+    next: u32,
+}
+
+impl<'i> Building<'i> {
+    fn new(init: &'i mut Init, component: Component<'static>, epoch: u16, quota: Cap<Untyped>, pages: u64) -> Self {
+        let none = abi::SLOT_NULL;
+        let instance = Instance {
+            quota,
+            pages,
+            table: Cap::from_slot(none),
+            slots: component.manifest.table_slots(),
+            space: Cap::from_slot(none),
+            thread: Cap::from_slot(none),
+            notification: Cap::from_slot(none),
+            freed: Vec::new(),
+            derived: Vec::new(),
+            named: Vec::new(),
+        };
+        Self { init, component, epoch, instance, next: abi::SLOT_FIRST }
+    }
+
+    fn build(&mut self, device: Option<&Device>, memory: u64, stack: u64) -> Result<(), Failed> {
+        let slots = self.instance.slots;
+        // The large aligned things first: no gaps.
+        self.instance.space = self.object(Kind::AddressSpace, SPACE_PAGES).at("address space")?;
+        let stack_frame = self.object(Kind::Frame, stack).at("stack")?;
+        let info_frame = self.object(Kind::Frame, 1).at("start page")?;
+        let page_frame = self.object(Kind::Frame, 1).at("message page")?;
+        self.load().at("program")?;
+        self.instance.table = self.object(Kind::CapTable, slots.trailing_zeros().into()).at("table")?;
+        self.instance.thread = self.object(Kind::Thread, 0).at("thread")?;
+        self.instance.notification = self.object(Kind::Notification, 0).at("notification")?;
+        self.fixed_slots().at("fixed slots")?;
+        self.services().at("services")?;
+        if let Some(device) = device {
+            self.device(device).at("device")?;
+        }
+        if memory > 0 {
+            self.give(Kind::Untyped, memory, abi::SLOT_MEMORY).at("memory")?;
+        }
+        let read_write = Perms::READ | Perms::WRITE;
+        let space = self.instance.space;
+        space.map(stack_frame, USER_STACK_TOP - stack * PAGE, 0, stack, read_write).at("stack")?;
+        space.map(page_frame, USER_MESSAGE_PAGE, 0, 1, read_write).at("message page")?;
+        self.write_info(info_frame).at("start page")?;
+        self.thread(page_frame).at("thread")
+    }
+
+    /// An object out of the quota, into a slot of init's table.
+    fn object<K>(&mut self, kind: Kind, size: u64) -> Result<Cap<K>, SyscallError> {
+        let slot = slot()?;
+        self.instance.freed.push(slot);
+        let what = Retype { size, ..Retype::default() };
+        self.instance.quota.retype(kind, what, TABLE, slot).map(|()| Cap::from_slot(slot))
+    }
+
+    /// An object out of the quota, straight into the component's table.
+    fn give(&mut self, kind: Kind, size: u64, index: u32) -> Result<(), SyscallError> {
+        let what = Retype { size, ..Retype::default() };
+        self.instance.quota.retype(kind, what, self.instance.table, index)
+    }
+
+    /// A copy of a capability of init's, into the component's table.
+    fn copy(&mut self, from: u32, to: u32, rights: Rights, badge: Badge) -> Result<(), SyscallError> {
+        self.instance.table.copy(to, TABLE, from, rights, badge)
+    }
+
+    /// Program: code and constants are mapped out of the bundle, data is copied.
+    fn load(&mut self) -> Result<(), SyscallError> {
+        let component = self.component;
+        for segment in component.segments() {
+            let perms = Perms::from_bits_truncate(segment.flags as u8);
+            if is_data(segment) {
+                let bytes = component.bytes(segment);
+                let frame = self.object::<Frame>(Kind::Frame, segment.pages.into())?;
+                fill(frame, segment.file_pages.into(), bytes)?;
+                self.instance.space.map(frame, segment.address, 0, segment.pages.into(), perms)?;
+            } else {
+                let copy = slot()?;
+                self.instance.derived.push(copy);
+                TABLE.copy(copy, TABLE, abi::SLOT_BUNDLE, Rights::READ | Rights::EXECUTE, Badge(0))?;
+                let first = segment.offset / PAGE;
+                let frame = Cap::<Frame>::from_slot(copy);
+                self.instance.space.map(frame, segment.address, first, segment.pages.into(), perms)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Slots 1 to 9. Own table and thread are attenuated: the process cannot start threads on its table or change its
+    /// priority.
+    fn fixed_slots(&mut self) -> Result<(), SyscallError> {
+        let (number, epoch) = (self.component.number, self.epoch);
+        let own = self.init.own.slot();
+        let badge = |client: Client| Badge::new(number, epoch, client as u32);
+        let table = self.instance.table.slot();
+        self.copy(table, abi::SLOT_TABLE, Rights::TAKE | Rights::PUT | Rights::REVOKE, Badge(0))?;
+        self.copy(self.instance.thread.slot(), abi::SLOT_THREAD, Rights::BIND, Badge(0))?;
+        self.copy(self.instance.space.slot(), abi::SLOT_SPACE, Rights::MAP | Rights::POOL, Badge(0))?;
+        self.copy(own, abi::SLOT_LOG, Rights::SEND | Rights::GRANT, badge(Client::Log))?;
+        self.copy(own, abi::SLOT_SUPERVISOR, Rights::SEND | Rights::GRANT, badge(Client::Supervisor))?;
+        self.give(Kind::Reply, 0, abi::SLOT_REPLY)?;
+        let notification = self.instance.notification.slot();
+        self.copy(notification, abi::SLOT_NOTIFICATION, Rights::SIGNAL | Rights::WAIT, Badge(0))
+    }
+
+    fn name(&mut self, prefix: &str, name: &str, slot: u32, size: u64) {
+        let mut bytes = [0; NAME_LEN];
+        for (to, from) in bytes.iter_mut().zip(prefix.bytes().chain(name.bytes())) {
+            *to = from;
+        }
+        self.instance.named.push(NamedSlot { name: bytes, slot, size: u32::try_from(size).unwrap_or(u32::MAX) });
+    }
+
+    /// The next free slot behind those the manifest named so far.
+    fn next(&mut self) -> u32 {
+        let slot = self.next;
+        self.next += 1;
+        slot
+    }
+
+    fn services(&mut self) -> Result<(), SyscallError> {
+        let manifest = self.component.manifest;
+        for name in manifest.provides() {
+            let derived = self.init.services.for_instance(name)?;
+            self.instance.derived.push(derived);
+            let slot = self.next();
+            self.copy(derived, slot, Rights::RECEIVE | Rights::GRANT | Rights::SEND, Badge(0))?;
+            self.name("provide:", name, slot, 0);
+        }
+        let badge = Badge::new(self.component.number, self.epoch, 0);
+        for name in manifest.uses() {
+            let Some(endpoint) = self.init.services.find(name) else { continue };
+            let slot = self.next();
+            self.copy(endpoint.slot(), slot, Rights::SEND | Rights::GRANT, badge)?;
+            self.name("use:", name, slot, 0);
+        }
+        Ok(())
+    }
+
+    /// Registers, interrupts and DMA of exactly one node.
+    fn device(&mut self, device: &Device) -> Result<(), SyscallError> {
+        for (index, &range) in device.registers.iter().enumerate() {
+            let (frame, offset, pages) = self.init.devices.frame_for(&device.path, range)?;
+            let slot = self.next();
+            self.copy(frame, slot, Devices::RIGHTS, Badge(0))?;
+            let number = alloc::format!("{index}");
+            self.name("reg:", &number, slot, pages * PAGE);
+            self.name("reg-offset:", &number, offset as u32, range.size);
+        }
+        for (index, &(line, edge)) in device.lines.iter().enumerate() {
+            let irq = self.object::<Irq>(Kind::Irq, 0)?;
+            IRQ_CONTROL.set(irq, line, edge)?;
+            let slot = self.next();
+            self.copy(irq.slot(), slot, Rights::IRQ_BIND | Rights::IRQ_ACK, Badge(0))?;
+            self.name("irq:", &alloc::format!("{index}"), slot, 0);
+        }
+        let slot = self.next();
+        self.copy(DMA.slot(), slot, Rights::INVOKE, Badge(0))?;
+        self.name("dma", "", slot, 0);
+        Ok(())
+    }
+
+    fn write_info(&mut self, frame: Cap<Frame>) -> Result<(), SyscallError> {
+        let own = *self.init.env.start_info();
+        let mut info = StartInfo {
+            table_slots: self.instance.slots,
+            seed: seed(&own.seed, self.component.number, self.epoch),
+            message_page: USER_MESSAGE_PAGE,
+            heap_base: USER_HEAP,
+            heap_limit: USER_MAPPINGS - USER_HEAP,
+            component: self.component.number,
+            epoch: self.epoch.into(),
+            tree_offset: 0,
+            tree_bytes: 0,
+            bundle_offset: 0,
+            memory_slots: 0,
+            bundle_bytes: 0,
+            named_count: self.instance.named.len().min(abi::MAX_NAMED) as u32,
+            ..own
+        };
+        for (to, from) in info.named.iter_mut().zip(&self.instance.named) {
+            *to = *from;
+        }
+        fill(frame, 1, rt::start_info_bytes(&info))?;
+        self.instance.space.map(frame, USER_INFO, 0, 1, Perms::READ)
+    }
+
+    fn thread(&mut self, page: Cap<Frame>) -> Result<(), SyscallError> {
+        let fault = slot()?;
+        self.instance.derived.push(fault);
+        let badge = Badge::new(self.component.number, self.epoch, Client::Fault as u32);
+        TABLE.copy(fault, TABLE, self.init.own.slot(), Rights::SEND, badge)?;
+        let thread: Cap<Thread> = self.instance.thread;
+        let table: Cap<CapTable> = self.instance.table;
+        let space: Cap<AddressSpace> = self.instance.space;
+        let notification: Cap<Notification> = self.instance.notification;
+        let priority = self.component.manifest.priority().min(crate::serve::HIGHEST);
+        thread.configure(&ThreadConfig {
+            table,
+            space,
+            message_page: Some((page, USER_MESSAGE_PAGE)),
+            fault: Some(Cap::<Endpoint>::from_slot(fault)),
+            priority,
+            ceiling: priority,
+        })?;
+        thread.bind(notification)?;
+        thread.write_registers(0, [USER_INFO])?;
+        thread.write_registers(31, [USER_STACK_TOP, self.component.entry])?;
+        thread.resume()
+    }
+}
+
+/// Writes bytes into the first `pages` pages of a Frame that is not mapped yet.
+fn fill(frame: Cap<Frame>, pages: u64, bytes: &[u8]) -> Result<(), SyscallError> {
+    if pages == 0 {
+        return Ok(());
+    }
+    let bad = |_| SyscallError::from(rt::ErrorCode::InvalidArgument);
+    let buffer = rt::SharedBuffer::map_at(frame, SCRATCH, pages).map_err(|error| match error {
+        rt::VmError::Kernel(error) => error,
+        rt::VmError::NoSlot => rt::ErrorCode::SlotOutOfRange.into(),
+    })?;
+    buffer.write(0, bytes).map_err(bad)?;
+    SPACE.unmap(frame)
+}
+
+/// Random words of a process: each gets its own out of init's.
+fn seed(own: &[u64; 4], component: u32, epoch: u16) -> [u64; 4] {
+    if *own == [0; 4] {
+        return [0; 4];
+    }
+    let mut state = own.iter().fold(u64::from(component) << 16 | u64::from(epoch), |state, word| {
+        (state ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31)
+    });
+    [0; 4].map(|_: u64| {
+        // SplitMix64 (Steele, Lea, Flood 2014).
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    })
+}
+
+/// A named slot's name.
+pub fn name_of(named: &NamedSlot) -> String {
+    let end = named.name.iter().position(|&byte| byte == 0).unwrap_or(NAME_LEN);
+    String::from_utf8_lossy(named.name.get(..end).unwrap_or(&[])).into_owned()
+}

@@ -1,0 +1,92 @@
+//! The supervisor's protocol: what components there are, what they hold, their end, and the machine's.
+
+use alloc::format;
+
+use ipc::Text;
+use ipc::log::Level;
+use ipc::supervisor::{self, Component, Milestone, Request, Status, done, line};
+use rt::{Badge, Message};
+
+use crate::Init;
+use crate::authority::{self, DEBUG};
+use crate::component::Record;
+
+impl Init {
+    /// Answers a client of the supervisor.
+    pub fn supervise(&mut self, badge: Badge, message: &Message) -> Message {
+        match Request::decode(message).and_then(|request| self.carry_out(badge, request)) {
+            Ok(answer) => answer,
+            Err(status) => status.answer(),
+        }
+    }
+
+    fn carry_out(&mut self, badge: Badge, request: Request) -> Result<Message, Status> {
+        match request {
+            Request::List { index } => {
+                let record = self.components.get(index as usize).ok_or(Status::End)?;
+                Ok(self.summary_of(record).encode())
+            }
+            Request::Caps { component, line: number } => {
+                let record = self.by_number(component).ok_or(Status::NoComponent)?;
+                self.describe(record, number).map(|text| line(&text)).ok_or(Status::End)
+            }
+            Request::Kill { component } => {
+                self.permit(badge, "kill")?;
+                self.by_number(component).ok_or(Status::NoComponent)?;
+                if self.kill(component, badge.component()) { Ok(done()) } else { Err(Status::NotPossible) }
+            }
+            Request::PowerOff => {
+                self.permit(badge, "power")?;
+                authority::power_off();
+                Err(Status::Unsupported)
+            }
+            Request::Reboot => {
+                self.permit(badge, "power")?;
+                authority::reset();
+                Err(Status::Unsupported)
+            }
+            Request::Milestone(Milestone::Prompt) => {
+                self.prompt_shown();
+                Ok(done())
+            }
+        }
+    }
+
+    fn by_number(&self, component: u32) -> Option<&Record> {
+        self.components.iter().find(|record| record.component.number == component)
+    }
+
+    fn permit(&self, badge: Badge, authority: &str) -> Result<(), Status> {
+        let record = self.by_number(badge.component()).ok_or(Status::NotPermitted)?;
+        if record.component.manifest.is_granted(authority) { Ok(()) } else { Err(Status::NotPermitted) }
+    }
+
+    fn summary_of(&self, record: &Record) -> Component {
+        let instance = record.instance.as_ref();
+        let memory = instance.and_then(|instance| DEBUG.inspect(instance.table, abi::SLOT_MEMORY).ok());
+        let ticks = instance.and_then(|instance| DEBUG.thread(instance.thread).ok()).map_or(0, |(_, ticks)| ticks);
+        let unused = memory.map_or(0, |info| info.bytes - info.used);
+        Component {
+            component: record.component.number,
+            state: record.state,
+            memory: record.memory_bytes(),
+            used: record.memory_bytes() - unused,
+            epoch: record.epoch,
+            ticks,
+            name: Text::<{ supervisor::MAX_NAME }>::cut(record.component.name),
+        }
+    }
+
+    /// The prompt is there: the figures of this boot.
+    fn prompt_shown(&mut self) {
+        let info = self.env.start_info();
+        let since = |ticks: u64| info.nanoseconds(ticks.saturating_sub(info.boot_ticks));
+        let (first, prompt) = (since(self.started), since(rt::now_ticks()));
+        let taken = self.memory.whole() - self.memory.left();
+        self.log(
+            Level::Info,
+            0,
+            &format!("boot: first user instruction after {first} ns, prompt after {prompt} ns, {taken} bytes taken"),
+        );
+    }
+}
