@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::console::Console;
+use crate::console::{Console, PATIENCE};
 use crate::disk::TestDisk;
 use crate::machine::{Disk, Machine, Serial};
 
@@ -126,7 +126,7 @@ impl Lab {
     /// The prompt does not come.
     pub fn boot_to_prompt(&mut self, boot: Boot) -> Result<Console> {
         let mut console = self.boot(boot)?;
-        console.expect("/> ").context("no prompt")?;
+        console.prompt_within(PATIENCE)?;
         Ok(console)
     }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::lab::{Boot, Case, Lab, contains};
+use crate::machine::Disk;
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
@@ -25,8 +26,11 @@ fn boots_to_the_prompt(lab: &mut Lab) -> Result<()> {
 fn sums_the_boot_up(lab: &mut Lab) -> Result<()> {
     let console = lab.boot_to_prompt(Boot::default())?;
     let text = console.text();
-    contains(&text, "components")?;
-    contains(&text, "ms since reset")
+    let line = text.lines().find(|line| line.starts_with("Tutti: ")).context("no summary")?;
+    for part in ["components started", "given", "left", "ms since"] {
+        contains(line, part)?;
+    }
+    Ok(())
 }
 
 fn powers_off(lab: &mut Lab) -> Result<()> {
@@ -41,6 +45,7 @@ fn reboots(lab: &mut Lab) -> Result<()> {
     let mut console = lab.boot_to_prompt(Boot::default())?;
     console.send_line("reboot")?;
     console.expect("reboot\n")?;
+    console.expect("Tutti: ")?;
     console.expect("/> ")?;
     contains(&console.command("help")?, "poweroff")
 }
@@ -82,7 +87,9 @@ impl Row {
     }
 
     fn run(self, lab: &mut Lab) -> Result<()> {
+        let disk = lab.disk()?;
         let boot = Boot {
+            disks: vec![Disk::File(disk.image.clone())],
             cpu: Some(self.cpu.into()),
             gic: Some(self.gic),
             el2: self.el2,
@@ -90,7 +97,8 @@ impl Row {
             ..Boot::default()
         };
         let mut console = lab.boot_to_prompt(boot)?;
-        contains(&console.command("ps")?, "shell")
+        contains(&console.command("ps")?, "shell")?;
+        contains(&console.command("sha256 /README.TXT")?, &disk.sha256("README.TXT")?)
     }
 }
 
