@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
 use system_tests::{Boot, Case, Console, Disk, Lab, Outcome};
@@ -95,11 +95,13 @@ fn boot(workspace: &Workspace, board: &Board, built: &Built, set: Option<&str>) 
     let case = Case::new(format!("bench.{}", set.unwrap_or("boot")), "measures", move |lab: &mut Lab| {
         let disk = if measures { Disk::Null(NULL_DISK) } else { Disk::File(sample.clone()) };
         let mut console = lab.boot(Boot { disks: vec![disk], ..Boot::default() })?;
-        let before = console.expect_within(if measures { END } else { "/> " }, PATIENCE)?;
-        result.borrow_mut().extend(parse(&before));
-        if !measures {
-            result.borrow_mut().extend(after_boot(&mut console)?);
-        }
+        let metrics = if measures {
+            parse(&console.expect_within(END, PATIENCE)?)?
+        } else {
+            console.prompt_within(PATIENCE)?;
+            after_boot(&mut console)?
+        };
+        result.borrow_mut().extend(metrics);
         Ok(())
     });
     if let Outcome::Failed(error, logs) = lab.run(&case) {
@@ -109,19 +111,35 @@ fn boot(workspace: &Workspace, board: &Board, built: &Built, set: Option<&str>) 
     Ok(found.take())
 }
 
-/// What init says once the prompt is there.
+/// What init noted when the prompt was there. Under `-icount` its nanoseconds are instructions.
 fn after_boot(console: &mut Console) -> Result<Vec<Metric>> {
-    Ok(parse(&console.command("log")?))
+    let log = console.command("log")?;
+    let figures = boot_figures(&log).with_context(|| format!("init's line of figures is not in the log:\n{log}"))?;
+    let units = [("boot.first_user", "instructions"), ("boot.prompt", "instructions"), ("mem.after_boot", "bytes")];
+    let metric = |((name, unit), value): ((&str, &str), f64)| Metric { name: name.into(), value, unit: unit.into() };
+    Ok(units.into_iter().zip(figures).map(metric).collect())
 }
 
-/// The lines that end in `metric NAME VALUE UNIT`.
-fn parse(text: &str) -> Vec<Metric> {
+/// The three numbers of `boot: first user instruction after 1 ns, prompt after 2 ns, 3 bytes taken`.
+fn boot_figures(log: &str) -> Option<[f64; 3]> {
+    let rest = log.split_once("boot: first user instruction after ")?.1;
+    let (first, rest) = rest.split_once(" ns, prompt after ")?;
+    let (prompt, rest) = rest.split_once(" ns, ")?;
+    let (taken, _) = rest.split_once(" bytes taken")?;
+    Some([first.parse().ok()?, prompt.parse().ok()?, taken.parse().ok()?])
+}
+
+/// The lines that end in `metric NAME VALUE UNIT`. A line that begins with `bench: ` says what could not be measured.
+fn parse(text: &str) -> Result<Vec<Metric>> {
+    if let Some(failure) = text.lines().find(|line| line.starts_with("bench: ")) {
+        bail!("{failure}");
+    }
     let metric = |line: &str| {
         let mut words = line.split_once("metric ")?.1.split_whitespace();
         let (name, value, unit) = (words.next()?, words.next()?, words.next()?);
         Some(Metric { name: name.into(), value: value.parse().ok()?, unit: unit.into() })
     };
-    text.lines().filter_map(metric).collect()
+    Ok(text.lines().filter_map(metric).collect())
 }
 
 fn write(file: &Path, metrics: &[Metric]) -> Result<()> {
@@ -154,8 +172,16 @@ mod tests {
 
     #[test]
     fn metrics_are_found_in_console_lines() {
-        let metrics = parse("noise\ninfo: bench: metric syscall.null 187 instructions\nmetric half 3\n");
+        let metrics = parse("noise\nmetric syscall.null 187 instructions\nmetric half 3\n").expect("metrics");
         let expected = Metric { name: "syscall.null".into(), value: 187.0, unit: "instructions".into() };
         assert_eq!(metrics, [expected]);
+        assert!(parse("bench: block: gone\n").is_err());
+    }
+
+    #[test]
+    fn the_figures_of_a_boot_are_found() {
+        let log = "[ 0.1] info init: boot: first user instruction after 12 ns, prompt after 345 ns, 6789 bytes taken\n";
+        assert_eq!(boot_figures(log), Some([12.0, 345.0, 6789.0]));
+        assert_eq!(boot_figures("boot: first user instruction after none"), None);
     }
 }

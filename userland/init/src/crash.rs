@@ -112,10 +112,11 @@ impl Init {
         let name = record.component.name;
         if record.may_restart() {
             record.restarts += 1;
+            // Before it happens: the time of this line is when the new process was begun.
+            self.log(Level::Warn, 0, &format!("{name} is started again"));
             self.start_component(index);
             self.output.owned |=
                 self.components.get(index).is_some_and(|record| record.provides("serial") && record.instance.is_some());
-            self.log(Level::Warn, 0, &format!("{name} was started again"));
         } else {
             self.give_up(index);
             self.log(Level::Error, 0, &format!("{name} is not started again"));

@@ -6,6 +6,9 @@ extern crate alloc;
 
 use alloc::vec::Vec;
 
+/// What bench-hello says before the nanoseconds since reset at which it began.
+pub const FIRST_INSTRUCTION: &str = "first instruction at ";
+
 /// Nanoseconds, and so instructions, of a number of counter ticks.
 pub fn instructions(ticks: u64, ticks_per_second: u64) -> u64 {
     let scaled = u128::from(ticks) * 1_000_000_000 / u128::from(ticks_per_second.max(1));
