@@ -71,7 +71,7 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
 /// Boots the shipped bundle and the one that measures, and collects what they say.
 fn measure(workspace: &Workspace, board: &Board, built: &Built) -> Result<Vec<Metric>> {
     let mut metrics = Vec::new();
-    metrics.extend(boot(workspace, board, built, None)?);
+    metrics.extend(quietest_boot(workspace, board, built)?);
     if board.sets.contains_key(SET) {
         metrics.extend(boot(workspace, board, built, Some(SET))?);
     }
@@ -81,8 +81,19 @@ fn measure(workspace: &Workspace, board: &Board, built: &Built) -> Result<Vec<Me
     Ok(metrics)
 }
 
+/// The least of three boots: while the machine waits for the host to read the disk image, its clock jumps ahead, and
+/// that is no work of ours.
+fn quietest_boot(workspace: &Workspace, board: &Board, built: &Built) -> Result<Vec<Metric>> {
+    let mut least = boot(workspace, board, built, None)?;
+    for _ in 0..2 {
+        let again = boot(workspace, board, built, None)?;
+        least.iter_mut().zip(again).for_each(|(metric, again)| metric.value = metric.value.min(again.value));
+    }
+    Ok(least)
+}
+
 fn boot(workspace: &Workspace, board: &Board, built: &Built, set: Option<&str>) -> Result<Vec<Metric>> {
-    let symbols = Symbols::read(&qemu::kernel_elf(built))?;
+    let symbols = Symbols::new(&built.folder);
     let mut machine = qemu::machine(board, built, set)?;
     machine.extra = ["-icount", "shift=0,sleep=off", "-seed", "1"].map(str::to_owned).into();
     machine.smp = 1;

@@ -1,7 +1,5 @@
 //! The machine of a board, as its file and the command line say.
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result, ensure};
 use system_tests::Machine;
 
@@ -30,9 +28,4 @@ pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machin
         gdb: false,
         extra: Vec::new(),
     })
-}
-
-/// The kernel with its symbols.
-pub fn kernel_elf(built: &Built) -> PathBuf {
-    built.folder.join(format!("{}.elf", crate::build::KERNEL))
 }

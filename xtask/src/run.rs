@@ -81,7 +81,7 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
     if machine.gdb {
         eprintln!("Waiting for `cargo xtask gdb` in another terminal.");
     }
-    boot(&machine, serial, Symbols::read(&qemu::kernel_elf(&built))?)
+    boot(&machine, serial, Symbols::new(&built.folder))
 }
 
 fn machine(workspace: &Workspace, board: &Board, built: &Built, options: Options) -> Result<Machine> {

@@ -2,24 +2,63 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use object::{Object, ObjectSymbol, SymbolKind};
 use rustc_demangle::demangle;
 use system_tests::Symbolise;
 
+use crate::build::KERNEL;
 use crate::pack::{self, Elf};
 
-/// Functions by address.
+/// The symbols of what was built, read when a report first needs them.
 pub struct Symbols {
-    functions: BTreeMap<u64, (u64, String)>,
+    /// Where `NAME.elf` lies.
+    folder: PathBuf,
+    programs: Mutex<BTreeMap<String, Functions>>,
 }
 
 impl Symbols {
-    /// The functions of an ELF file.
-    pub fn read(path: &Path) -> Result<Self> {
+    /// The symbols of the ELF files in a folder.
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.into(), programs: Mutex::default() }
+    }
+
+    /// What is appended to a line that holds addresses of functions: a name behind it, or several below it. Empty when
+    /// it is no line of a crash report.
+    pub fn annotate(&self, line: &str) -> String {
+        let Some(program) = program(line) else { return String::new() };
+        let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        let functions = programs.entry(program.to_owned()).or_insert_with(|| {
+            // Without the file there are no names, and the addresses stand as they are.
+            Functions::read(&self.folder.join(format!("{program}.elf"))).unwrap_or_default()
+        });
+        functions.annotate(line)
+    }
+
+    /// The same as a shared function.
+    pub fn shared(self) -> Symbolise {
+        Arc::new(move |line| self.annotate(line))
+    }
+}
+
+/// The program whose addresses a line of a crash report holds: `NAME backtrace: …` is init's report of a component,
+/// lines of registers and frames are the kernel's report of itself.
+fn program(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let component = line.split_once(" backtrace: ").and_then(|(before, _)| before.split_whitespace().next_back());
+    let kernel = line.starts_with("#") || ["pc ", "x30 "].iter().any(|start| line.starts_with(start));
+    component.or(kernel.then_some(KERNEL))
+}
+
+/// The functions of a program by address: size and name.
+#[derive(Default)]
+struct Functions(BTreeMap<u64, (u64, String)>);
+
+impl Functions {
+    fn read(path: &Path) -> Result<Self> {
         let bytes = pack::read(path)?;
         let elf = Elf::parse(path, &bytes)?;
         let functions = elf.file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
@@ -27,26 +66,24 @@ impl Symbols {
             let name = format!("{:#}", demangle(symbol.name().ok()?));
             Some((symbol.address(), (symbol.size(), name)))
         });
-        Ok(Self { functions: named.collect() })
+        Ok(Self(named.collect()))
     }
 
     /// `function+offset`. A function of unknown size, as assembly has them, reaches to the next.
     fn name(&self, address: u64) -> Option<String> {
-        let (start, (size, name)) = self.functions.range(..=address).next_back()?;
+        let (start, (size, name)) = self.0.range(..=address).next_back()?;
         let offset = address - start;
-        let inside = if *size == 0 { self.functions.range(address..).next().is_some() } else { offset < *size };
+        let inside = if *size == 0 { self.0.range(address..).next().is_some() } else { offset < *size };
         inside.then(|| if offset == 0 { name.clone() } else { format!("{name}+{offset:#x}") })
     }
 
-    /// What is appended to a line that holds addresses of functions: their names.
-    pub fn annotate(&self, line: &str) -> String {
-        let names: Vec<String> = addresses(line).filter_map(|address| self.name(address)).collect();
-        if names.is_empty() { String::new() } else { format!("  <{}>", names.join(", ")) }
-    }
-
-    /// The same as a shared function.
-    pub fn shared(self) -> Symbolise {
-        Arc::new(move |line| self.annotate(line))
+    fn annotate(&self, line: &str) -> String {
+        let names: Vec<Option<String>> = addresses(line).map(|address| self.name(address)).collect();
+        if let [name] = &names[..] {
+            return name.as_ref().map_or_else(String::new, |name| format!("  {name}"));
+        }
+        let below = |(depth, name): (usize, &Option<String>)| Some(format!("\r\n    #{depth} {}", name.as_ref()?));
+        names.iter().enumerate().filter_map(below).collect()
     }
 }
 
@@ -56,12 +93,6 @@ fn addresses(line: &str) -> impl Iterator<Item = u64> {
         let end = rest.find(|character: char| !character.is_ascii_hexdigit()).unwrap_or(rest.len());
         (5..=16).contains(&end).then(|| u64::from_str_radix(&rest[..end], 16).ok()).flatten()
     })
-}
-
-/// Whether a line is one of a crash report: only there an address says something to a reader.
-fn is_report(line: &str) -> bool {
-    let line = line.trim_start();
-    line.starts_with('#') || ["pc ", "lr ", "elr ", "x30 "].iter().any(|word| line.contains(word))
 }
 
 /// Passes a console's bytes on at once, and puts names at the ends of the lines of crash reports.
@@ -75,18 +106,13 @@ impl<W: Write> Annotator<W> {
     pub fn new(to: W, symbols: Symbols) -> Self {
         Self { to, symbols, line: Vec::new() }
     }
-
-    fn names(&self) -> String {
-        let line = String::from_utf8_lossy(&self.line);
-        if is_report(&line) { self.symbols.annotate(&line) } else { String::new() }
-    }
 }
 
 impl<W: Write> Write for Annotator<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         for byte in bytes {
             if matches!(byte, b'\r' | b'\n') {
-                let names = self.names();
+                let names = self.symbols.annotate(&String::from_utf8_lossy(&self.line));
                 self.to.write_all(names.as_bytes())?;
                 self.line.clear();
             } else {
@@ -108,30 +134,43 @@ mod tests {
     use super::*;
 
     fn symbols() -> Symbols {
-        let function = |address, size, name: &str| (address, (size, name.to_owned()));
-        let functions = [
-            function(0xffff_8000_0000_1000, 0x100, "first"),
-            function(0xffff_8000_0000_1100, 0, "vectors"),
-            function(0xffff_8000_0000_2000, 0x40, "last"),
-        ];
-        Symbols { functions: functions.into() }
+        let functions = |list: &[(u64, u64, &str)]| {
+            Functions(list.iter().map(|(address, size, name)| (*address, (*size, (*name).to_owned()))).collect())
+        };
+        let kernel = functions(&[
+            (0xffff_8000_0000_1000, 0x100, "first"),
+            (0xffff_8000_0000_1100, 0, "vectors"),
+            (0xffff_8000_0000_2000, 0x40, "last"),
+        ]);
+        let shell = functions(&[(0x20_0000, 0x100, "run")]);
+        let programs = [(KERNEL.to_owned(), kernel), ("shell".to_owned(), shell)];
+        Symbols { folder: "/nowhere".into(), programs: Mutex::new(programs.into()) }
     }
 
     #[test]
     fn addresses_get_names() {
         let symbols = symbols();
-        assert_eq!(symbols.annotate("#0 0xffff800000001010"), "  <first+0x10>");
-        assert_eq!(symbols.annotate("pc 0xffff800000002000 lr 0xffff800000001180"), "  <last, vectors+0x80>");
-        assert_eq!(symbols.annotate("pc 0xffff800000002040"), "");
-        assert_eq!(symbols.annotate("pc 0x12 0xzz 0x"), "");
+        assert_eq!(symbols.annotate("    #0 0xffff800000001010"), "  first+0x10");
+        let two = symbols.annotate("  pc 0xffff800000002000 lr 0xffff800000001180");
+        assert_eq!(two, "\r\n    #0 last\r\n    #1 vectors+0x80");
+        assert_eq!(symbols.annotate("  pc 0xffff800000002040"), "");
+        assert_eq!(symbols.annotate("  pc 0x12 0xzz 0x"), "");
+    }
+
+    #[test]
+    fn a_component_has_its_own() {
+        let line = "[    0.05] error init: shell backtrace: #0 0x200010 #1 0x900000";
+        assert_eq!(symbols().annotate(line), "\r\n    #0 run+0x10");
+        assert_eq!(symbols().annotate("error init: other backtrace: #0 0x200010"), "");
+        assert_eq!(symbols().annotate("mapped at 0x200010"), "");
     }
 
     #[test]
     fn only_reports_are_annotated_and_nothing_is_held_back() {
         let mut shown = Vec::new();
         let mut annotator = Annotator::new(&mut shown, symbols());
-        annotator.write_all(b"heap at 0xffff800000001010\r\npc 0xffff800000001010\r\n/> ").expect("memory");
+        annotator.write_all(b"heap at 0xffff800000001010\r\n  pc 0xffff800000001010\r\n/> ").expect("memory");
         let text = String::from_utf8(shown).expect("text");
-        assert_eq!(text, "heap at 0xffff800000001010\r\npc 0xffff800000001010  <first+0x10>\r\n/> ");
+        assert_eq!(text, "heap at 0xffff800000001010\r\n  pc 0xffff800000001010  first+0x10\r\n/> ");
     }
 }

@@ -103,7 +103,7 @@ fn system(workspace: &Workspace, setup: &Setup, cases: &[Case]) -> Result<Tally>
     setup.require(&needed)?;
     let board = Board::read(workspace, "virt")?;
     let built = build::build(workspace, setup, &board)?;
-    let symbols = Symbols::read(&qemu::kernel_elf(&built))?;
+    let symbols = Symbols::new(&built.folder);
     let mut lab = Lab::new(qemu::machine(&board, &built, None)?, &workspace.tutti(), symbols.shared())?;
     let mut tally = Tally::default();
     for case in cases {
