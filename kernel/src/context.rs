@@ -27,9 +27,17 @@ impl Context {
         Self { x: [0; 31], sp: 0, pc: 0, spsr: 0, tpidr: 0, pad: 0 }
     }
 
+    /// x0–x7.
+    pub const fn words(&mut self) -> &mut [u64; 8] {
+        match self.x.first_chunk_mut() {
+            Some(words) => words,
+            None => unreachable!(),
+        }
+    }
+
     /// Ends a system call with a refusal: x8 = error, nothing else changes but what the stub gave up.
     pub fn refuse(&mut self, error: SyscallError, label: u32) {
-        self.x[..8].fill(0);
+        crate::arch::copy_words(&[0; 8], self.words());
         self.finish(OutWord::error(error, label), 0);
     }
 
@@ -37,13 +45,12 @@ impl Context {
     pub fn finish(&mut self, out: OutWord, badge: u64) {
         self.x[8] = out.0;
         self.x[9] = badge;
-        self.x[10..19].fill(0);
-        self.x[30] = 0;
+        crate::arch::clear_scratch(&mut self.x);
     }
 
     /// Ends an operation whose results are x0–x7.
-    pub fn answer(&mut self, results: [u64; 8]) {
-        self.x[..8].copy_from_slice(&results);
+    pub fn answer(&mut self, results: &[u64; 8]) {
+        crate::arch::copy_words(results, self.words());
         self.finish(OutWord(0), 0);
     }
 }

@@ -38,7 +38,8 @@ pub fn call(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         return Err(SyscallError::new(ErrorCode::MissingRight, 0));
     }
     if let Gate::Closed(reason) = k.mem[endpoint].gate {
-        return Ok(Next::Done(crate::object::closed(reason), 0));
+        k.mem[caller].context.refuse(ErrorCode::Closed.into(), reason);
+        return Ok(Next::Schedule);
     }
     k.mem[caller].badge = cap.word;
     Ok(k.send(caller, endpoint))
@@ -108,7 +109,7 @@ pub fn reply(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     if let Some(woken) = k.answer(caller, reply, args.input) {
         k.make_ready(woken);
     }
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 fn receive_args(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<Endpoint>, Ref<Reply>)> {
@@ -225,9 +226,10 @@ impl Kernel {
     /// Copies a message: words, page words, capabilities; clears what is not message.
     fn transfer(&mut self, from: Ref<Thread>, to: Ref<Thread>, input: InWord, badge: u64) {
         let mut words = usize::from(input.words());
-        let mut regs = [0; REG_WORDS];
-        let count = words.min(REG_WORDS);
-        regs[..count].copy_from_slice(&self.mem[from].context.x[..count]);
+        for index in 0..REG_WORDS {
+            let word = if index < words { self.mem[from].context.x[index] } else { 0 };
+            self.mem[to].context.x[index] = word;
+        }
         if words > REG_WORDS {
             let (source, target) = (self.mem[from].page, self.mem[to].page);
             if source == Phys(0) || target == Phys(0) {
@@ -242,7 +244,6 @@ impl Kernel {
             count => self.transfer_caps(from, to, count),
         };
         let context = &mut self.mem[to].context;
-        context.x[..REG_WORDS].copy_from_slice(&regs);
         context.finish(OutWord::message(words as u8, caps, flags, input.label()), badge);
     }
 

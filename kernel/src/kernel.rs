@@ -18,21 +18,14 @@ pub struct Preempted;
 /// What happens after a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// The caller goes on; its results are in its registers, x8 and x9 are these.
-    Done(OutWord, u64),
-    /// The caller goes on; x0–x7 are these.
-    Answer([u64; 8]),
+    /// The caller goes on; there is nothing to return.
+    Done,
     /// The caller waits, or its registers are complete: the scheduler picks.
     Schedule,
     /// The caller waits and this thread, which is not in a queue, goes on in its place unless another is more urgent.
     Switch(Ref<Thread>),
     /// The system call is made again when the caller runs next.
     Restart,
-}
-
-impl Next {
-    /// Done, nothing to return.
-    pub const OK: Next = Next::Done(OutWord(0), 0);
 }
 
 /// All state of the kernel.
@@ -72,6 +65,20 @@ impl Kernel {
             machine,
             steps: 0,
         }
+    }
+
+    /// Ends an operation of `caller` whose results are x0–x7.
+    pub fn answer_with(&mut self, caller: Ref<Thread>, results: [u64; 8]) -> Next {
+        self.mem[caller].context.answer(&results);
+        Next::Schedule
+    }
+
+    /// Ends an operation of `caller` whose result is x0; x1–x7 stay as the caller had them.
+    pub fn answer_one(&mut self, caller: Ref<Thread>, result: u64) -> Next {
+        let context = &mut self.mem[caller].context;
+        context.x[0] = result;
+        context.finish(OutWord(0), 0);
+        Next::Schedule
     }
 
     /// A place between two short steps of a long operation.

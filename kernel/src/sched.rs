@@ -1,5 +1,7 @@
 //! Who runs: round-robin within a priority, the most urgent priority first.
 
+use abi::OutWord;
+
 use crate::kernel::{Kernel, Next};
 use crate::mm::{Mem, Ref};
 use crate::object::{State, Thread};
@@ -64,8 +66,12 @@ pub struct Scheduler {
     queues: [Queue; 256],
     /// A bit for each queue that is not empty.
     occupied: [u64; 4],
-    /// The thread that runs, or that ran last when the core is idle.
+    /// The most urgent occupied queue, -1 when all are empty.
+    top: i16,
+    /// The thread that runs.
     current: Option<Ref<Thread>>,
+    /// The thread whose address space is loaded.
+    loaded: Option<Ref<Thread>>,
     /// When the current thread began to run.
     since: u64,
     /// When its slice ends.
@@ -78,12 +84,22 @@ const SLICE_MS: u64 = 5;
 impl Scheduler {
     /// Nobody runs.
     pub const fn new() -> Self {
-        Self { queues: [Queue::new(); 256], occupied: [0; 4], current: None, since: 0, slice_end: 0 }
+        Self {
+            queues: [Queue::new(); 256],
+            occupied: [0; 4],
+            top: -1,
+            current: None,
+            loaded: None,
+            since: 0,
+            slice_end: 0,
+        }
     }
 
-    fn highest(&self) -> Option<u8> {
-        let word = (0..4).rev().find(|&word| self.occupied[word] != 0)?;
-        Some((word as u32 * 64 + 63 - self.occupied[word].leading_zeros()) as u8)
+    fn highest(&self) -> i16 {
+        match (0..4).rev().find(|&word| self.occupied[word] != 0) {
+            Some(word) => (word as u32 * 64 + 63 - self.occupied[word].leading_zeros()) as i16,
+            None => -1,
+        }
     }
 
     fn mark(&mut self, priority: u8) {
@@ -93,6 +109,7 @@ impl Scheduler {
             Some(_) => *word |= bit,
             None => *word &= !bit,
         }
+        self.top = self.highest();
     }
 
     /// The thread that runs.
@@ -141,8 +158,7 @@ impl Kernel {
     /// Carries out what a system call decided. Afterwards [`Self::pick`] says who runs.
     pub fn finish(&mut self, caller: Ref<Thread>, next: Next) {
         match next {
-            Next::Done(out, badge) => self.mem[caller].context.finish(out, badge),
-            Next::Answer(results) => self.mem[caller].context.answer(results),
+            Next::Done => self.mem[caller].context.finish(OutWord(0), 0),
             Next::Restart => {
                 let context = &mut self.mem[caller].context;
                 context.pc = context.pc.wrapping_sub(4);
@@ -151,7 +167,7 @@ impl Kernel {
             Next::Switch(partner) => {
                 // Time follows the call: the partner goes on in the caller's place, on what is left of its slice.
                 let priority = self.mem[partner].priority;
-                if self.sched.highest().is_some_and(|top| top > priority) {
+                if self.sched.top > i16::from(priority) {
                     self.enqueue(partner, true);
                 } else {
                     self.account();
@@ -161,29 +177,56 @@ impl Kernel {
         }
     }
 
+    /// The current thread, if it simply goes on: the short way out of most system calls.
+    #[inline(always)]
+    pub fn stay(&self) -> Option<Ref<Thread>> {
+        let current = self.sched.current?;
+        let thread = &self.mem[current];
+        let goes_on = thread.state == State::Ready
+            && self.sched.top <= i16::from(thread.priority)
+            && self.sched.loaded == Some(current);
+        goes_on.then_some(current)
+    }
+
     /// The thread to run now: the current one, unless it cannot or a more urgent one can. `None`: the core is idle.
     pub fn pick(&mut self) -> Option<Ref<Thread>> {
-        let current = self.sched.current.filter(|&thread| self.mem[thread].state == State::Ready);
-        let top = self.sched.highest();
-        if let Some(current) = current {
-            let priority = self.mem[current].priority;
-            match top {
-                Some(top) if top > priority => self.enqueue_preempted(current),
-                _ => return Some(current),
+        if let Some(current) = self.sched.current
+            && self.mem[current].state == State::Ready
+        {
+            if self.sched.top <= i16::from(self.mem[current].priority) {
+                return Some(current);
             }
+            self.enqueue_preempted(current);
         }
-        let Some(top) = top else {
+        let Ok(top) = usize::try_from(self.sched.top) else {
             self.account();
             self.sched.current = None;
             return None;
         };
-        let next = self.sched.queues[usize::from(top)].first()?;
+        let next = self.sched.queues[top].first()?;
         self.unqueue(next);
         self.account();
         self.sched.current = Some(next);
         self.sched.slice_end = self.sched.since + self.machine.ticks_of_ms(SLICE_MS);
         self.machine.set_timer(self.sched.slice_end);
         Some(next)
+    }
+
+    /// Loads the address space of the thread that runs next; `false` when it has none.
+    #[inline(always)]
+    pub fn enter(&mut self, thread: Ref<Thread>) -> bool {
+        if self.sched.loaded != Some(thread) {
+            let Some(space) = self.mem[thread].space() else { return false };
+            let ttbr = self.activate(space);
+            self.machine.enter_space(ttbr);
+            self.sched.loaded = Some(thread);
+        }
+        true
+    }
+
+    /// No thread's address space is loaded any more, or the thread got another.
+    pub fn forget_loaded(&mut self) {
+        self.sched.loaded = None;
     }
 
     fn enqueue_preempted(&mut self, thread: Ref<Thread>) {

@@ -41,8 +41,22 @@ impl CapTable {
     }
 }
 
+/// Why a capability does not do.
+#[cold]
+fn refusal(cap: &Cap, kind: Kind, argument: u8) -> SyscallError {
+    let code = if cap.kind == Kind::Null {
+        ErrorCode::EmptySlot
+    } else if cap.kind != kind {
+        ErrorCode::WrongKind
+    } else {
+        ErrorCode::MissingRight
+    };
+    SyscallError::new(code, argument)
+}
+
 impl Kernel {
     /// The slot at an index of a table; `argument` is named in the error.
+    #[inline]
     pub fn slot(&self, table: Ref<CapTable>, index: u64, argument: u8) -> Res<Ref<Slot>> {
         let slots = u64::from(self.mem[table].slots());
         if index == 0 || index >= slots {
@@ -67,20 +81,15 @@ impl Kernel {
         argument: u8,
     ) -> Res<(Ref<Slot>, Cap)> {
         let slot = self.slot(self.table_of(caller)?, index, argument)?;
-        let cap = self.mem[slot].cap;
-        let code = if cap.kind == Kind::Null {
-            ErrorCode::EmptySlot
-        } else if cap.kind != kind {
-            ErrorCode::WrongKind
-        } else if !cap.rights.contains(rights) {
-            ErrorCode::MissingRight
-        } else {
-            return Ok((slot, cap));
-        };
-        Err(SyscallError::new(code, argument))
+        let cap = &self.mem[slot].cap;
+        if cap.kind != kind || !cap.rights.contains(rights) {
+            return Err(refusal(cap, kind, argument));
+        }
+        Ok((slot, *cap))
     }
 
     /// The object named at an index of the caller's table.
+    #[inline]
     pub fn get<T: Object>(
         &self,
         caller: Ref<Thread>,
@@ -88,9 +97,15 @@ impl Kernel {
         rights: Rights,
         argument: u8,
     ) -> Res<(Ref<T>, Ref<Slot>)> {
-        let (slot, cap) = self.get_cap(caller, index, T::KIND, rights, argument)?;
-        let object = cap.object_of::<T>().ok_or(SyscallError::new(ErrorCode::WrongKind, argument))?;
-        Ok((object, slot))
+        let slot = self.slot(self.table_of(caller)?, index, argument)?;
+        let cap = &self.mem[slot].cap;
+        if cap.kind == T::KIND
+            && cap.rights.contains(rights)
+            && let Some(object) = Ref::from_number(cap.object)
+        {
+            return Ok((object, slot));
+        }
+        Err(refusal(cap, T::KIND, argument))
     }
 
     /// An empty slot of a table.

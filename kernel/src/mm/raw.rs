@@ -58,8 +58,9 @@ impl<T> Ref<T> {
 
     /// The reference with this number: only for numbers that [`Self::number`] gave for the same type and whose object
     /// lives, which is what a capability in a slot guarantees.
+    #[inline(always)]
     pub(crate) fn from_number(number: u64) -> Option<Self> {
-        NonZeroU32::new(u32::try_from(number).ok()?).map(|index| Self(index, PhantomData))
+        NonZeroU32::new(number as u32).map(|index| Self(index, PhantomData))
     }
 
     /// The element `index` granules behind, for arrays of one-granule objects (capability slots).

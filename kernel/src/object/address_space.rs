@@ -219,6 +219,7 @@ impl Kernel {
     pub fn activate(&mut self, space: Ref<AddressSpace>) -> u64 {
         if self.mem[space].ttbr == 0 {
             let (asid, robbed) = self.asids.assign(space);
+            self.forget_loaded();
             if let Some(robbed) = robbed {
                 self.mem[robbed].ttbr = 0;
             }
@@ -232,6 +233,7 @@ impl Kernel {
     /// One step of a dead address space's end: the core leaves it, one mapping is forgotten.
     pub(super) fn forget_mappings(&mut self, space: Ref<AddressSpace>) -> Result<bool, Preempted> {
         let ttbr = core::mem::take(&mut self.mem[space].ttbr);
+        self.forget_loaded();
         if ttbr != 0 {
             self.machine.leave_space(ttbr);
             self.machine.flush_asid(ttbr);
@@ -305,7 +307,7 @@ pub fn map(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let cap = &mut k.mem[slot].cap;
     (cap.word, cap.extra) = (address, pages);
     k.link_mapping(slot, space);
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 /// Removes the mapping of a Frame capability.
@@ -323,7 +325,7 @@ pub fn unmap(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         return Err(SyscallError::new(ErrorCode::NotMapped, 1));
     }
     k.unmap_slot(slot);
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 /// Changes the permissions of a mapping.
@@ -348,7 +350,7 @@ pub fn protect(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     }
     let cap = k.mem[slot].cap;
     k.rewrite_leaves(space, cap.word, cap.extra, pte::with_attributes, pte::attributes(perms, cap.memory));
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 /// Gives an Untyped to the address space as page table memory, until that Untyped is deleted or the address space ends.
@@ -389,5 +391,5 @@ pub fn add_pool(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         give_page(&mut k.mem, space, Phys(cap.object + page * PAGE));
     }
     k.link_mapping(slot, space);
-    Ok(Next::OK)
+    Ok(Next::Done)
 }

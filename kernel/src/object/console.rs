@@ -34,7 +34,7 @@ pub fn write(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         k.machine.print(&word.to_le_bytes()[..count]);
         left -= count;
     }
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 /// Puts a read-only Frame of the log ring into a slot of the caller's table.
@@ -53,5 +53,5 @@ pub fn ring(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let mut cap = Cap::memory(Kind::Frame, base, pages, Flags::KEEP);
     cap.rights = Rights::from_bits_truncate(Perms::READ.bits());
     k.insert(target, cap, Some(slot));
-    Ok(Next::Answer([bytes, 0, 0, 0, 0, 0, 0, 0]))
+    Ok(k.answer_one(caller, bytes))
 }

@@ -23,7 +23,7 @@ pub fn cap(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     allowed(k, caller, args)?;
     let (table, _) = k.get::<CapTable>(caller, args.words[0], Rights::empty(), 1)?;
     let slot = k.slot(table, args.words[1], 2)?;
-    Ok(Next::Answer(k.describe(&k.mem[slot].cap)))
+    Ok(k.answer_with(caller, k.describe(&k.mem[slot].cap)))
 }
 
 /// Eight registers of a thread, from the given one on; those past the last are 0.
@@ -51,7 +51,7 @@ pub fn registers(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> 
             _ => 0,
         };
     }
-    Ok(Next::Answer(results))
+    Ok(k.answer_with(caller, results))
 }
 
 /// A word of somebody's memory.
@@ -71,7 +71,7 @@ pub fn read(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     }
     let place = (address < abi::layout::USER_END).then(|| k.translate(space, address)).flatten();
     let place = place.ok_or(SyscallError::new(ErrorCode::NotMapped, 2))?;
-    Ok(Next::Answer([k.mem.read_u64(place), 0, 0, 0, 0, 0, 0, 0]))
+    Ok(k.answer_one(caller, k.mem.read_u64(place)))
 }
 
 /// What a thread is doing.
@@ -94,5 +94,5 @@ pub fn thread(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         State::Waiting(_) => 4,
         State::Faulted => 5,
     };
-    Ok(Next::Answer([state, k.mem[thread].ticks, 0, 0, 0, 0, 0, 0]))
+    Ok(k.answer_with(caller, [state, k.mem[thread].ticks, 0, 0, 0, 0, 0, 0]))
 }

@@ -28,7 +28,7 @@ fn decode(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<Cap> {
 /// `InvalidArgument`: device memory.
 pub fn attach(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let cap = decode(k, caller, args)?;
-    Ok(Next::Answer([cap.object, 0, 0, 0, 0, 0, 0, 0]))
+    Ok(k.answer_one(caller, cap.object))
 }
 
 /// Takes a Frame away again; with the identity that changes nothing.
@@ -40,5 +40,5 @@ pub fn attach(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// `InvalidArgument`: device memory.
 pub fn detach(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    decode(k, caller, args).map(|_| Next::OK)
+    decode(k, caller, args).map(|_| Next::Done)
 }

@@ -1,6 +1,6 @@
 //! Endpoint: where callers and servers meet.
 
-use abi::{ErrorCode, Kind, OutWord, Rights, SyscallError};
+use abi::{ErrorCode, Kind, Rights, SyscallError};
 
 use super::{Header, Thread};
 use crate::kernel::{Kernel, Next, Preempted, Res};
@@ -49,11 +49,6 @@ impl Default for Endpoint {
     }
 }
 
-/// The answer of a closed endpoint.
-pub(crate) fn closed(reason: u32) -> OutWord {
-    OutWord::error(SyscallError::new(ErrorCode::Closed, 0), reason)
-}
-
 /// Takes calls again.
 ///
 /// # Rights
@@ -65,7 +60,7 @@ pub(crate) fn closed(reason: u32) -> OutWord {
 pub fn open(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (endpoint, _) = k.get::<Endpoint>(caller, args.target, Rights::RECEIVE, 0)?;
     k.mem[endpoint].gate = Gate::Open;
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 /// Refuses calls, those that wait and those to come, with `Closed` and a reason of 32 bits.
@@ -86,7 +81,7 @@ pub fn close(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
             return Ok(Next::Restart);
         }
     }
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 impl Kernel {

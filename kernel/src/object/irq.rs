@@ -179,7 +179,7 @@ pub fn set(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let object = &mut k.mem[irq];
     (object.line, object.edge, object.next) = (Some(line), edge, next);
     k.machine.configure(line, edge);
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 /// Signals these bits on a Notification when the line fires, and opens the line.
@@ -204,7 +204,7 @@ pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let object = &mut k.mem[irq];
     (object.bits, object.pending) = (args.words[1], false);
     k.reopen(line);
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 /// The device was served: the line may fire again when all sharers have said so.
@@ -220,5 +220,5 @@ pub fn ack(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let line = k.mem[irq].line.ok_or(SyscallError::new(ErrorCode::InvalidState, 0))?;
     k.mem[irq].pending = false;
     k.reopen(line);
-    Ok(Next::OK)
+    Ok(Next::Done)
 }

@@ -19,7 +19,6 @@ mod untyped;
 pub use address_space::AddressSpace;
 pub(crate) use address_space::Piece;
 pub use destroy::Grave;
-pub(crate) use endpoint::closed;
 pub use endpoint::{Endpoint, Gate};
 pub use header::Header;
 pub use irq::{Irq, Lines};

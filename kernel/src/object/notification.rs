@@ -50,7 +50,7 @@ pub fn signal(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (notification, slot) = k.get::<Notification>(caller, args.target, Rights::SIGNAL, 0)?;
     let badge = k.mem[slot].cap.word;
     k.notify(notification, args.words[0] | badge);
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 /// Waits for bits.
@@ -66,7 +66,7 @@ pub fn wait(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let object = &mut k.mem[notification];
     if object.bits != 0 {
         let bits = core::mem::take(&mut object.bits);
-        return Ok(Next::Answer([bits, 0, 0, 0, 0, 0, 0, 0]));
+        return Ok(k.answer_one(caller, bits));
     }
     if object.waiter.is_some() || object.bound.is_some_and(|bound| bound != caller) {
         return Err(ErrorCode::Busy.into());
@@ -87,7 +87,7 @@ pub fn wait(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 pub fn poll(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (notification, _) = k.get::<Notification>(caller, args.target, Rights::WAIT, 0)?;
     let bits = core::mem::take(&mut k.mem[notification].bits);
-    Ok(Next::Answer([bits, 0, 0, 0, 0, 0, 0, 0]))
+    Ok(k.answer_one(caller, bits))
 }
 
 impl Kernel {
@@ -100,7 +100,7 @@ impl Kernel {
         }
         if let Some(waiter) = object.waiter.take() {
             let bits = core::mem::take(&mut object.bits);
-            self.mem[waiter].context.answer([bits, 0, 0, 0, 0, 0, 0, 0]);
+            self.mem[waiter].context.answer(&[bits, 0, 0, 0, 0, 0, 0, 0]);
             self.make_ready(waiter);
         } else {
             self.deliver_bound(notification);
@@ -122,7 +122,7 @@ impl Kernel {
     pub(crate) fn take_bits(&mut self, notification: Ref<Notification>, thread: Ref<Thread>) {
         let bits = core::mem::take(&mut self.mem[notification].bits);
         let context = &mut self.mem[thread].context;
-        context.x[..8].copy_from_slice(&[bits, 0, 0, 0, 0, 0, 0, 0]);
+        *context.words() = [bits, 0, 0, 0, 0, 0, 0, 0];
         context.finish(OutWord::message(1, 0, OUT_NOTIFICATION, 0), 0);
     }
 

@@ -27,7 +27,7 @@ pub fn call(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         return Err(SyscallError::new(ErrorCode::MissingRight, 1));
     }
     match k.machine.firmware(function, [0; 3]) {
-        Some(result) => Ok(Next::Answer([result, 0, 0, 0, 0, 0, 0, 0])),
+        Some(result) => Ok(k.answer_one(caller, result)),
         None => Err(ErrorCode::Unsupported.into()),
     }
 }

@@ -42,7 +42,7 @@ pub fn copy(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         _ => return Err(SyscallError::new(ErrorCode::BadgeSet, 5)),
     };
     k.insert(to, cap.derived(Rights::from_bits_truncate(rights), badge), Some(from));
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 /// Moves a capability.
@@ -56,7 +56,7 @@ pub fn copy(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 pub fn move_cap(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (from, to) = ends(k, caller, args)?;
     k.move_cap(from, to);
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 /// Empties a slot; an empty one stays empty.
@@ -71,7 +71,7 @@ pub fn delete(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (table, _) = k.get::<CapTable>(caller, args.target, Rights::TAKE, 0)?;
     let slot = k.slot(table, args.words[0], 1)?;
     Ok(match k.delete(slot).and_then(|()| k.bury()) {
-        Ok(()) => Next::OK,
+        Ok(()) => Next::Done,
         Err(_) => Next::Restart,
     })
 }
@@ -91,7 +91,7 @@ pub fn revoke(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         return Err(SyscallError::new(ErrorCode::EmptySlot, 1));
     }
     Ok(match k.revoke(slot) {
-        Ok(()) => Next::OK,
+        Ok(()) => Next::Done,
         Err(_) => Next::Restart,
     })
 }

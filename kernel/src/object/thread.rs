@@ -165,11 +165,13 @@ impl Kernel {
     /// Computes what the thread caches of its held slots.
     fn refresh(&mut self, thread: Ref<Thread>) {
         let page = self.mem[thread].held[Held::Page as usize].cap;
+        self.forget_loaded();
         self.mem[thread].page = Phys(if page.kind == Kind::Frame { page.object } else { 0 });
     }
 
     /// The thread is dead: it leaves whatever it stands in and never runs again.
     pub(crate) fn stop_for_ever(&mut self, thread: Ref<Thread>) {
+        self.forget_loaded();
         self.halt(thread, State::Suspended);
         self.unbind(thread);
     }
@@ -245,7 +247,7 @@ pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> 
     k.hold(thread, Held::Fault, fault);
     let thread = &mut k.mem[thread];
     (thread.priority, thread.ceiling, thread.state) = (priority, ceiling, State::Suspended);
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 /// Lets a suspended thread run; one that faulted tries its instruction again.
@@ -265,7 +267,7 @@ pub fn resume(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         k.mem[thread].fault = None;
         k.make_ready(thread);
     }
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 /// Stops a thread; what it was blocked in ends with `Cancelled`.
@@ -279,13 +281,13 @@ pub fn resume(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 pub fn suspend(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONTROL, 0)?;
     if thread == caller {
-        k.mem[caller].context.answer([0; 8]);
+        k.mem[caller].context.answer(&[0; 8]);
         k.halt(thread, State::Suspended);
         return Ok(Next::Schedule);
     }
     k.cancel_ipc(thread, ErrorCode::Cancelled);
     k.halt(thread, State::Suspended);
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 /// Writes registers of a suspended thread.
@@ -314,7 +316,7 @@ pub fn write_registers(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<
             _ => context.tpidr = value,
         }
     }
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 /// Binds a Notification, so that one receive waits for both; slot 0 unbinds.
@@ -329,7 +331,7 @@ pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (thread, _) = k.get::<Thread>(caller, args.target, Rights::BIND, 0)?;
     if args.words[0] == 0 {
         k.unbind(thread);
-        return Ok(Next::OK);
+        return Ok(Next::Done);
     }
     let (notification, _) = k.get::<Notification>(caller, args.words[0], Rights::WAIT, 1)?;
     let other = &k.mem[notification];
@@ -340,7 +342,7 @@ pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     k.mem[notification].bound = Some(thread);
     k.mem[thread].bound = Some(notification);
     k.deliver_bound(notification);
-    Ok(Next::OK)
+    Ok(Next::Done)
 }
 
 /// Ends the IPC a thread is blocked in with `Cancelled`; a thread that is not blocked does not notice.
@@ -354,5 +356,5 @@ pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 pub fn cancel(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONTROL, 0)?;
     k.cancel_ipc(thread, ErrorCode::Cancelled);
-    Ok(Next::OK)
+    Ok(Next::Done)
 }

@@ -45,7 +45,7 @@ pub fn retype(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     }
     let plan = decode(k, caller, args)?;
     Ok(match perform(k, plan) {
-        Ok(()) => Next::OK,
+        Ok(()) => Next::Done,
         Err(Preempted) => Next::Restart,
     })
 }

@@ -93,19 +93,25 @@ fn decode(syndrome: u64, address: u64) -> Fault {
 }
 
 /// Picks the thread to run, loads its address space, and returns its registers; waits when there is none.
+#[inline(always)]
 pub(super) fn leave(k: &mut Kernel) -> usize {
+    match k.stay() {
+        Some(thread) => k.mem.context_address(thread),
+        None => switch(k),
+    }
+}
+
+#[inline(never)]
+fn switch(k: &mut Kernel) -> usize {
     loop {
         if let Some(thread) = k.pick() {
-            match k.mem[thread].space() {
-                Some(space) => {
-                    let ttbr = k.activate(space);
-                    k.machine.enter_space(ttbr);
-                    return k.mem.context_address(thread);
-                }
-                // Losing the address space halts a thread; this cannot be, and must not be believed.
-                None => k.halt(thread, crate::object::State::Suspended),
+            if k.enter(thread) {
+                return k.mem.context_address(thread);
             }
+            // Losing the address space halts a thread; this cannot be, and must not be believed.
+            k.halt(thread, crate::object::State::Suspended);
         } else {
+            k.forget_loaded();
             k.machine.wait();
             interrupt::handle(k);
         }

@@ -23,6 +23,17 @@ pub fn clean_invalidate(_: usize, _: usize) {}
 /// The fake has no early console; the log ring is enough.
 pub fn early_print(_: &[u8]) {}
 
+/// Copies eight words.
+pub fn copy_words(from: &[u64; 8], to: &mut [u64; 8]) {
+    *to = *from;
+}
+
+/// Clears x10–x18 and x30.
+pub fn clear_scratch(x: &mut [u64; 31]) {
+    x[10..19].fill(0);
+    x[30] = 0;
+}
+
 /// The fake machine.
 #[derive(Debug, Default)]
 pub struct Machine {
