@@ -28,7 +28,15 @@ impl Context {
     }
 
     /// x0–x7.
-    pub const fn words(&mut self) -> &mut [u64; 8] {
+    pub const fn words(&self) -> &[u64; 8] {
+        match self.x.first_chunk() {
+            Some(words) => words,
+            None => unreachable!(),
+        }
+    }
+
+    /// x0–x7.
+    pub const fn words_mut(&mut self) -> &mut [u64; 8] {
         match self.x.first_chunk_mut() {
             Some(words) => words,
             None => unreachable!(),
@@ -37,7 +45,7 @@ impl Context {
 
     /// Ends a system call with a refusal: x8 = error, nothing else changes but what the stub gave up.
     pub fn refuse(&mut self, error: SyscallError, label: u32) {
-        crate::arch::copy_words(&[0; 8], self.words());
+        crate::arch::copy_words(&[0; 8], self.words_mut());
         self.finish(OutWord::error(error, label), 0);
     }
 
@@ -50,7 +58,7 @@ impl Context {
 
     /// Ends an operation whose results are x0–x7.
     pub fn answer(&mut self, results: &[u64; 8]) {
-        crate::arch::copy_words(results, self.words());
+        crate::arch::copy_words(results, self.words_mut());
         self.finish(OutWord(0), 0);
     }
 }

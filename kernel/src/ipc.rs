@@ -226,9 +226,13 @@ impl Kernel {
     /// Copies a message: words, page words, capabilities; clears what is not message.
     fn transfer(&mut self, from: Ref<Thread>, to: Ref<Thread>, input: InWord, badge: u64) {
         let mut words = usize::from(input.words());
-        for index in 0..REG_WORDS {
-            let word = if index < words { self.mem[from].context.x[index] } else { 0 };
-            self.mem[to].context.x[index] = word;
+        let (source, target) = self.mem.two(from, to);
+        if words >= REG_WORDS {
+            crate::arch::copy_words(source.context.words(), target.context.words_mut());
+        } else {
+            for index in 0..REG_WORDS {
+                target.context.x[index] = if index < words { source.context.x[index] } else { 0 };
+            }
         }
         if words > REG_WORDS {
             let (source, target) = (self.mem[from].page, self.mem[to].page);

@@ -191,6 +191,15 @@ impl Mem {
         crate::arch::clean_invalidate(self.at::<u8>(place) as usize, (pages * PAGE) as usize);
     }
 
+    /// Two different objects at once.
+    #[inline(always)]
+    pub fn two<T>(&mut self, read: Ref<T>, write: Ref<T>) -> (&T, &mut T) {
+        assert!(read != write);
+        // SAFETY: as for `Index`; the objects are different, so the references do not overlap, and `&mut self` keeps
+        // every other reference away.
+        unsafe { (&*self.pointer(read), &mut *self.pointer(write)) }
+    }
+
     /// The address trap entry needs of a thread's registers.
     pub fn context_address(&self, thread: Ref<crate::object::Thread>) -> usize {
         self.pointer(thread) as usize

@@ -122,7 +122,7 @@ impl Kernel {
     pub(crate) fn take_bits(&mut self, notification: Ref<Notification>, thread: Ref<Thread>) {
         let bits = core::mem::take(&mut self.mem[notification].bits);
         let context = &mut self.mem[thread].context;
-        *context.words() = [bits, 0, 0, 0, 0, 0, 0, 0];
+        *context.words_mut() = [bits, 0, 0, 0, 0, 0, 0, 0];
         context.finish(OutWord::message(1, 0, OUT_NOTIFICATION, 0), 0);
     }
 
