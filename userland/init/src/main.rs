@@ -16,6 +16,7 @@ mod crash;
 mod describe;
 mod devices;
 mod journal;
+mod kernel_log;
 mod memory;
 mod output;
 mod serve;
@@ -38,6 +39,7 @@ struct Init {
     services: services::Services,
     devices: devices::Devices,
     journal: journal::Journal,
+    kernel_log: Option<kernel_log::KernelLog>,
     output: output::Output,
     components: Vec<Record>,
     /// Where faults, the log and the supervisor's clients call.
@@ -76,6 +78,7 @@ fn start(env: &'static Env, mut memory: memory::Memory, started: u64) -> Result<
         services: services::Services::default(),
         devices,
         journal: journal::Journal::new(env.start_info()),
+        kernel_log: kernel_log::KernelLog::open(),
         output: output::Output::default(),
         components: Vec::new(),
         own,
@@ -123,9 +126,9 @@ impl Init {
         let running = self.components.iter().filter(|record| record.instance.is_some()).count();
         let given: u64 = self.components.iter().map(Record::memory_bytes).sum();
         let left = self.memory.left();
-        let since = self.env.start_info().nanoseconds(rt::now_ticks() - self.env.start_info().boot_ticks);
+        let since = self.env.start_info().nanoseconds(rt::now_ticks());
         let text = alloc::format!(
-            "Tutti: {running} of {} components started, {} KiB given, {} MiB left, {} ms since the kernel's entry",
+            "Tutti: {running} of {} components started, {} KiB given, {} MiB left, {} ms since reset",
             self.components.len(),
             given / 1024,
             left >> 20,

@@ -53,10 +53,13 @@ impl Init {
                 self.log(level, badge.component(), text.as_str());
                 log::done()
             }
-            Ok(log::Request::Read { from }) => match self.journal.read(from, self.env.start_info()) {
-                Ok(line) => line.encode(),
-                Err(next) => log::none_yet(next),
-            },
+            Ok(log::Request::Read { from }) => {
+                self.read_kernel_log();
+                match self.journal.read(from, self.env.start_info()) {
+                    Ok(line) => line.encode(),
+                    Err(next) => log::none_yet(next),
+                }
+            }
             Ok(log::Request::Subscribe { bits, level }) => match window.take(message, 0) {
                 Ok(notification) if self.journal.subscribe(badge, notification, bits, level) => log::done(),
                 Ok(notification) => {
@@ -69,6 +72,13 @@ impl Init {
         }
     }
 
+    /// Takes over what the kernel logged since the last time.
+    fn read_kernel_log(&mut self) {
+        while let Some((level, line)) = self.kernel_log.as_mut().and_then(|log| log.next()) {
+            self.journal.append(level, 0, &line);
+        }
+    }
+
     /// A line for the log, and for people while no console driver runs.
     pub fn log(&mut self, level: Level, component: u32, text: &str) {
         if level <= Level::Info {
@@ -78,6 +88,7 @@ impl Init {
                 None => self.output.line(text),
             }
         }
+        self.read_kernel_log();
         self.journal.append(level, component, text);
     }
 }

@@ -406,12 +406,12 @@ impl Cap<KernelConsole> {
         }
     }
 
-    /// Puts a read-only Frame of the kernel's log ring into a slot of the own table.
+    /// Puts a read-only Frame of the kernel's log ring into a slot of the own table; returns its bytes.
     ///
     /// # Errors
     /// `SlotOccupied`.
-    pub fn ring(self, slot: u32) -> Result<(), SyscallError> {
-        invoke(Op::ConsoleRing, self.slot, [slot.into()]).map(drop)
+    pub fn ring(self, slot: u32) -> Result<u64, SyscallError> {
+        invoke(Op::ConsoleRing, self.slot, [slot.into()]).map(|regs| regs[0])
     }
 }
 

@@ -12,6 +12,7 @@ mod mmio;
 mod mmu;
 mod psci;
 mod registers;
+mod selftest;
 mod start;
 mod trap;
 mod vectors;

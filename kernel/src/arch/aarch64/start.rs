@@ -64,6 +64,9 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
     if let Some(level) = described.bootargs.and_then(console::set_level) {
         log::warn!("boot argument log={level} is not a level: error, warn, info, debug, trace, off");
     }
+    if let Some(bootargs) = described.bootargs {
+        super::selftest::run(bootargs);
+    }
     let tree_range = Range { start: tree_at, end: tree_at + bytes.len() as u64 };
     let (mut kernel, handover) = bring_up(&described, &mut window, tree_range, image, ticks);
     if let Err(error) = boot::start_init(&mut kernel, handover) {

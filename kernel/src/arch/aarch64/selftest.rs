@@ -1,0 +1,45 @@
+//! `selftest=…` on the kernel's command line makes it fail on purpose, so that tests can see that it fails as promised:
+//! `panic`; `read`: an address that is not mapped; `write`: its own code; `execute`: its own data; `stack`: recursion
+//! into the guard page.
+
+use core::hint::black_box;
+
+/// Fails as asked, or returns when nothing was asked.
+pub fn run(bootargs: &str) {
+    let Some(kind) = bootargs.split_ascii_whitespace().find_map(|word| word.strip_prefix("selftest=")) else { return };
+    match kind {
+        "panic" => panic!("asked for by selftest=panic"),
+        "read" => touch(super::layout::DEVICES + 0x10_0000, false),
+        "write" => touch(run as *const () as usize & !7, true),
+        "execute" => execute(),
+        "stack" => {
+            log::warn!("recursion ended at {}", recurse(0));
+        }
+        other => log::warn!("boot argument selftest={other}: use panic, read, write, execute or stack"),
+    }
+}
+
+fn touch(address: usize, write: bool) {
+    let place = black_box(address as *mut u64);
+    // SAFETY: not sound, on purpose: the access faults, and the report of that fault is what is tested.
+    unsafe {
+        if write {
+            place.write_volatile(0);
+        } else {
+            black_box(place.read_volatile());
+        }
+    }
+}
+
+fn execute() {
+    static DATA: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0xd65f_03c0_d65f_03c0);
+    // SAFETY: not sound, on purpose: fetching from data faults, and the report of that fault is what is tested.
+    unsafe { core::arch::asm!("blr {}", in(reg) &raw const DATA, clobber_abi("C")) };
+}
+
+#[expect(unconditional_recursion, reason = "the guard page ends it")]
+#[inline(never)]
+fn recurse(depth: u64) -> u64 {
+    let here = black_box([depth; 64]);
+    recurse(depth + here[1] + 1) + here[63]
+}

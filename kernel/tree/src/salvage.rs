@@ -1,0 +1,48 @@
+//! What can be found in a tree that is broken: a console on which to say so.
+
+const BEGIN_NODE: [u8; 4] = 1u32.to_be_bytes();
+/// Longer names of nodes are noise.
+const MAX_NAME: usize = 64;
+
+/// The unit address of the node that says it is `compatible`, whatever else is wrong with these bytes.
+///
+/// Nothing of the tree's structure is trusted or needed: the text is looked for, and then the beginning of the node
+/// before it. Buses between are not known, so the address is one for a last word before a halt and for nothing else.
+pub fn salvage_unit_address(bytes: &[u8], compatible: &str) -> Option<u64> {
+    let text = compatible.as_bytes();
+    let ends = |at: usize| bytes.get(at + text.len()) == Some(&0);
+    let at = (0..bytes.len()).step_by(4).find(|&at| bytes.get(at..at + text.len()) == Some(text) && ends(at))?;
+    (0..at).step_by(4).rev().find_map(|at| unit_address(bytes.get(at..)?))
+}
+
+/// The number behind the `@` of a node that begins here.
+fn unit_address(bytes: &[u8]) -> Option<u64> {
+    let name = bytes.strip_prefix(&BEGIN_NODE)?;
+    let length = name.iter().take(MAX_NAME).position(|&byte| byte == 0)?;
+    let (_, unit) = core::str::from_utf8(name.get(..length)?).ok()?.split_once('@')?;
+    u64::from_str_radix(unit, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::QEMU;
+
+    #[test]
+    fn the_uart_of_virt_is_found_without_its_strings_and_header() {
+        for bytes in QEMU {
+            assert_eq!(salvage_unit_address(bytes, "arm,pl011"), Some(0x900_0000));
+            let structs = &bytes[40..bytes.len() * 3 / 4];
+            assert_eq!(salvage_unit_address(structs, "arm,pl011"), Some(0x900_0000));
+        }
+    }
+
+    #[test]
+    fn nothing_is_found_where_nothing_is() {
+        assert_eq!(salvage_unit_address(&[], "arm,pl011"), None);
+        assert_eq!(salvage_unit_address(b"arm,pl011\0", "arm,pl011"), None);
+        assert_eq!(salvage_unit_address(b"\0\0\0\x01uart@\0\0arm,pl011\0", "arm,pl011"), None);
+        assert_eq!(salvage_unit_address(b"\0\0\0\x01uart@12\0\0\0\0arm,pl01", "arm,pl011"), None);
+        assert_eq!(salvage_unit_address(b"\0\0\0\x01uart@12\0\0\0\0arm,pl011\0", "arm,pl011"), Some(0x12));
+    }
+}
