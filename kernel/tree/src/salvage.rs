@@ -30,10 +30,10 @@ mod tests {
 
     #[test]
     fn the_uart_of_virt_is_found_without_its_strings_and_header() {
-        for bytes in QEMU {
-            assert_eq!(salvage_unit_address(bytes, "arm,pl011"), Some(0x900_0000));
-            let structs = &bytes[40..bytes.len() * 3 / 4];
-            assert_eq!(salvage_unit_address(structs, "arm,pl011"), Some(0x900_0000));
+        for (name, bytes) in QEMU.iter().filter(|(name, _)| name.starts_with("virt")) {
+            assert_eq!(salvage_unit_address(bytes, "arm,pl011"), Some(0x900_0000), "{name}");
+            let broken = &bytes[40..bytes.len() - 400];
+            assert_eq!(salvage_unit_address(broken, "arm,pl011"), Some(0x900_0000), "{name}");
         }
     }
 
@@ -42,7 +42,7 @@ mod tests {
         assert_eq!(salvage_unit_address(&[], "arm,pl011"), None);
         assert_eq!(salvage_unit_address(b"arm,pl011\0", "arm,pl011"), None);
         assert_eq!(salvage_unit_address(b"\0\0\0\x01uart@\0\0arm,pl011\0", "arm,pl011"), None);
-        assert_eq!(salvage_unit_address(b"\0\0\0\x01uart@12\0\0\0\0arm,pl01", "arm,pl011"), None);
-        assert_eq!(salvage_unit_address(b"\0\0\0\x01uart@12\0\0\0\0arm,pl011\0", "arm,pl011"), Some(0x12));
+        assert_eq!(salvage_unit_address(b"\0\0\0\x01uart@12\0arm,pl01", "arm,pl011"), None);
+        assert_eq!(salvage_unit_address(b"\0\0\0\x01uart@12\0arm,pl011\0", "arm,pl011"), Some(0x12));
     }
 }
