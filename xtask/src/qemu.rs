@@ -22,6 +22,7 @@ pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machin
         el2: false,
         kernel: built.image.clone(),
         bundle: Some(built.bundle(set)),
+        direct: None,
         bootargs: "log=info".into(),
         disks: Vec::new(),
         virtio_slots: table.virtio_slots,

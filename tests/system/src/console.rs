@@ -139,6 +139,24 @@ impl Console {
         }
     }
 
+    /// Waits for the first of several patterns; returns which one came.
+    ///
+    /// # Errors
+    /// See [`Console::expect`].
+    pub fn expect_any(&mut self, patterns: &[&str], patience: Duration) -> Result<usize> {
+        let first = |unseen: &str| {
+            let found = patterns.iter().enumerate().filter_map(|(index, pattern)| Some((unseen.find(pattern)?, index)));
+            found.min().map(|(at, index)| (at, index))
+        };
+        let which = std::cell::Cell::new(0);
+        self.wait(&format!("one of {patterns:?}"), patience, |unseen| {
+            let (at, index) = first(unseen)?;
+            which.set(index);
+            Some((at, at + patterns[index].len()))
+        })?;
+        Ok(which.get())
+    }
+
     /// Waits until the shell's prompt is the last thing on the screen. Returns the lines before it.
     ///
     /// # Errors

@@ -130,14 +130,30 @@ impl TestDisk {
 
 /// Bytes that look random and are the same in every run.
 fn noise(count: usize) -> Vec<u8> {
-    let mut state = 0x7475_7474_6931_3233u64;
-    let words = std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    });
-    words.take(count / 8).flatten().collect()
+    let mut random = Random::new(0x7475_7474_6931_3233);
+    std::iter::repeat_with(|| random.next().to_le_bytes()).take(count / 8).flatten().collect()
+}
+
+/// xorshift: random numbers that are the same in every run.
+pub struct Random(u64);
+
+impl Random {
+    /// A sequence of its own for each seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// A number below a limit that is not 0.
+    pub fn below(&mut self, limit: usize) -> usize {
+        (self.next() >> 16) as usize % limit.max(1)
+    }
 }
 
 fn write(folder: &Path, name: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::console::{Console, PATIENCE};
-use crate::disk::TestDisk;
-use crate::machine::{Disk, Machine, Serial};
+use crate::disk::{self, TestDisk};
+use crate::machine::{Direct, Disk, Machine, STUB, Serial};
 
 /// What stands behind the addresses in a line of a crash report, to be appended to it; empty where there are none.
 pub type Symbolise = Arc<dyn Fn(&str) -> String + Send + Sync>;
@@ -63,6 +63,8 @@ pub struct Boot {
     pub set: Option<&'static str>,
     /// Start without a bundle.
     pub no_bundle: bool,
+    /// Another device tree, handed over as it is.
+    pub tree: Option<PathBuf>,
     /// The kernel's command line.
     pub bootargs: Option<String>,
     /// What else QEMU is told.
@@ -91,7 +93,7 @@ impl Lab {
         Ok(Self { machine, folder: folder.into(), logs, symbolise, case: String::new(), boots: Vec::new(), disk: None })
     }
 
-    /// Runs a case. The console output of its boots is kept when it fails, and removed when it passes.
+    /// Runs a case. The console output of its boots and its files are kept when it fails, and removed when it passes.
     pub fn run(&mut self, case: &Case) -> Outcome {
         self.case.clone_from(&case.id);
         self.boots.clear();
@@ -102,6 +104,7 @@ impl Lab {
             Ok(()) => {
                 // A log that cannot be removed harms nobody.
                 boots.iter().for_each(|log| drop(fs::remove_file(log)));
+                let _ = fs::remove_dir_all(self.scratch_folder());
                 Outcome::Passed(start.elapsed())
             }
             Err(error) => Outcome::Failed(error, boots),
@@ -114,7 +117,7 @@ impl Lab {
     /// QEMU does not start.
     pub fn boot(&mut self, boot: Boot) -> Result<Console> {
         let log = self.logs.join(format!("{}.{}.log", self.case, self.boots.len() + 1));
-        let machine = self.machine_for(boot);
+        let machine = self.machine_for(boot)?;
         let console = Console::start(machine.command(Serial::Pipe)?, &log, self.symbolise.clone())?;
         self.boots.push(log);
         Ok(console)
@@ -141,12 +144,22 @@ impl Lab {
         self.disk.clone().context("no disk")
     }
 
+    /// The small disk that `run` shows.
+    ///
+    /// # Errors
+    /// A tool fails.
+    pub fn sample_disk(&self) -> Result<PathBuf> {
+        let image = self.folder.join("sample.img");
+        disk::sample(&image)?;
+        Ok(image)
+    }
+
     /// A folder for files of the running case, empty at its start.
     ///
     /// # Errors
     /// It cannot be made.
     pub fn scratch(&self) -> Result<PathBuf> {
-        let folder = self.folder.join("test-scratch").join(&self.case);
+        let folder = self.scratch_folder();
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
@@ -154,9 +167,42 @@ impl Lab {
         Ok(folder)
     }
 
+    fn scratch_folder(&self) -> PathBuf {
+        self.folder.join("test-scratch").join(&self.case)
+    }
+
     /// The board's own machine.
     pub fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    fn direct(&self, tree: PathBuf) -> Result<Direct> {
+        let stub = self.folder.join("stub.bin");
+        let bytes: Vec<u8> = STUB.iter().flat_map(|word| word.to_le_bytes()).collect();
+        fs::write(&stub, bytes).with_context(|| format!("cannot write {}", stub.display()))?;
+        Ok(Direct { tree, stub })
+    }
+
+    /// The device tree that QEMU makes for the board's own machine.
+    ///
+    /// # Errors
+    /// QEMU does not write it.
+    pub fn device_tree(&self) -> Result<Vec<u8>> {
+        let file = self.scratch()?.join("qemu.dtb");
+        let mut machine = self.machine.clone();
+        machine.extra.extend(["-machine".into(), format!("dumpdtb={}", file.display())]);
+        let output = machine.command(Serial::Pipe)?.output().context("cannot start QEMU")?;
+        ensure!(output.status.success(), "QEMU: {}", String::from_utf8_lossy(&output.stderr));
+        fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
+    }
+
+    /// The bytes of the board's bundle.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn bundle(&self) -> Result<Vec<u8>> {
+        let path = self.machine.bundle.as_ref().context("the board has no bundle")?;
+        fs::read(path).with_context(|| format!("cannot read {}", path.display()))
     }
 
     /// The bundle of a set lies beside the board's own.
@@ -164,7 +210,7 @@ impl Lab {
         Some(self.machine.bundle.as_ref()?.with_file_name(format!("bundle-{set}.img")))
     }
 
-    fn machine_for(&self, boot: Boot) -> Machine {
+    fn machine_for(&self, boot: Boot) -> Result<Machine> {
         let mut machine = self.machine.clone();
         machine.cpu = boot.cpu.unwrap_or(machine.cpu);
         machine.gic = boot.gic.unwrap_or(machine.gic);
@@ -175,8 +221,9 @@ impl Lab {
         let set = boot.set.and_then(|set| self.bundle_of(set));
         machine.bundle = if boot.no_bundle { None } else { boot.bundle.or(set).or(machine.bundle) };
         machine.bootargs = boot.bootargs.unwrap_or(machine.bootargs);
+        machine.direct = boot.tree.map(|tree| self.direct(tree)).transpose()?;
         machine.extra.extend(boot.extra);
-        machine
+        Ok(machine)
     }
 }
 

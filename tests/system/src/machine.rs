@@ -27,7 +27,9 @@ pub struct Machine {
     pub kernel: PathBuf,
     /// The bundle, handed over as the initial ramdisk.
     pub bundle: Option<PathBuf>,
-    /// The kernel's command line.
+    /// Start without QEMU's loader, with this tree.
+    pub direct: Option<Direct>,
+    /// The kernel's command line, unless the tree brings its own.
     pub bootargs: String,
     /// Disks, each a virtio device.
     pub disks: Vec<Disk>,
@@ -47,6 +49,26 @@ pub enum Disk {
     /// So many bytes that always read as zeros.
     Null(u64),
 }
+
+/// A start without QEMU's own loader, which would mend a device tree or refuse it: a few instructions hand the tree
+/// over as it is.
+#[derive(Clone, Debug)]
+pub struct Direct {
+    /// The device tree.
+    pub tree: PathBuf,
+    /// The file of [`STUB`].
+    pub stub: PathBuf,
+}
+
+/// Where a direct start puts things. The bundle lies where QEMU's loader puts it in 512 MiB, so that QEMU's own tree
+/// says so.
+const IMAGE_AT: u32 = 0x4020_0000;
+const STUB_AT: u32 = 0x4700_0000;
+const BUNDLE_AT: u32 = 0x4800_0000;
+const TREE_AT: u32 = 0x4a00_0000;
+
+/// `ldr x0, tree; ldr x1, image; br x1; nop`, and the two addresses.
+pub const STUB: [u32; 8] = [0x5800_0080, 0x5800_00a1, 0xd61f_0020, 0xd503_201f, TREE_AT, 0, IMAGE_AT, 0];
 
 /// Where the serial line goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +95,9 @@ impl Machine {
         };
         // Without its own network card QEMU would look for a boot ROM and wait for it.
         command.args(["-net", "none", "-global", "virtio-mmio.force-legacy=false"]);
-        command.arg("-kernel").arg(&self.kernel).args(["-append", &self.bootargs]);
-        if let Some(bundle) = &self.bundle {
-            command.arg("-initrd").arg(bundle);
+        match &self.direct {
+            None => self.add_kernel(&mut command),
+            Some(direct) => self.add_loaders(&mut command, direct),
         }
         self.add_disks(&mut command)?;
         if self.gdb {
@@ -83,6 +105,24 @@ impl Machine {
         }
         command.args(&self.extra);
         Ok(command)
+    }
+
+    fn add_kernel(&self, command: &mut Command) {
+        command.arg("-kernel").arg(&self.kernel).args(["-append", &self.bootargs]);
+        if let Some(bundle) = &self.bundle {
+            command.arg("-initrd").arg(bundle);
+        }
+    }
+
+    fn add_loaders(&self, command: &mut Command, direct: &Direct) {
+        let files = [(&self.kernel, IMAGE_AT, ""), (&direct.tree, TREE_AT, ""), (&direct.stub, STUB_AT, ",cpu-num=0")];
+        let bundle = self.bundle.as_ref().map(|bundle| (bundle, BUNDLE_AT, ""));
+        for (file, address, more) in files.into_iter().chain(bundle) {
+            let mut device = OsString::from("loader,force-raw=on,file=");
+            device.push(escape(file));
+            device.push(format!(",addr={address:#x}{more}"));
+            command.arg("-device").arg(device);
+        }
     }
 
     fn add_disks(&self, command: &mut Command) -> Result<()> {
@@ -137,6 +177,7 @@ mod tests {
             el2: true,
             kernel: "Image".into(),
             bundle: Some("bundle.img".into()),
+            direct: None,
             bootargs: "log=info".into(),
             disks: vec![Disk::File("a,b.img".into()), Disk::Null(4096)],
             virtio_slots: vec![31, 23],

@@ -1,5 +1,6 @@
 //! The test cases, a file an area.
 
+mod bad_input;
 mod boot;
 mod disk;
 mod isolation;
@@ -8,5 +9,5 @@ use crate::lab::Case;
 
 /// All cases, in the order in which they run.
 pub fn all() -> Vec<Case> {
-    [boot::cases(), disk::cases(), isolation::cases()].into_iter().flatten().collect()
+    [boot::cases(), disk::cases(), isolation::cases(), bad_input::cases()].into_iter().flatten().collect()
 }
