@@ -19,5 +19,7 @@ pub mod sched;
 pub mod syscall;
 
 mod kernel;
+#[cfg(test)]
+mod testbed;
 
 pub use kernel::{Kernel, Next, Res};

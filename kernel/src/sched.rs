@@ -6,6 +6,9 @@ use crate::kernel::{Kernel, Next};
 use crate::mm::{Mem, Ref};
 use crate::object::{State, Thread};
 
+#[cfg(test)]
+mod probe;
+
 /// Threads in order, linked through themselves. A thread stands in at most one queue.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Queue {

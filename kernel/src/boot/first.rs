@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(tick_conversion(1_000_000_000), (1 << 31, 31));
         let (mul, shift) = tick_conversion(19_200_000);
         let hour = 19_200_000u128 * 3600;
-        let error = (hour * u128::from(mul) >> shift).abs_diff(3_600_000_000_000);
+        let error = ((hour * u128::from(mul)) >> shift).abs_diff(3_600_000_000_000);
         assert!(error < 2000, "{error} ns an hour");
         assert!(tick_conversion(0).0 > 0);
     }

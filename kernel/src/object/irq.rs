@@ -82,7 +82,7 @@ impl Default for Lines {
 }
 
 impl Kernel {
-    fn sharers(&self, line: u32) -> impl Iterator<Item = Ref<Irq>> {
+    pub(crate) fn sharers(&self, line: u32) -> impl Iterator<Item = Ref<Irq>> {
         let first = self.lines.first.get(line as usize).copied().flatten();
         core::iter::successors(first, |&irq| self.mem[irq].next)
     }

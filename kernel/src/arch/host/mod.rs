@@ -1,6 +1,10 @@
 //! The fake machine of the host: interrupts, time and translation as plain data that tests set and read.
 #![allow(unsafe_code)]
 
+mod arena;
+
+pub use arena::{JUNK, arena};
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::mm::Phys;

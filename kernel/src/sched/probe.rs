@@ -1,0 +1,60 @@
+//! What tests see and steer of the scheduler.
+
+use super::Queue;
+use crate::kernel::Kernel;
+use crate::mm::Ref;
+use crate::object::{State, Thread};
+
+impl Queue {
+    /// Its threads in order, or what is wrong with its links.
+    pub(crate) fn members(&self, k: &Kernel) -> Result<Vec<Ref<Thread>>, String> {
+        let (mut list, mut before, mut at) = (Vec::new(), None, self.head);
+        while let Some(thread) = at {
+            let links = &k.mem[thread];
+            if links.prev != before || list.len() > 1000 {
+                return Err(format!("queue broken at {thread:?}"));
+            }
+            list.push(thread);
+            (before, at) = (Some(thread), links.next);
+        }
+        if self.tail == before { Ok(list) } else { Err(format!("queue ends at {before:?}, not at {:?}", self.tail)) }
+    }
+}
+
+impl Kernel {
+    /// The threads in ready queues, or what is wrong with the queues.
+    pub(crate) fn ready_threads(&self) -> Result<Vec<Ref<Thread>>, String> {
+        let mut all = Vec::new();
+        for (priority, queue) in self.sched.queues.iter().enumerate() {
+            let marked = self.sched.occupied[priority / 64] & 1 << (priority % 64) != 0;
+            if marked != queue.first().is_some() {
+                return Err(format!("mark of ready queue {priority} is wrong"));
+            }
+            if !marked {
+                continue;
+            }
+            for thread in queue.members(self)? {
+                if usize::from(self.mem[thread].priority) != priority {
+                    return Err(format!("{thread:?} stands in ready queue {priority}"));
+                }
+                all.push(thread);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Lets a ready thread run now, whatever its priority. The thread that ran goes back to its queue.
+    pub(crate) fn force(&mut self, thread: Ref<Thread>) {
+        assert_eq!(self.mem[thread].state, State::Ready, "only a ready thread can run");
+        if self.sched.current == Some(thread) {
+            return;
+        }
+        if let Some(other) = self.sched.current.take()
+            && self.mem[other].state == State::Ready
+        {
+            self.enqueue(other, true);
+        }
+        self.unqueue(thread);
+        self.sched.current = Some(thread);
+    }
+}

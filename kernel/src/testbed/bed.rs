@@ -1,0 +1,311 @@
+//! A kernel over the fake machine, with init as boot starts it, and system calls as a trap makes them.
+
+use abi::{
+    ErrorCode, INIT_IMAGE_MAGIC, InWord, Kind, Op, OutWord, Perms, Rights, Slots, SyscallError,
+    layout::{PAGE, USER_PROGRAM},
+};
+
+use super::check::Checker;
+use crate::arch::{Machine, arena};
+use crate::boot::{Handover, start_init};
+use crate::cap::{Cap, CapTable, Slot};
+use crate::kernel::Kernel;
+use crate::mm::regions::{Range, Regions};
+use crate::mm::{Phys, Ref};
+use crate::object::{State, Thread};
+use crate::{interrupt, syscall};
+
+/// Where RAM starts.
+pub const RAM: u64 = 0x4000_0000;
+/// Bytes of RAM.
+const BYTES: u64 = 4 << 20;
+/// Pages of RAM that boot leaves out: the first, and the image.
+const IMAGE: u64 = RAM + PAGE;
+/// The address behind the `svc` that a call pretends to have made.
+const BEHIND: u64 = USER_PROGRAM + 0x1004;
+
+/// A message as a thread sends it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Message {
+    /// Words, in registers and page.
+    pub words: u8,
+    /// Capabilities.
+    pub caps: u8,
+    /// The label.
+    pub label: u32,
+    /// x0–x7.
+    pub regs: [u64; 8],
+}
+
+/// How a system call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It returned: x0–x7, x8, x9.
+    Returned([u64; 8], OutWord, u64),
+    /// The thread waits or is stopped.
+    Blocked,
+}
+
+/// A kernel under test.
+pub struct Bed {
+    /// The kernel.
+    pub k: Box<Kernel>,
+    /// The first thread.
+    pub init: Ref<Thread>,
+    checker: Checker,
+}
+
+fn image() -> Vec<u8> {
+    let mut bytes = vec![0; 2 * PAGE as usize];
+    bytes[..8].copy_from_slice(&INIT_IMAGE_MAGIC);
+    let fields = [2 * PAGE, USER_PROGRAM, 1, USER_PROGRAM, PAGE, 1 | 1 << 32, u64::from(Perms::READ.bits())];
+    for (index, field) in fields.into_iter().enumerate() {
+        bytes[8 + index * 8..16 + index * 8].copy_from_slice(&field.to_le_bytes());
+    }
+    bytes
+}
+
+impl Bed {
+    /// A machine with 4 MiB of RAM where only init runs.
+    pub fn new() -> Self {
+        let ram = Range { start: RAM, end: RAM + BYTES };
+        let mut forbidden = Regions::new();
+        forbidden.add(ram).unwrap();
+        let mut free = Regions::new();
+        free.add(Range { start: IMAGE + 2 * PAGE, end: ram.end }).unwrap();
+        let mut mem = arena(Phys(RAM), BYTES as usize);
+        mem.zero(Phys(IMAGE), 2 * PAGE);
+        let mut k = Box::new(Kernel::new(mem, Machine::new(), forbidden));
+        let image = image();
+        let handover = Handover {
+            image: &image,
+            image_at: Phys(IMAGE),
+            tree: Range { start: IMAGE, end: IMAGE + 64 },
+            bundle: None,
+            free,
+            boot_ticks: 0,
+            frequency: 1_000_000,
+            seed: [0; 4],
+        };
+        let init = start_init(&mut k, handover).unwrap();
+        let table = k.mem[init].table().unwrap();
+        assert_eq!(k.pick(), Some(init));
+        let mut bed = Self { k, init, checker: Checker::new(table, (RAM, BYTES)) };
+        bed.check();
+        bed
+    }
+
+    /// Everything the kernel's state must always fulfil.
+    #[track_caller]
+    pub fn check(&mut self) {
+        if let Err(wrong) = self.checker.check(&self.k) {
+            panic!("invariant broken: {wrong}");
+        }
+    }
+
+    /// As [`Self::check`], for those who want to say more.
+    pub fn try_check(&mut self) -> Result<(), String> {
+        self.checker.check(&self.k)
+    }
+
+    /// Bytes of kernel objects and Frames that are alive, by kind.
+    pub fn census(&mut self) -> std::collections::BTreeMap<Kind, u64> {
+        self.check();
+        self.checker.census()
+    }
+
+    /// One trap of a thread with these registers; a call that makes way is not made again.
+    pub fn trap(&mut self, thread: Ref<Thread>, input: InWord, slots: Slots, regs: [u64; 8]) {
+        let context = &mut self.k.mem[thread].context;
+        context.x[..8].copy_from_slice(&regs);
+        (context.x[8], context.x[9], context.pc) = (input.0, slots.0, BEHIND);
+        for (index, register) in context.x.iter_mut().enumerate().skip(10) {
+            *register = 0x5ec2_e700 + index as u64;
+        }
+        self.again(thread);
+    }
+
+    /// The thread makes the system call that its registers hold.
+    pub fn again(&mut self, thread: Ref<Thread>) {
+        self.k.mem[thread].context.pc = BEHIND;
+        self.k.force(thread);
+        assert!(self.k.enter(thread));
+        syscall::handle(&mut self.k, thread);
+        self.leave();
+    }
+
+    /// Whether the thread is ready to make a system call again that made way.
+    pub fn restarts(&self, thread: Ref<Thread>) -> bool {
+        self.k.mem[thread].state == State::Ready && self.k.mem[thread].context.pc == BEHIND - 4
+    }
+
+    /// What follows every trap.
+    pub fn leave(&mut self) {
+        if let Some(next) = self.k.pick() {
+            assert!(self.k.enter(next));
+        } else {
+            self.k.forget_loaded();
+        }
+    }
+
+    /// Interrupts of these lines.
+    pub fn interrupt(&mut self, lines: &[u32]) {
+        let open = lines.iter().filter(|line| self.k.machine.open.contains(line));
+        let open: Vec<u32> = open.copied().collect();
+        self.k.machine.pending.extend(open);
+        interrupt::handle(&mut self.k);
+        self.leave();
+        self.check();
+    }
+
+    /// A system call up to its end, made again as often as it makes way.
+    #[track_caller]
+    pub fn syscall(&mut self, thread: Ref<Thread>, input: InWord, slots: Slots, regs: [u64; 8]) -> Outcome {
+        self.trap(thread, input, slots, regs);
+        self.check();
+        while self.restarts(thread) {
+            self.again(thread);
+            self.check();
+        }
+        self.result(thread)
+    }
+
+    /// What the last call of a thread returned.
+    pub fn result(&self, thread: Ref<Thread>) -> Outcome {
+        if self.k.mem[thread].state != State::Ready {
+            return Outcome::Blocked;
+        }
+        let x = &self.k.mem[thread].context.x;
+        assert!(x[10..19].iter().all(|&word| word == 0) && x[30] == 0, "the kernel clears what is not message");
+        assert_eq!(x[19], 0x5ec2_e700 + 19, "the kernel keeps x19");
+        let mut words = [0; 8];
+        words.copy_from_slice(&x[..8]);
+        Outcome::Returned(words, OutWord(x[8]), x[9])
+    }
+
+    /// An operation that does not wait.
+    #[track_caller]
+    pub fn call(
+        &mut self,
+        thread: Ref<Thread>,
+        op: Op,
+        target: u32,
+        args: &[u64],
+    ) -> Result<[u64; 8], SyscallError> {
+        let mut regs = [0; 8];
+        regs[..args.len()].copy_from_slice(args);
+        match self.syscall(thread, InWord::new(op as u8, 0, 0, 0), Slots::new(target, 0), regs) {
+            Outcome::Returned(words, out, _) => out.status().map(|()| words),
+            Outcome::Blocked => panic!("{op:?} did not return"),
+        }
+    }
+
+    /// As [`Self::call`] by init, which must succeed.
+    #[track_caller]
+    pub fn ok(&mut self, op: Op, target: u32, args: &[u64]) -> [u64; 8] {
+        match self.call(self.init, op, target, args) {
+            Ok(words) => words,
+            Err(error) => panic!("{op:?} of slot {target} with {args:x?}: {error:?}"),
+        }
+    }
+
+    /// As [`Self::call`] by init, which must be refused and change nothing.
+    #[track_caller]
+    pub fn refused(&mut self, op: Op, target: u32, args: &[u64]) -> (ErrorCode, u8) {
+        self.refused_of(self.init, op, target, args)
+    }
+
+    /// As [`Self::refused`], by any thread.
+    #[track_caller]
+    pub fn refused_of(&mut self, thread: Ref<Thread>, op: Op, target: u32, args: &[u64]) -> (ErrorCode, u8) {
+        self.k.force(thread);
+        let before = self.checker.picture(&self.k);
+        let error = self.call(thread, op, target, args).expect_err("must be refused");
+        assert_eq!(before, self.checker.picture(&self.k), "a refused call changed something");
+        (error.code, error.detail)
+    }
+
+    /// A call, receive or reply with a message.
+    #[track_caller]
+    pub fn ipc(&mut self, thread: Ref<Thread>, op: Op, target: u32, reply: u32, message: Message) -> Outcome {
+        let input = InWord::new(op as u8, message.words, message.caps, message.label);
+        self.syscall(thread, input, Slots::new(target, reply), message.regs)
+    }
+
+    /// A slot of a thread's table.
+    pub fn slot_of(&self, thread: Ref<Thread>, index: u32) -> Ref<Slot> {
+        let table: Ref<CapTable> = self.k.mem[thread].table().unwrap();
+        self.k.slot(table, index.into(), 0).unwrap()
+    }
+
+    /// The capability in a slot of a thread's table.
+    pub fn cap(&self, thread: Ref<Thread>, index: u32) -> Cap {
+        self.k.mem[self.slot_of(thread, index)].cap
+    }
+
+    /// Init makes an object of its first memory.
+    #[track_caller]
+    pub fn make(&mut self, kind: Kind, size: u64, slot: u32) {
+        self.make_of(abi::SLOT_INIT_MEMORY, kind, size, slot);
+    }
+
+    /// Init makes an object of some memory.
+    #[track_caller]
+    pub fn make_of(&mut self, untyped: u32, kind: Kind, size: u64, slot: u32) {
+        self.ok(Op::Retype, untyped, &[kind as u64, size, 0, abi::SLOT_TABLE.into(), slot.into()]);
+    }
+
+    /// Init copies a capability from its table into a table it holds.
+    #[track_caller]
+    pub fn give(&mut self, table: u32, to: u32, from: u32, rights: Rights, badge: u64) {
+        let args = [to.into(), abi::SLOT_TABLE.into(), from.into(), rights.bits().into(), badge];
+        self.ok(Op::Copy, table, &args);
+    }
+
+    /// A process: table (in init's slot `base`), address space, thread, message page, reply in `base` + 1 … + 4, and the
+    /// same in its own fixed slots. It is ready.
+    #[track_caller]
+    pub fn process(&mut self, untyped: u32, base: u32, priority: u8, fault: u32) -> Ref<Thread> {
+        self.make_of(untyped, Kind::CapTable, 5, base);
+        self.make_of(untyped, Kind::AddressSpace, 8, base + 1);
+        self.make_of(untyped, Kind::Thread, 0, base + 2);
+        self.make_of(untyped, Kind::Frame, 1, base + 3);
+        self.make_of(untyped, Kind::Reply, 0, base + 4);
+        let init = abi::SLOT_TABLE.into();
+        for (to, from, kind) in
+            [(1, 0, Kind::CapTable), (2, 2, Kind::Thread), (3, 1, Kind::AddressSpace), (5, 3, Kind::Frame)]
+        {
+            self.give(base, to, base + from, Rights::all_of(kind), 0);
+        }
+        self.ok(Op::Move, base, &[8, init, (base + 4).into()]);
+        let urgency = u64::from(priority) | u64::from(priority) << 8;
+        let slot = |offset: u32| u64::from(base + offset);
+        let args = [slot(0), slot(1), slot(3), abi::layout::USER_MESSAGE_PAGE, fault.into(), urgency];
+        self.ok(Op::ThreadConfigure, base + 2, &args);
+        self.ok(Op::ThreadResume, base + 2, &[]);
+        self.cap(self.init, base + 2).object_of().unwrap()
+    }
+
+    /// User space writes a word of its message page.
+    pub fn page_u64(&mut self, thread: Ref<Thread>, offset: u64, value: u64) {
+        let page = self.k.mem[thread].page;
+        assert_ne!(page, Phys(0));
+        self.k.mem.write_u64(Phys(page.0 + offset), value);
+    }
+
+    /// User space reads a word of its message page.
+    pub fn page_word(&self, thread: Ref<Thread>, offset: u64) -> u64 {
+        self.k.mem.read_u64(Phys(self.k.mem[thread].page.0 + offset))
+    }
+
+    /// User space names the capabilities it sends.
+    pub fn send_slots(&mut self, thread: Ref<Thread>, slots: [u32; 4]) {
+        self.page_u64(thread, 0, u64::from(slots[0]) | u64::from(slots[1]) << 32);
+        self.page_u64(thread, 8, u64::from(slots[2]) | u64::from(slots[3]) << 32);
+    }
+
+    /// User space sets its receive window.
+    pub fn window(&mut self, thread: Ref<Thread>, base: u32, count: u32) {
+        self.page_u64(thread, 16, u64::from(base) | u64::from(count) << 32);
+    }
+}

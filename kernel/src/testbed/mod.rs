@@ -1,0 +1,8 @@
+//! Host tests of the kernel: the real objects and operations over the fake machine.
+
+mod bed;
+mod check;
+mod random;
+mod tests;
+
+pub use bed::{Bed, Message, Outcome};
