@@ -12,12 +12,18 @@ pub fn salvage_unit_address(bytes: &[u8], compatible: &str) -> Option<u64> {
     let text = compatible.as_bytes();
     let ends = |at: usize| bytes.get(at + text.len()) == Some(&0);
     let at = (0..bytes.len()).step_by(4).find(|&at| bytes.get(at..at + text.len()) == Some(text) && ends(at))?;
-    (0..at).step_by(4).rev().find_map(|at| unit_address(bytes.get(at..)?))
+    let name = (0..at).step_by(4).rev().find_map(|at| name_of_node(bytes.get(at..)?))?;
+    unit_address(name)
 }
 
-/// The number behind the `@` of a node that begins here.
-fn unit_address(bytes: &[u8]) -> Option<u64> {
-    let name = bytes.strip_prefix(&BEGIN_NODE)?;
+/// What follows the beginning of a node, if one is here: the number 1 also stands in many properties, a letter never
+/// follows it there.
+fn name_of_node(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.strip_prefix(&BEGIN_NODE).filter(|name| name.first().is_some_and(u8::is_ascii_alphabetic))
+}
+
+/// The number behind the `@` of a name. Where that is broken too, another node's would be a wrong one.
+fn unit_address(name: &[u8]) -> Option<u64> {
     let length = name.iter().take(MAX_NAME).position(|&byte| byte == 0)?;
     let (_, unit) = core::str::from_utf8(name.get(..length)?).ok()?.split_once('@')?;
     u64::from_str_radix(unit, 16).ok()
@@ -44,5 +50,9 @@ mod tests {
         assert_eq!(salvage_unit_address(b"\0\0\0\x01uart@\0\0arm,pl011\0", "arm,pl011"), None);
         assert_eq!(salvage_unit_address(b"\0\0\0\x01uart@12\0arm,pl01", "arm,pl011"), None);
         assert_eq!(salvage_unit_address(b"\0\0\0\x01uart@12\0arm,pl011\0", "arm,pl011"), Some(0x12));
+        let broken = b"\0\0\0\x01rtc@120\0\0\0\0\x01uart@\xff2\0arm,pl011\0";
+        assert_eq!(salvage_unit_address(broken, "arm,pl011"), None);
+        let number = b"\0\0\0\x01uart@12\0\0\0\0\x01\0\0\0\x09arm,pl011\0";
+        assert_eq!(salvage_unit_address(number, "arm,pl011"), Some(0x12));
     }
 }

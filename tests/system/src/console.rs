@@ -146,7 +146,7 @@ impl Console {
     pub fn expect_any(&mut self, patterns: &[&str], patience: Duration) -> Result<usize> {
         let first = |unseen: &str| {
             let found = patterns.iter().enumerate().filter_map(|(index, pattern)| Some((unseen.find(pattern)?, index)));
-            found.min().map(|(at, index)| (at, index))
+            found.min()
         };
         let which = std::cell::Cell::new(0);
         self.wait(&format!("one of {patterns:?}"), patience, |unseen| {

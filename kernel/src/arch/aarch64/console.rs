@@ -36,6 +36,11 @@ pub fn knows(compatible: &str) -> bool {
     UARTS.iter().any(|uart| uart.compatible == compatible)
 }
 
+/// All kinds that can be.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    UARTS.iter().map(|uart| uart.compatible)
+}
+
 /// Chooses the UART, whose registers are mapped.
 pub fn set_early(compatible: &str, registers: Registers) {
     *EARLY.lock() = UARTS.iter().find(|uart| uart.compatible == compatible).map(|uart| (registers, uart));

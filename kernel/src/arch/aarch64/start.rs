@@ -51,11 +51,14 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
     // SAFETY: called once; the boot protocol promises a tree.
     let bytes = unsafe { mmu::map_tree(Phys(tree_at), |header| Tree::total_size(header).ok()) };
     let Some(bytes) = bytes else { give_up(None, format_args!("no device tree at {tree_at:#x}")) };
+    let mut window = DeviceWindow::default();
     let tree = match Tree::parse(bytes) {
         Ok(tree) => tree,
-        Err(error) => give_up(None, format_args!("device tree: {error}")),
+        Err(error) => {
+            salvage_console(bytes, &mut window);
+            give_up(None, format_args!("device tree: {error}"))
+        }
     };
-    let mut window = DeviceWindow::default();
     start_console(&tree, &mut window);
     let described = match tree.machine() {
         Ok(machine) => machine,
@@ -85,6 +88,16 @@ fn start_console(tree: &Tree<'_>, window: &mut DeviceWindow) {
     let Some(kind) = node.compatible.clone().find(|name| early::knows(name)) else { return };
     if let Some(registers) = window.map(node.registers.base, early::BYTES) {
         early::set_early(kind, registers);
+    }
+}
+
+/// For the last words about a broken tree: whatever in it looks like a UART that the table knows.
+fn salvage_console(bytes: &[u8], window: &mut DeviceWindow) {
+    let found = early::names().find_map(|name| Some((name, tree::salvage_unit_address(bytes, name)?)));
+    if let Some((name, base)) = found
+        && let Some(registers) = window.map(base, early::BYTES)
+    {
+        early::set_early(name, registers);
     }
 }
 
