@@ -167,6 +167,11 @@ impl Lab {
         Ok(folder)
     }
 
+    /// What puts names beside addresses.
+    pub fn symbolise(&self) -> &Symbolise {
+        &self.symbolise
+    }
+
     fn scratch_folder(&self) -> PathBuf {
         self.folder.join("test-scratch").join(&self.case)
     }

@@ -1,6 +1,7 @@
 //! From reset to the prompt, on every machine that is promised.
 
-use std::time::Duration;
+use std::fs;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -14,6 +15,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("boot.summary", "init sums the boot up in one line", sums_the_boot_up),
         Case::new("boot.poweroff", "poweroff ends the machine", powers_off),
         Case::new("boot.reboot", "reboot starts it again", reboots),
+        Case::new("boot.wall-time", "the prompt comes within half a second of the first possible character", is_quick),
     ];
     cases.extend(matrix().into_iter().map(|row| Case::new(row.id(), row.says(), move |lab| row.run(lab))));
     cases
@@ -48,6 +50,39 @@ fn reboots(lab: &mut Lab) -> Result<()> {
     console.expect("Tutti: ")?;
     console.expect("/> ")?;
     contains(&console.command("help")?, "poweroff")
+}
+
+/// An image that prints one character and sleeps: `movz x0, #0x900, lsl #16; mov w1, #33; str w1, [x0]; wfi; b .-4`
+/// behind the arm64 header.
+fn bare_image() -> Vec<u8> {
+    let mut image = vec![0; 64];
+    image[..4].copy_from_slice(&0x1400_0010u32.to_le_bytes());
+    image[16..24].copy_from_slice(&4096u64.to_le_bytes());
+    image[24] = 0xa;
+    image[56..60].copy_from_slice(b"ARM\x64");
+    let code: [u32; 5] = [0xd2a1_2000, 0x5280_0421, 0xb900_0001, 0xd503_207f, 0x17ff_ffff];
+    image.extend(code.iter().flat_map(|word| word.to_le_bytes()));
+    image.resize(4096, 0);
+    image
+}
+
+/// The least of five boots of each, side by side: wall time is noisy.
+fn is_quick(lab: &mut Lab) -> Result<()> {
+    let bare = lab.scratch()?.join("bare");
+    fs::write(&bare, bare_image())?;
+    let disk = Disk::File(lab.disk()?.image);
+    let (mut least_bare, mut least) = (Duration::MAX, Duration::MAX);
+    for _ in 0..5 {
+        let start = Instant::now();
+        lab.boot(Boot { kernel: Some(bare.clone()), ..Boot::default() })?.expect("!")?;
+        least_bare = least_bare.min(start.elapsed());
+        let start = Instant::now();
+        lab.boot_to_prompt(Boot { disks: vec![disk.clone()], ..Boot::default() })?;
+        least = least.min(start.elapsed());
+    }
+    let more = least.saturating_sub(least_bare);
+    ensure!(more < Duration::from_millis(500), "{least:.0?} to the prompt, {least_bare:.0?} to a bare character");
+    Ok(())
 }
 
 /// A machine of the matrix.

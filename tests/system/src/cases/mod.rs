@@ -2,12 +2,15 @@
 
 mod bad_input;
 mod boot;
+mod crash;
 mod disk;
 mod isolation;
+mod shell;
 
 use crate::lab::Case;
 
 /// All cases, in the order in which they run.
 pub fn all() -> Vec<Case> {
-    [boot::cases(), disk::cases(), isolation::cases(), bad_input::cases()].into_iter().flatten().collect()
+    let areas = [boot::cases(), disk::cases(), shell::cases(), isolation::cases(), crash::cases(), bad_input::cases()];
+    areas.into_iter().flatten().collect()
 }

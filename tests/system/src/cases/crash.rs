@@ -1,0 +1,96 @@
+//! What breaks says so: the kernel in a readable report, a component through init, which starts it again.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::lab::{Boot, Case, Lab, contains};
+use crate::machine::Disk;
+
+/// The cases of this file.
+pub fn cases() -> Vec<Case> {
+    let kernel = |id: &'static str, says: &str, words: &'static [&'static str]| {
+        Case::new(format!("crash.kernel.{id}"), says, move |lab| kernel_report(lab, id, words))
+    };
+    vec![
+        kernel("panic", "a kernel panic says where and why", &["kernel panic", "asked for by selftest=panic"]),
+        kernel("read", "a kernel read of nothing is a readable report", FAULT),
+        kernel("write", "the kernel cannot write its own code", FAULT),
+        kernel("execute", "the kernel cannot execute its own data", FAULT),
+        kernel("stack", "a kernel stack overflow ends at the guard page", FAULT),
+        Case::new(
+            "crash.restart.driver",
+            "a killed driver is started again and its clients carry on",
+            driver_comes_back,
+        ),
+        Case::new("crash.restart.service", "a killed service is started again", service_comes_back),
+        Case::new("crash.restart.console", "a killed console driver comes back", console_comes_back),
+        Case::new("crash.restart.shell", "a killed shell comes back with a prompt", shell_comes_back),
+        Case::new("crash.restart.once", "a second time it stays away", stays_away),
+    ]
+}
+
+/// Registers, the address, the syndrome in words, the frames.
+const FAULT: &[&str] = &["kernel fault", "syndrome", "address", "pc 0x", "x30 0x", "backtrace", "#0 0x"];
+
+fn kernel_report(lab: &mut Lab, id: &str, words: &[&str]) -> Result<()> {
+    let mut console = lab.boot(Boot { bootargs: Some(format!("selftest={id}")), ..Boot::default() })?;
+    console.expect("kernel halted")?;
+    let text = console.text();
+    words.iter().try_for_each(|word| contains(&text, word))?;
+    // The addresses mean something to xtask.
+    let named = text.lines().any(|line| (lab.symbolise())(line).contains("kernel::"));
+    ensure!(named, "no address of the report has a name:\n{text}");
+    Ok(())
+}
+
+fn with_disk(lab: &mut Lab) -> Result<crate::Console> {
+    let disk = Disk::File(lab.disk()?.image);
+    lab.boot_to_prompt(Boot { disks: vec![disk], ..Boot::default() })
+}
+
+fn still_reads(lab: &mut Lab, console: &mut crate::Console) -> Result<()> {
+    let disk = lab.disk()?;
+    contains(&console.command("sha256 /README.TXT")?, &disk.sha256("README.TXT")?)?;
+    contains(&console.command("sha256 /a/b/c/d/deep.txt")?, &disk.sha256("a/b/c/d/deep.txt")?)
+}
+
+fn driver_comes_back(lab: &mut Lab) -> Result<()> {
+    let mut console = with_disk(lab)?;
+    still_reads(lab, &mut console)?;
+    console.command("kill virtio-blk")?;
+    still_reads(lab, &mut console)?;
+    contains(&console.command("log")?, "virtio-blk (component 2) was killed by shell")
+}
+
+fn service_comes_back(lab: &mut Lab) -> Result<()> {
+    let mut console = with_disk(lab)?;
+    console.command("kill file")?;
+    still_reads(lab, &mut console)
+}
+
+fn console_comes_back(lab: &mut Lab) -> Result<()> {
+    let mut console = with_disk(lab)?;
+    console.send_line("kill pl011")?;
+    console.prompt_within(Duration::from_secs(10))?;
+    still_reads(lab, &mut console)
+}
+
+fn shell_comes_back(lab: &mut Lab) -> Result<()> {
+    let mut console = with_disk(lab)?;
+    console.send_line("kill shell")?;
+    console.expect("`help` lists the commands")?;
+    console.prompt_within(Duration::from_secs(10))?;
+    still_reads(lab, &mut console)
+}
+
+fn stays_away(lab: &mut Lab) -> Result<()> {
+    let mut console = with_disk(lab)?;
+    console.command("kill file")?;
+    console.command("kill file")?;
+    let list = console.command("ps")?;
+    let given_up = list.lines().any(|line| line.contains("file") && line.contains("given up"));
+    ensure!(given_up, "{list}");
+    console.command("ls /")?;
+    contains(&console.command("help")?, "poweroff")
+}
