@@ -43,6 +43,18 @@ impl Context {
         }
     }
 
+    /// Eight registers from `first` on, numbered as in `Op::ThreadWriteRegisters`; those past the last are 0.
+    pub fn registers(&self, first: usize) -> [u64; 8] {
+        let register = |number: usize| match number {
+            0..=30 => self.x[number],
+            31 => self.sp,
+            32 => self.pc,
+            33 => self.tpidr,
+            _ => 0,
+        };
+        core::array::from_fn(|index| register(first.saturating_add(index)))
+    }
+
     /// Ends a system call with a refusal: x8 = error, nothing else changes but what the stub gave up.
     pub fn refuse(&mut self, error: SyscallError, label: u32) {
         crate::arch::copy_words(&[0; 8], self.words_mut());

@@ -28,17 +28,29 @@ pub fn handle(k: &mut Kernel, thread: Ref<Thread>, fault: Fault) {
         fp: context.x[29],
         lr: context.x[30],
     };
-    let next = match k.fault_handler(thread) {
-        Some((endpoint, badge)) if k.mem[endpoint].gate == Gate::Open => {
-            k.mem[thread].fault = Some((fault.kind, message));
-            k.mem[thread].badge = badge;
-            k.send(thread, endpoint)
-        }
-        _ => {
-            log::warn!("a thread without fault handler stopped: {} at {:#x}", fault.kind.text(), message.pc);
-            k.mem[thread].state = State::Faulted;
-            Next::Schedule
-        }
-    };
+    let next = report(k, thread, fault.kind, message).unwrap_or_else(|| {
+        log::warn!("a thread without fault handler stopped: {} at {:#x}", fault.kind.text(), message.pc);
+        k.mem[thread].state = State::Faulted;
+        Next::Schedule
+    });
     k.finish(thread, next);
+}
+
+/// Sends a fault to the handler of a thread; `None` when it has none that listens.
+fn report(k: &mut Kernel, thread: Ref<Thread>, kind: FaultKind, message: FaultMessage) -> Option<Next> {
+    let (endpoint, badge) = k.fault_handler(thread)?;
+    if k.mem[endpoint].gate != Gate::Open {
+        return None;
+    }
+    k.mem[thread].fault = Some((kind, message));
+    k.mem[thread].badge = badge;
+    Some(k.send(thread, endpoint))
+}
+
+/// A thread used up its time, and its SchedContext says that this is a fault. Without a handler it waits for more.
+pub fn timeout(k: &mut Kernel, thread: Ref<Thread>) {
+    let message = FaultMessage { pc: k.mem[thread].context.pc, ..FaultMessage::default() };
+    if let Some(next) = report(k, thread, FaultKind::Timeout, message) {
+        k.finish(thread, next);
+    }
 }

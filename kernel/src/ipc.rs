@@ -185,6 +185,7 @@ impl Kernel {
     }
 
     fn wait_for_message(&mut self, receiver: Ref<Thread>, endpoint: Ref<Endpoint>, reply: Ref<Reply>) -> Next {
+        self.park_time(receiver);
         self.mem[receiver].state = State::Receiving(endpoint, reply);
         self.mem[reply].waiting = Some(receiver);
         let mut queue = self.mem[endpoint].receivers;
@@ -208,6 +209,9 @@ impl Kernel {
             }
         }
         self.owe(reply, sender, receiver);
+        if self.mem[sender].fault.is_none() {
+            self.donate(reply, sender, receiver);
+        }
     }
 
     /// Answers whoever a Reply holds. Returns the thread that can go on, which stands in no queue.

@@ -35,6 +35,8 @@ pub struct Kernel {
     pub mem: Mem,
     /// Who runs.
     pub sched: Scheduler,
+    /// Refills and Timers.
+    pub deadlines: crate::deadline::Deadlines,
     /// Interrupt lines and who listens.
     pub lines: Lines,
     /// Dead objects that wait to be taken apart.
@@ -58,6 +60,7 @@ impl Kernel {
         Self {
             mem,
             sched: Scheduler::new(),
+            deadlines: crate::deadline::Deadlines::new(),
             lines: Lines::new(),
             graves: None,
             forbidden,

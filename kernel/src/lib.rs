@@ -10,6 +10,7 @@ pub mod boot;
 pub mod cap;
 pub mod console;
 pub mod context;
+pub mod deadline;
 pub mod fault;
 pub mod interrupt;
 pub mod ipc;

@@ -2,9 +2,10 @@
 
 use abi::OutWord;
 
+use crate::deadline::Due;
 use crate::kernel::{Kernel, Next};
 use crate::mm::{Mem, Ref};
-use crate::object::{State, Thread};
+use crate::object::{SchedContext, State, Thread};
 
 #[cfg(test)]
 mod probe;
@@ -63,7 +64,7 @@ impl Queue {
     }
 }
 
-/// Ready queues by priority, and the thread that runs.
+/// Ready queues by priority, and who runs on what.
 #[derive(Debug)]
 pub struct Scheduler {
     queues: [Queue; 256],
@@ -73,12 +74,18 @@ pub struct Scheduler {
     top: i16,
     /// The thread that runs.
     current: Option<Ref<Thread>>,
-    /// The thread whose address space is loaded.
+    /// The thread whose address space is loaded, as long as nothing about it changed.
     loaded: Option<Ref<Thread>>,
+    /// The time that is being used.
+    context: Option<Ref<SchedContext>>,
     /// When the current thread began to run.
     since: u64,
-    /// When its slice ends.
+    /// When the time that is being used began to be.
+    stretch: u64,
+    /// When the slice ends.
     slice_end: u64,
+    /// The hardware timer may be set too late.
+    stale: bool,
 }
 
 /// Length of a slice in milliseconds.
@@ -93,8 +100,11 @@ impl Scheduler {
             top: -1,
             current: None,
             loaded: None,
+            context: None,
             since: 0,
+            stretch: 0,
             slice_end: 0,
+            stale: false,
         }
     }
 
@@ -119,6 +129,12 @@ impl Scheduler {
     pub const fn current(&self) -> Option<Ref<Thread>> {
         self.current
     }
+
+    /// A deadline or a budget changed: the hardware timer is set anew before anyone runs.
+    pub fn timer_stale(&mut self) {
+        self.stale = true;
+        self.loaded = None;
+    }
 }
 
 impl Default for Scheduler {
@@ -128,12 +144,27 @@ impl Default for Scheduler {
 }
 
 impl Kernel {
-    /// A thread that stands in no queue may run.
+    /// A thread that stands in no queue may run, as soon as it has time.
     pub fn make_ready(&mut self, thread: Ref<Thread>) {
         self.mem[thread].state = State::Ready;
-        if self.sched.current != Some(thread) {
-            self.enqueue(thread, false);
+        if self.sched.current == Some(thread) || self.mem[thread].queued {
+            return;
         }
+        if self.can_run(thread) {
+            self.enqueue(thread, false);
+        } else {
+            self.out_of_time(thread, false);
+        }
+    }
+
+    /// Whether a thread has time to run on.
+    fn can_run(&mut self, thread: Ref<Thread>) -> bool {
+        let Some(context) = self.mem[thread].time else { return false };
+        if !self.mem[context].has_time() {
+            let now = self.machine.now();
+            self.mem[context].refill(now);
+        }
+        self.mem[context].has_time()
     }
 
     fn enqueue(&mut self, thread: Ref<Thread>, front: bool) {
@@ -151,6 +182,9 @@ impl Kernel {
 
     /// Takes a thread out of its ready queue, if it stands in one.
     pub(crate) fn unqueue(&mut self, thread: Ref<Thread>) {
+        if self.sched.current == Some(thread) {
+            self.sched.loaded = None;
+        }
         if core::mem::take(&mut self.mem[thread].queued) {
             let priority = self.mem[thread].priority;
             self.sched.queues[usize::from(priority)].remove(&mut self.mem, thread);
@@ -168,13 +202,17 @@ impl Kernel {
             }
             Next::Schedule => {}
             Next::Switch(partner) => {
-                // Time follows the call: the partner goes on in the caller's place, on what is left of its slice.
-                let priority = self.mem[partner].priority;
-                if self.sched.top > i16::from(priority) {
+                let goes_on = self.mem[partner].time.is_some()
+                    && self.mem[partner].time == self.sched.context
+                    && self.sched.top <= i16::from(self.mem[partner].priority);
+                if goes_on {
+                    // Time followed the call: the partner goes on in the caller's place.
+                    self.charge_thread();
+                    self.sched.current = Some(partner);
+                } else if self.can_run(partner) {
                     self.enqueue(partner, true);
                 } else {
-                    self.account();
-                    self.sched.current = Some(partner);
+                    self.make_ready(partner);
                 }
             }
         }
@@ -193,25 +231,39 @@ impl Kernel {
 
     /// The thread to run now: the current one, unless it cannot or a more urgent one can. `None`: the core is idle.
     pub fn pick(&mut self) -> Option<Ref<Thread>> {
+        let next = self.choose();
+        if self.sched.stale {
+            self.set_timer();
+        }
+        next
+    }
+
+    fn choose(&mut self) -> Option<Ref<Thread>> {
         if let Some(current) = self.sched.current
             && self.mem[current].state == State::Ready
         {
-            if self.sched.top <= i16::from(self.mem[current].priority) {
+            let goes_on = self.mem[current].time.is_some() && self.mem[current].time == self.sched.context;
+            if goes_on && self.sched.top <= i16::from(self.mem[current].priority) {
                 return Some(current);
             }
-            self.enqueue_preempted(current);
-        }
-        let Ok(top) = usize::try_from(self.sched.top) else {
-            self.account();
+            self.settle_time();
             self.sched.current = None;
-            return None;
-        };
+            if self.can_run(current) {
+                self.enqueue(current, true);
+            } else {
+                self.out_of_time(current, true);
+            }
+        }
+        self.settle_time();
+        self.sched.current = None;
+        self.sched.context = None;
+        let top = usize::try_from(self.sched.top).ok()?;
         let next = self.sched.queues[top].first()?;
         self.unqueue(next);
-        self.account();
         self.sched.current = Some(next);
+        self.sched.context = self.mem[next].time;
         self.sched.slice_end = self.sched.since + self.machine.ticks_of_ms(SLICE_MS);
-        self.machine.set_timer(self.sched.slice_end);
+        self.sched.stale = true;
         Some(next)
     }
 
@@ -232,42 +284,77 @@ impl Kernel {
         self.sched.loaded = None;
     }
 
-    fn enqueue_preempted(&mut self, thread: Ref<Thread>) {
-        self.sched.current = None;
-        self.charge(thread);
-        self.enqueue(thread, true);
-    }
-
-    /// Charges the current thread for its time.
-    fn account(&mut self) {
-        match self.sched.current {
-            Some(thread) => self.charge(thread),
-            None => self.sched.since = self.machine.now(),
-        }
-    }
-
-    fn charge(&mut self, thread: Ref<Thread>) {
+    /// Charges the current thread for the time since it began to run.
+    fn charge_thread(&mut self) -> u64 {
         let now = self.machine.now();
-        self.mem[thread].ticks += now.saturating_sub(self.sched.since);
+        let used = now.saturating_sub(self.sched.since);
         self.sched.since = now;
+        if let Some(thread) = self.sched.current {
+            self.mem[thread].ticks += used;
+            if let Some(reply) = self.mem[thread].in_debt_for {
+                self.mem[reply].debt += used;
+            }
+        }
+        now
     }
 
-    /// The timer fired: if the slice is over, the current thread goes behind its equals.
-    pub(crate) fn tick(&mut self) {
-        let now = self.machine.now();
-        if now < self.sched.slice_end {
-            self.machine.set_timer(self.sched.slice_end);
-            return;
+    /// Charges everything up to now: the current thread, and the time it runs on.
+    pub(crate) fn settle_time(&mut self) {
+        let now = self.charge_thread();
+        if let Some(context) = self.sched.context {
+            self.mem[context].charge(self.sched.stretch, now.saturating_sub(self.sched.stretch));
         }
-        self.sched.slice_end = now + self.machine.ticks_of_ms(SLICE_MS);
-        self.machine.set_timer(self.sched.slice_end);
-        if let Some(thread) = self.sched.current
-            && self.mem[thread].state == State::Ready
-            && self.sched.queues[usize::from(self.mem[thread].priority)].first().is_some()
-        {
-            self.charge(thread);
+        self.sched.stretch = now;
+    }
+
+    /// The time that is being used is no more: nothing is charged to it.
+    pub(crate) fn forget_context(&mut self, context: Ref<SchedContext>) {
+        if self.sched.context == Some(context) {
+            self.sched.context = None;
+        }
+    }
+
+    /// Sets the hardware timer to whatever comes first.
+    fn set_timer(&mut self) {
+        self.sched.stale = false;
+        let mut next = self.deadlines.first(&self.mem).unwrap_or(u64::MAX);
+        if let Some(context) = self.sched.context {
+            next = next.min(self.sched.slice_end);
+            if !self.mem[context].unlimited() {
+                next = next.min(self.sched.stretch.saturating_add(self.mem[context].left));
+            }
+        }
+        self.machine.set_timer(next);
+    }
+
+    /// The hardware timer fired: deadlines, the end of a budget, the end of a slice.
+    pub(crate) fn tick(&mut self) {
+        self.settle_time();
+        let now = self.sched.since;
+        while let Some(due) = self.deadlines.take_due(&mut self.mem, now) {
+            match due {
+                Due::Refill(context) => self.refilled(context, now),
+                Due::Timer(timer) => self.timer_fired(timer),
+            }
+        }
+        self.end_slice_or_budget(now);
+        // The line stays asserted until the timer is set anew.
+        self.set_timer();
+    }
+
+    fn end_slice_or_budget(&mut self, now: u64) {
+        let Some(thread) = self.sched.current.filter(|&thread| self.mem[thread].state == State::Ready) else { return };
+        if !self.can_run(thread) {
             self.sched.current = None;
-            self.enqueue(thread, false);
+            self.sched.context = None;
+            self.out_of_time(thread, true);
+        } else if now >= self.sched.slice_end {
+            self.sched.slice_end = now + self.machine.ticks_of_ms(SLICE_MS);
+            if self.sched.queues[usize::from(self.mem[thread].priority)].first().is_some() {
+                self.sched.current = None;
+                self.sched.context = None;
+                self.enqueue(thread, false);
+            }
         }
     }
 }

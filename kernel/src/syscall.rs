@@ -84,6 +84,13 @@ fn dispatch(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         Op::DebugRegisters => ops::registers,
         Op::DebugRead => ops::read,
         Op::DebugThread => ops::thread,
+        Op::ThreadReadRegisters => ops::read_registers,
+        Op::SchedConfigure => ops::sched_configure,
+        Op::SchedBind => ops::sched_bind,
+        Op::SchedUnbind => ops::sched_unbind,
+        Op::SchedConsumed => ops::sched_consumed,
+        Op::TimerArm => ops::timer_arm,
+        Op::TimerCancel => ops::timer_cancel,
     };
     operation(k, caller, args)
 }

@@ -41,6 +41,8 @@ faults! {
     Bus = 9, "bus error";
     /// Anything else; the syndrome says what.
     Other = 10, "exception";
+    /// Its time ran out, and its SchedContext says that this is a fault. An answer with label 0 lets it wait for more.
+    Timeout = 11, "out of time";
 }
 
 /// The words of a fault message. An answer with label 0 resumes the thread where it faulted; any other label leaves it

@@ -33,7 +33,7 @@ kinds! {
     CapTable = 2,
     /// A thread.
     Thread = 3,
-    /// The right to run: a budget on one core (number reserved until time is a capability).
+    /// The right to run: a budget on one core.
     SchedContext = 4,
     /// A synchronous rendezvous.
     Endpoint = 5,
@@ -51,13 +51,13 @@ kinds! {
     DmaSpace = 11,
     /// One interrupt line.
     Irq = 12,
-    /// One deadline (number reserved).
+    /// One deadline.
     Timer = 13,
     /// A set of secure monitor functions.
     Smc = 14,
     /// The event ring (number reserved).
     Trace = 15,
-    /// The right to fill SchedContexts (number reserved).
+    /// The right to fill SchedContexts.
     SchedControl = 16,
     /// The right to tie an Irq to a line.
     IrqControl = 17,
@@ -118,7 +118,11 @@ bitflags! {
         const IRQ_BIND = 1;
         /// Irq: acknowledge.
         const IRQ_ACK = 2;
-        /// Reply, DmaSpace, Smc, IrqControl, Debug, KernelConsole: the only right there is.
+        /// SchedContext: bind and unbind.
+        const SCHED_BIND = 1;
+        /// SchedContext: ask what was used.
+        const SCHED_READ = 2;
+        /// Timer, Reply, DmaSpace, Smc, IrqControl, Debug, KernelConsole: the only right there is.
         const INVOKE = 1;
     }
 }
@@ -135,7 +139,7 @@ impl Rights {
             Kind::Notification => 3,
             Kind::AddressSpace => 7,
             Kind::Frame => 15,
-            Kind::Irq => 3,
+            Kind::Irq | Kind::SchedContext => 3,
             _ => 1,
         };
         Rights::from_bits_truncate(bits)

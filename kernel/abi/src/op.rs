@@ -65,6 +65,9 @@ ops! {
     ThreadBind = 36,
     /// Thread: cancel the IPC it is blocked in.
     ThreadCancel = 37,
+    /// Thread: x0 = first register, numbered as in `ThreadWriteRegisters`; out x0–x7 = eight registers. The thread must be
+    /// suspended.
+    ThreadReadRegisters = 38,
     /// AddressSpace: x0 = Frame slot, x1 = address, x2 = first page of the Frame, x3 = pages, x4 = permissions.
     Map = 40,
     /// AddressSpace: x0 = Frame slot.
@@ -89,8 +92,8 @@ ops! {
     ConsoleWrite = 64,
     /// KernelConsole: x0 = index in the own table, which gets a read-only Frame of the log ring.
     ConsoleRing = 65,
-    /// Debug: x0 = CapTable slot, x1 = index; out x0 = kind, x1 = rights, x2 = base address, x3 = bytes, x4 = badge or
-    /// mapped address, x5 = bytes of it in use (Untyped) or mapped (Frame).
+    /// Debug: x0 = CapTable slot, x1 = index; out x0 = kind, x1 = rights, x2 = base address, x3 = bytes, x4 = badge,
+    /// mapped address, line or period, x5 = bytes in use (Untyped) or mapped (Frame), or budget.
     DebugCap = 72,
     /// Debug: x0 = Thread slot, x1 = first register; out x0–x7 = registers, numbered as in `ThreadWriteRegisters`.
     DebugRegisters = 73,
@@ -99,6 +102,20 @@ ops! {
     /// Debug: x0 = Thread slot; out x0 = state (0 suspended, 1 ready or running, 2 waits in a call, 3 waits for a
     /// message, 4 waits for a notification, 5 faulted), x1 = ticks of CPU time.
     DebugThread = 75,
+    /// SchedControl: x0 = SchedContext slot, x1 = budget in ticks, x2 = period in ticks (at least the budget; equal: no
+    /// limit), x3 = flags (1: running out is a fault).
+    SchedConfigure = 80,
+    /// SchedContext: x0 = Thread slot, which runs on it from now on.
+    SchedBind = 81,
+    /// SchedContext: its thread has no time of its own any more.
+    SchedUnbind = 82,
+    /// SchedContext: out x0 = ticks used since it was made.
+    SchedConsumed = 83,
+    /// Timer: x0 = deadline in ticks (CNTVCT), x1 = Notification slot, x2 = bits to signal. Or x1 = Thread slot and x2 = 0:
+    /// cancels the IPC it is blocked in.
+    TimerArm = 84,
+    /// Timer: disarm.
+    TimerCancel = 85,
 }
 
 #[cfg(test)]

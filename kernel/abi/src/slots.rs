@@ -10,7 +10,7 @@ pub const SLOT_THREAD: u32 = 2;
 pub const SLOT_SPACE: u32 = 3;
 /// Untyped memory.
 pub const SLOT_MEMORY: u32 = 4;
-/// The SchedContext (empty until time is a capability).
+/// The SchedContext of the first thread.
 pub const SLOT_SCHED: u32 = 5;
 /// The log service.
 pub const SLOT_LOG: u32 = 6;
@@ -40,5 +40,7 @@ pub const SLOT_TREE: u32 = 21;
 pub const SLOT_BUNDLE: u32 = 22;
 /// init: Untyped of all device memory.
 pub const SLOT_DEVICES: u32 = 23;
+/// init: the right to fill SchedContexts.
+pub const SLOT_SCHED_CONTROL: u32 = 24;
 /// init: first Untyped of RAM; [`crate::StartInfo`] says how many follow.
 pub const SLOT_INIT_MEMORY: u32 = 32;

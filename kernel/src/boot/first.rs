@@ -10,7 +10,7 @@ use crate::cap::{Cap, CapTable, Flags, Slot};
 use crate::kernel::Kernel;
 use crate::mm::regions::{Range, Regions};
 use crate::mm::{Phys, Ref};
-use crate::object::{AddressSpace, Held, Notification, Reply, Thread};
+use crate::object::{AddressSpace, Held, Notification, Reply, SchedContext, Thread};
 
 /// log2 of the slots of init's table.
 const TABLE_BITS: u32 = 10;
@@ -186,6 +186,7 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     let behind = small.0 + (size_of::<Thread>() as u64).next_multiple_of(64);
     let reply = boot.k.mem.create(Phys(behind), Reply::new());
     let notification = boot.k.mem.create(Phys(behind + 64), Notification::new());
+    let time = boot.k.mem.create(Phys(behind + 128), SchedContext::new());
     for segment in &image.segment[..image.segments as usize] {
         boot.map_segment(space, handover.image_at, segment)?;
     }
@@ -207,6 +208,8 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     let space_slot = fill(abi::SLOT_SPACE, Cap::of(space));
     fill(abi::SLOT_REPLY, Cap::of(reply));
     fill(abi::SLOT_NOTIFICATION, Cap::of(notification));
+    fill(abi::SLOT_SCHED, Cap::of(time));
+    fill(abi::SLOT_SCHED_CONTROL, Cap::control(Kind::SchedControl));
     fill(abi::SLOT_IRQ_CONTROL, Cap::control(Kind::IrqControl));
     fill(abi::SLOT_DEBUG, Cap::control(Kind::Debug));
     fill(abi::SLOT_CONSOLE, Cap::control(Kind::KernelConsole));
@@ -237,6 +240,9 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     write_info(k, info, &handover, ranges.len() as u32);
     k.mem[thread].bound = Some(notification);
     k.mem[notification].bound = Some(thread);
+    let unlimited = &mut k.mem[time];
+    (unlimited.budget, unlimited.period, unlimited.left) = (1, 1, 1);
+    k.give_home(time, thread);
     k.make_ready(thread);
     Ok(thread)
 }

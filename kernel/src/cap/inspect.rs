@@ -4,7 +4,7 @@ use abi::{Kind, layout::PAGE};
 
 use super::Cap;
 use crate::kernel::Kernel;
-use crate::object::{AddressSpace, CapTable, Endpoint, Irq, Notification, Reply, Thread};
+use crate::object::{AddressSpace, CapTable, Endpoint, Irq, Notification, Reply, SchedContext, Thread};
 
 impl Kernel {
     /// Kind, rights, base, bytes, badge or address, bytes in use: the results of `DebugCap`.
@@ -18,6 +18,11 @@ impl Kernel {
             Kind::Notification => self.place::<Notification>(cap, |_| size_of::<Notification>() as u64),
             Kind::Reply => self.place::<Reply>(cap, |_| size_of::<Reply>() as u64),
             Kind::AddressSpace => self.place::<AddressSpace>(cap, |space| u64::from(space.pages) * PAGE),
+            Kind::SchedContext => {
+                let time = cap.object_of::<SchedContext>().map(|time| &self.mem[time]);
+                let (base, bytes, ..) = self.place::<SchedContext>(cap, |_| size_of::<SchedContext>() as u64);
+                (base, bytes, time.map_or(0, |time| time.period), time.map_or(0, |time| time.budget))
+            }
             Kind::Irq => {
                 let line = cap.object_of::<Irq>().and_then(|irq| self.mem[irq].line).unwrap_or(0);
                 let (base, bytes, ..) = self.place::<Irq>(cap, |_| size_of::<Irq>() as u64);

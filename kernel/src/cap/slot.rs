@@ -18,6 +18,8 @@ bitflags! {
         const IN_THREAD = 4;
         /// The slot lies in an Irq.
         const IN_IRQ = 8;
+        /// The slot lies in a Timer.
+        const IN_TIMER = 16;
     }
 }
 
@@ -104,7 +106,7 @@ impl Cap {
         copy.rights = self.rights & rights;
         copy.space = None;
         copy.holder = 0;
-        copy.flags -= Flags::IN_THREAD | Flags::IN_IRQ;
+        copy.flags -= Flags::IN_THREAD | Flags::IN_IRQ | Flags::IN_TIMER;
         copy.extra = 0;
         copy.word = if matches!(self.kind, Kind::Endpoint | Kind::Notification) { badge.0 } else { 0 };
         copy

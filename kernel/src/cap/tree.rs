@@ -122,6 +122,8 @@ impl Kernel {
             self.thread_lost(cap);
         } else if cap.flags.contains(Flags::IN_IRQ) {
             self.irq_lost(cap);
+        } else if cap.flags.contains(Flags::IN_TIMER) {
+            self.timer_lost(cap);
         }
         self.count_down(cap);
     }

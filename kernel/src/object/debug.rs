@@ -40,17 +40,7 @@ pub fn registers(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> 
     if args.words[1] > 33 {
         return Err(SyscallError::new(ErrorCode::InvalidArgument, 2));
     }
-    let context = &k.mem[thread].context;
-    let mut results = [0; 8];
-    for (register, result) in (args.words[1] as usize..).zip(&mut results) {
-        *result = match register {
-            0..=30 => context.x[register],
-            31 => context.sp,
-            32 => context.pc,
-            33 => context.tpidr,
-            _ => 0,
-        };
-    }
+    let results = k.mem[thread].context.registers(args.words[1] as usize);
     Ok(k.answer_with(caller, results))
 }
 

@@ -5,7 +5,7 @@
 
 use abi::Kind;
 
-use super::{AddressSpace, CapTable, Endpoint, Header, Irq, Notification, Reply, Thread};
+use super::{AddressSpace, CapTable, Endpoint, Header, Irq, Notification, Reply, SchedContext, Thread, Timer};
 use crate::cap::Cap;
 use crate::kernel::{Kernel, Preempted};
 use crate::mm::{Object, Ref};
@@ -41,6 +41,8 @@ impl Kernel {
             Kind::Reply => self.header::<Reply>(cap, |reply| &mut reply.header).map(|(_, header)| header),
             Kind::Notification => self.header::<Notification>(cap, |n| &mut n.header).map(|(_, header)| header),
             Kind::AddressSpace => self.header::<AddressSpace>(cap, |space| &mut space.header).map(|(_, h)| h),
+            Kind::SchedContext => self.header::<SchedContext>(cap, |context| &mut context.header).map(|(_, h)| h),
+            Kind::Timer => self.header::<Timer>(cap, |timer| &mut timer.header).map(|(_, header)| header),
             Kind::Irq => self.header::<Irq>(cap, |irq| &mut irq.header).map(|(_, header)| header),
             _ => None,
         }
@@ -84,6 +86,18 @@ impl Kernel {
             Kind::Notification => {
                 if let Some(notification) = cap.object_of::<Notification>() {
                     self.notification_dropped(notification);
+                }
+                None
+            }
+            Kind::SchedContext => {
+                if let Some(context) = cap.object_of::<SchedContext>() {
+                    self.sched_context_dropped(context);
+                }
+                None
+            }
+            Kind::Timer => {
+                if let Some(timer) = cap.object_of::<Timer>() {
+                    self.disarm(timer);
                 }
                 None
             }

@@ -11,9 +11,11 @@ mod header;
 mod irq;
 mod notification;
 mod reply;
+mod sched_context;
 mod smc;
 mod table;
 mod thread;
+mod timer;
 mod untyped;
 
 pub use address_space::AddressSpace;
@@ -24,7 +26,9 @@ pub use header::Header;
 pub use irq::{Irq, Lines};
 pub use notification::Notification;
 pub use reply::Reply;
+pub use sched_context::SchedContext;
 pub use smc::SYSTEM_OFF;
+pub use timer::Timer;
 pub use thread::{Held, State, Thread};
 
 pub use crate::cap::CapTable;
@@ -38,8 +42,12 @@ pub(crate) mod ops {
     pub use super::endpoint::{close, open};
     pub use super::irq::{ack, bind, set};
     pub use super::notification::{poll, signal, wait};
+    pub use super::sched_context::{
+        bind as sched_bind, configure as sched_configure, consumed as sched_consumed, unbind as sched_unbind,
+    };
     pub use super::smc::call as smc_call;
     pub use super::table::{copy, delete, move_cap, revoke};
-    pub use super::thread::{bind as thread_bind, cancel, configure, resume, suspend, write_registers};
+    pub use super::thread::{bind as thread_bind, cancel, configure, read_registers, resume, suspend, write_registers};
+    pub use super::timer::{arm as timer_arm, cancel as timer_cancel};
     pub use super::untyped::retype;
 }

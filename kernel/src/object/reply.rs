@@ -2,7 +2,7 @@
 
 use abi::{ErrorCode, Kind};
 
-use super::{Header, State, Thread};
+use super::{Header, SchedContext, State, Thread};
 use crate::kernel::Kernel;
 use crate::mm::{Object, Ref};
 
@@ -18,6 +18,14 @@ pub struct Reply {
     pub receiver: Option<Ref<Thread>>,
     /// Who waits for a message that this Reply will answer.
     pub waiting: Option<Ref<Thread>>,
+    /// The time that came through it.
+    pub time: Option<Ref<SchedContext>>,
+    /// The newer Reply that the same time came through.
+    pub above: Option<Ref<Reply>>,
+    /// The older one.
+    pub below: Option<Ref<Reply>>,
+    /// Ticks that the receiver used of its own because the time ended.
+    pub debt: u64,
     /// The next debt of the same receiver.
     pub next: Option<Ref<Reply>>,
     /// The previous one.
@@ -31,7 +39,7 @@ impl Object for Reply {
 impl Reply {
     /// A Reply that nobody waits for.
     pub const fn new() -> Self {
-        Self { header: Header::new(Kind::Reply), caller: None, receiver: None, waiting: None, next: None, prev: None }
+        Self { header: Header::new(Kind::Reply), caller: None, receiver: None, waiting: None, time: None, above: None, below: None, debt: 0, next: None, prev: None }
     }
 }
 
@@ -65,6 +73,9 @@ impl Kernel {
         }
         if let Some(next) = next {
             self.mem[next].prev = prev;
+        }
+        if let Some(caller) = caller {
+            self.give_back(reply, caller, receiver);
         }
         caller
     }

@@ -2,7 +2,7 @@
 
 use abi::{ErrorCode, FaultKind, FaultMessage, Kind, Rights, SyscallError, layout::PAGE, layout::USER_END};
 
-use super::{AddressSpace, Endpoint, Header, Notification, Reply};
+use super::{AddressSpace, Endpoint, Header, Notification, Reply, SchedContext};
 use crate::cap::{Cap, CapTable, Flags, Slot};
 use crate::context::Context;
 use crate::kernel::{Kernel, Next, Preempted, Res};
@@ -65,6 +65,12 @@ pub struct Thread {
     pub fault: Option<(FaultKind, FaultMessage)>,
     /// The Replies it owes answers to, the first of the list.
     pub debts: Option<Ref<Reply>>,
+    /// The time it has: its own, or what a caller gave it.
+    pub time: Option<Ref<SchedContext>>,
+    /// Its own time.
+    pub home: Option<Ref<SchedContext>>,
+    /// The call whose time ended, so that the caller owes what this thread uses of its own.
+    pub in_debt_for: Option<Ref<Reply>>,
     /// The Notification that also ends its receives.
     pub bound: Option<Ref<Notification>>,
     /// Cached: where its message page lies, 0 when it has none.
@@ -100,6 +106,9 @@ impl Thread {
             badge: 0,
             fault: None,
             debts: None,
+            time: None,
+            home: None,
+            in_debt_for: None,
             bound: None,
             page: Phys(0),
             ticks: 0,
@@ -173,6 +182,8 @@ impl Kernel {
     pub(crate) fn stop_for_ever(&mut self, thread: Ref<Thread>) {
         self.forget_loaded();
         self.halt(thread, State::Suspended);
+        self.settle_time();
+        self.leave_time(thread);
         self.unbind(thread);
     }
 
@@ -317,6 +328,24 @@ pub fn write_registers(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<
         }
     }
     Ok(Next::Done)
+}
+
+/// Eight registers of a suspended thread, from the given one on; those past the last are 0.
+///
+/// # Rights
+/// Thread: configure.
+/// # Returns
+/// x0–x7.
+/// # Errors
+/// `InvalidState` (it is not suspended), `InvalidArgument` (no such register).
+pub fn read_registers(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONFIGURE, 0)?;
+    if !matches!(k.mem[thread].state, State::Suspended | State::Faulted) {
+        return Err(state(0));
+    }
+    let first = usize::try_from(args.words[0]).ok().filter(|&first| first < 34).ok_or(bad(1))?;
+    let results = k.mem[thread].context.registers(first);
+    Ok(k.answer_with(caller, results))
 }
 
 /// Binds a Notification, so that one receive waits for both; slot 0 unbinds.

@@ -6,7 +6,7 @@ use abi::{
     layout::{MemoryType, PAGE, PAGE_BITS},
 };
 
-use super::{AddressSpace, CapTable, Endpoint, Irq, Notification, Reply, Thread};
+use super::{AddressSpace, CapTable, Endpoint, Irq, Notification, Reply, SchedContext, Thread, Timer};
 use crate::cap::{Cap, Flags, Slot, table};
 use crate::kernel::{Kernel, Next, Preempted, Res};
 use crate::mm::raw::GRANULE;
@@ -64,6 +64,8 @@ fn measure(kind: Kind, size: u64) -> Res<(u64, u64)> {
         Kind::Reply => object(size_of::<Reply>()),
         Kind::Notification => object(size_of::<Notification>()),
         Kind::Irq => object(size_of::<Irq>()),
+        Kind::SchedContext => object(size_of::<SchedContext>()),
+        Kind::Timer => object(size_of::<Timer>()),
         Kind::AddressSpace if (2..1 << 16).contains(&size) => Ok((size << PAGE_BITS, PAGE)),
         Kind::Untyped | Kind::Frame if size >= 1 && size <= u64::from(u32::MAX) => Ok((size << PAGE_BITS, PAGE)),
         Kind::CapTable | Kind::AddressSpace | Kind::Untyped | Kind::Frame => Err(bad(2)),
@@ -184,6 +186,8 @@ fn perform(k: &mut Kernel, plan: Plan) -> Result<(), Preempted> {
         Kind::Reply => Cap::of(k.mem.create(place, Reply::new())),
         Kind::Notification => Cap::of(k.mem.create(place, Notification::new())),
         Kind::Irq => Cap::of(k.mem.create(place, Irq::new())),
+        Kind::SchedContext => Cap::of(k.mem.create(place, SchedContext::new())),
+        Kind::Timer => Cap::of(k.mem.create(place, Timer::new())),
         Kind::AddressSpace => Cap::of(AddressSpace::create(&mut k.mem, place, size)),
         _ => unreachable!("decode let only these kinds through"),
     };

@@ -1,6 +1,6 @@
 //! The authority that init alone holds.
 
-use rt::{AddressSpace, Cap, Debug, DmaSpace, IrqControl, KernelConsole, Smc, Untyped};
+use rt::{AddressSpace, Cap, Debug, DmaSpace, IrqControl, KernelConsole, SchedControl, Smc, Untyped};
 
 /// Looking into processes.
 pub const DEBUG: Cap<Debug> = Cap::from_slot(abi::SLOT_DEBUG);
@@ -14,6 +14,8 @@ pub const DEVICES: Cap<Untyped> = Cap::from_slot(abi::SLOT_DEVICES);
 pub const DMA: Cap<DmaSpace> = Cap::from_slot(abi::SLOT_DMA);
 /// Power off and reset.
 const SMC: Cap<Smc> = Cap::from_slot(abi::SLOT_SMC);
+/// Filling SchedContexts.
+pub const SCHED_CONTROL: Cap<SchedControl> = Cap::from_slot(abi::SLOT_SCHED_CONTROL);
 /// The own address space.
 pub const SPACE: Cap<AddressSpace> = rt::SPACE;
 

@@ -64,6 +64,8 @@ impl Init {
                     ]
                 )
             ),
+            Kind::SchedContext if info.used == info.badge => String::from("time to run, without limit"),
+            Kind::SchedContext => format!("time to run: {} of any {} ticks", info.used, info.badge),
             Kind::Reply => String::from("reply, may answer one caller"),
             kind => String::from(kind.name()),
         }
@@ -117,6 +119,7 @@ fn purpose(instance: &Instance, slot: u32) -> String {
         abi::SLOT_THREAD => "own thread",
         abi::SLOT_SPACE => "own address space",
         abi::SLOT_MEMORY => "own memory",
+        abi::SLOT_SCHED => "own time",
         abi::SLOT_LOG => "log",
         abi::SLOT_SUPERVISOR => "supervisor",
         abi::SLOT_REPLY => "own reply",

@@ -11,12 +11,12 @@ use bundle::Component;
 use ipc::log::Level;
 use ipc::supervisor::State;
 use rt::{
-    AddressSpace, Badge, Cap, CapTable, Endpoint, Frame, Irq, Kind, Notification, Perms, Retype, Rights, SyscallError,
+    AddressSpace, Badge, Cap, CapTable, Endpoint, Frame, Irq, Kind, Notification, Perms, Retype, Rights, SchedContext, SyscallError,
     TABLE, Thread, ThreadConfig, Untyped,
 };
 
 use crate::Init;
-use crate::authority::{DMA, IRQ_CONTROL, SPACE};
+use crate::authority::{DMA, IRQ_CONTROL, SCHED_CONTROL, SPACE};
 use crate::component::Instance;
 use crate::devices::{Device, Devices};
 use crate::memory::slot;
@@ -362,6 +362,11 @@ impl<'i> Building<'i> {
             ceiling: priority,
         })?;
         thread.bind(notification)?;
+        // No limit for now: nothing in a manifest asks for one.
+        let time = self.object::<SchedContext>(Kind::SchedContext, 0)?;
+        SCHED_CONTROL.configure(time, 1, 1, false)?;
+        time.bind(thread)?;
+        self.copy(time.slot(), abi::SLOT_SCHED, Rights::SCHED_READ, Badge(0))?;
         thread.write_registers(0, [USER_INFO])?;
         thread.write_registers(31, [USER_STACK_TOP, self.component.entry])?;
         thread.resume()

@@ -67,6 +67,12 @@ kinds! {
     Smc,
     /// The right to tie an Irq to a line.
     IrqControl,
+    /// The right to run.
+    SchedContext,
+    /// The right to fill SchedContexts.
+    SchedControl,
+    /// One deadline.
+    Timer,
     /// The right to look into processes.
     Debug,
     /// The kernel's console.
@@ -391,6 +397,74 @@ impl Cap<DmaSpace> {
     /// `WrongKind` and the like.
     pub fn detach(self, frame: Cap<Frame>) -> Result<(), SyscallError> {
         invoke(Op::DmaDetach, self.slot, [frame.slot.into()]).map(drop)
+    }
+}
+
+impl Cap<SchedControl> {
+    /// Fills a SchedContext: at most `budget` ticks in any window of `period` ticks; equal: no limit.
+    ///
+    /// # Errors
+    /// `InvalidArgument`.
+    pub fn configure(
+        self,
+        context: Cap<SchedContext>,
+        budget: u64,
+        period: u64,
+        fault_when_out: bool,
+    ) -> Result<(), SyscallError> {
+        invoke(Op::SchedConfigure, self.slot, [context.slot.into(), budget, period, fault_when_out.into()]).map(drop)
+    }
+}
+
+impl Cap<SchedContext> {
+    /// Gives a thread this time.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub fn bind(self, thread: Cap<Thread>) -> Result<(), SyscallError> {
+        invoke(Op::SchedBind, self.slot, [thread.slot.into()]).map(drop)
+    }
+
+    /// Takes the thread's time away.
+    ///
+    /// # Errors
+    /// Those of the look-up.
+    pub fn unbind(self) -> Result<(), SyscallError> {
+        invoke(Op::SchedUnbind, self.slot, []).map(drop)
+    }
+
+    /// Ticks used since it was made.
+    ///
+    /// # Errors
+    /// Those of the look-up.
+    pub fn consumed(self) -> Result<u64, SyscallError> {
+        invoke(Op::SchedConsumed, self.slot, []).map(|regs| regs[0])
+    }
+}
+
+impl Cap<Timer> {
+    /// Signals bits on a Notification when the counter reaches `deadline` ticks.
+    ///
+    /// # Errors
+    /// Those of the look-ups.
+    pub fn arm(self, deadline: u64, notification: Cap<Notification>, bits: u64) -> Result<(), SyscallError> {
+        invoke(Op::TimerArm, self.slot, [deadline, notification.slot.into(), bits]).map(drop)
+    }
+
+    /// Cancels the IPC a thread is blocked in when the counter reaches `deadline` ticks.
+    ///
+    /// # Errors
+    /// Those of the look-ups.
+    pub fn arm_cancel(self, deadline: u64, thread: Cap<Thread>) -> Result<(), SyscallError> {
+        invoke(Op::TimerArm, self.slot, [deadline, thread.slot.into(), 0]).map(drop)
+    }
+
+    /// Disarms it.
+    ///
+    /// # Errors
+    /// Those of the look-up.
+    pub fn cancel(self) -> Result<(), SyscallError> {
+        invoke(Op::TimerCancel, self.slot, []).map(drop)
     }
 }
 

@@ -1,0 +1,157 @@
+//! The queue of deadlines: a leftist heap through the objects themselves. Adding, removing any and taking the first cost
+//! O(log n).
+
+use crate::mm::{Mem, Ref};
+use crate::object::{SchedContext, Timer};
+
+/// What a deadline is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Owner {
+    /// A SchedContext gets time back.
+    Refill,
+    /// A Timer fires.
+    Timer,
+}
+
+/// A node of the heap: the first field of every object with a deadline.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Node {
+    /// Ticks.
+    pub deadline: u64,
+    /// What it belongs to.
+    pub owner: Owner,
+    /// Whether it is in the heap.
+    pub queued: bool,
+    /// Length of the shortest way down to a missing child.
+    rank: u8,
+    left: Option<Ref<Node>>,
+    right: Option<Ref<Node>>,
+    up: Option<Ref<Node>>,
+}
+
+impl Node {
+    /// A node outside the heap.
+    pub const fn new(owner: Owner) -> Self {
+        Self { deadline: 0, owner, queued: false, rank: 0, left: None, right: None, up: None }
+    }
+}
+
+/// A deadline that has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Due {
+    /// This SchedContext gets time back.
+    Refill(Ref<SchedContext>),
+    /// This Timer fires.
+    Timer(Ref<Timer>),
+}
+
+/// The heap.
+#[derive(Debug, Default)]
+pub struct Deadlines {
+    root: Option<Ref<Node>>,
+}
+
+fn rank(mem: &Mem, node: Option<Ref<Node>>) -> u8 {
+    node.map_or(0, |node| mem[node].rank)
+}
+
+/// Merges two heaps along their right spines, which are short.
+fn merge(mem: &mut Mem, a: Option<Ref<Node>>, b: Option<Ref<Node>>) -> Option<Ref<Node>> {
+    let (Some(mut a), Some(mut b)) = (a, b) else { return a.or(b) };
+    if mem[b].deadline < mem[a].deadline {
+        core::mem::swap(&mut a, &mut b);
+    }
+    let root = a;
+    mem[root].up = None;
+    // Down: each step hangs the smaller one in; up: order and ranks are set right.
+    let mut at = root;
+    loop {
+        let right = mem[at].right;
+        let Some(mut other) = right else {
+            mem[at].right = Some(b);
+            mem[b].up = Some(at);
+            break;
+        };
+        if mem[b].deadline < mem[other].deadline {
+            core::mem::swap(&mut other, &mut b);
+        }
+        mem[at].right = Some(other);
+        mem[other].up = Some(at);
+        at = other;
+    }
+    mend(mem, Some(at));
+    Some(root)
+}
+
+/// Sets order and ranks right from `node` upwards, as far as they change.
+fn mend(mem: &mut Mem, node: Option<Ref<Node>>) {
+    let mut at = node;
+    while let Some(node) = at {
+        let Node { left, right, .. } = mem[node];
+        if rank(mem, left) < rank(mem, right) {
+            (mem[node].left, mem[node].right) = (right, left);
+        }
+        mem[node].rank = 1 + rank(mem, mem[node].right);
+        at = mem[node].up;
+    }
+}
+
+impl Deadlines {
+    /// An empty heap.
+    pub const fn new() -> Self {
+        Self { root: None }
+    }
+
+    /// The first deadline.
+    pub fn first(&self, mem: &Mem) -> Option<u64> {
+        self.root.map(|node| mem[node].deadline)
+    }
+
+    /// Adds a node that is not in the heap.
+    pub fn add(&mut self, mem: &mut Mem, node: Ref<Node>, deadline: u64) {
+        let object = &mut mem[node];
+        debug_assert!(!object.queued);
+        (object.deadline, object.queued, object.rank) = (deadline, true, 1);
+        (object.left, object.right, object.up) = (None, None, None);
+        self.root = merge(mem, self.root, Some(node));
+    }
+
+    /// Removes a node, if it is in the heap.
+    pub fn remove(&mut self, mem: &mut Mem, node: Ref<Node>) {
+        if !core::mem::take(&mut mem[node].queued) {
+            return;
+        }
+        let Node { left, right, up, .. } = mem[node];
+        for child in [left, right].into_iter().flatten() {
+            mem[child].up = None;
+        }
+        let rest = merge(mem, left, right);
+        if let Some(rest) = rest {
+            mem[rest].up = up;
+        }
+        match up {
+            None => self.root = rest,
+            Some(up) => {
+                if mem[up].left == Some(node) {
+                    mem[up].left = rest;
+                } else {
+                    mem[up].right = rest;
+                }
+                mend(mem, Some(up));
+            }
+        }
+        (mem[node].left, mem[node].right, mem[node].up) = (None, None, None);
+    }
+
+    /// Takes the first deadline if it has come.
+    pub fn take_due(&mut self, mem: &mut Mem, now: u64) -> Option<Due> {
+        let node = self.root.filter(|&node| mem[node].deadline <= now)?;
+        let owner = mem[node].owner;
+        self.remove(mem, node);
+        match owner {
+            Owner::Refill => Ref::from_number(node.number()).map(Due::Refill),
+            Owner::Timer => Ref::from_number(node.number()).map(Due::Timer),
+        }
+    }
+}

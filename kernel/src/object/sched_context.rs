@@ -1,0 +1,506 @@
+//! SchedContext: the right to run, a budget in a sliding window. SchedControl: the right to fill it.
+
+use abi::{ErrorCode, Kind, Rights, SyscallError};
+
+use super::{Header, Reply, State, Thread};
+use crate::deadline::{Node, Owner};
+use crate::kernel::{Kernel, Next, Res};
+use crate::mm::{Object, Ref};
+use crate::syscall::Args;
+
+/// Stretches that are still out.
+const REFILLS: usize = 8;
+/// Longest period: about 9 years at 1 GHz, and no sum of two times overflows.
+const LONGEST: u64 = 1 << 58;
+
+/// A stretch that comes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refill {
+    /// When.
+    pub at: u64,
+    /// How many ticks.
+    pub amount: u64,
+}
+
+/// A SchedContext.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct SchedContext {
+    /// Its place among the deadlines, while it waits for time.
+    pub node: Node,
+    /// Counts its capabilities.
+    pub header: Header,
+    /// Ticks in a window; 0: powerless.
+    pub budget: u64,
+    /// Ticks of the window.
+    pub period: u64,
+    /// Ticks it may still be run on now.
+    pub left: u64,
+    /// Ticks that servers used beyond what it had.
+    pub debt: u64,
+    /// Ticks used since it was made.
+    pub consumed: u64,
+    /// What is out, by time; the first `out` of them.
+    pub refills: [Refill; REFILLS],
+    /// How many.
+    pub out: u8,
+    /// Running out is a fault.
+    pub fault: bool,
+    /// The thread whose time it is.
+    pub home: Option<Ref<Thread>>,
+    /// The thread that has it now.
+    pub holder: Option<Ref<Thread>>,
+    /// The newest Reply it came through.
+    pub stack: Option<Ref<Reply>>,
+}
+
+impl Object for SchedContext {
+    const KIND: Kind = Kind::SchedContext;
+}
+
+impl SchedContext {
+    /// A powerless one.
+    pub const fn new() -> Self {
+        Self {
+            node: Node::new(Owner::Refill),
+            header: Header::new(Kind::SchedContext),
+            budget: 0,
+            period: 0,
+            left: 0,
+            debt: 0,
+            consumed: 0,
+            refills: [Refill { at: 0, amount: 0 }; REFILLS],
+            out: 0,
+            fault: false,
+            home: None,
+            holder: None,
+            stack: None,
+        }
+    }
+
+    /// Whether it never runs out.
+    pub const fn unlimited(&self) -> bool {
+        self.budget == self.period && self.budget != 0
+    }
+
+    /// A stretch of `used` ticks began at `start`: it comes back a period later.
+    pub fn charge(&mut self, start: u64, used: u64) {
+        self.consumed += used;
+        if self.unlimited() || used == 0 {
+            return;
+        }
+        self.left = self.left.saturating_sub(used);
+        self.put_back(Refill { at: start + self.period, amount: used.min(self.budget) });
+    }
+
+    fn put_back(&mut self, refill: Refill) {
+        let out = usize::from(self.out);
+        match self.refills.get_mut(out) {
+            Some(place) => {
+                *place = refill;
+                self.out += 1;
+            }
+            None => {
+                // Two become one, at the later time: nothing comes back early.
+                let last = &mut self.refills[REFILLS - 1];
+                *last = Refill { at: refill.at.max(last.at), amount: last.amount + refill.amount };
+            }
+        }
+    }
+
+    /// Takes back what is due; debts are paid first, and what pays them is out for another period.
+    pub fn refill(&mut self, now: u64) {
+        while self.out > 0 && self.refills[0].at <= now {
+            let Refill { at, amount } = self.refills[0];
+            self.refills.copy_within(1.., 0);
+            self.out -= 1;
+            let paid = self.debt.min(amount);
+            self.debt -= paid;
+            self.left = (self.left + amount - paid).min(self.budget);
+            if paid > 0 {
+                self.put_back(Refill { at: at + self.period, amount: paid });
+            }
+        }
+    }
+
+    /// Whether a thread can run on it.
+    pub const fn has_time(&self) -> bool {
+        self.left > 0
+    }
+}
+
+impl Default for SchedContext {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn bad(argument: u8) -> SyscallError {
+    SyscallError::new(ErrorCode::InvalidArgument, argument)
+}
+
+/// Fills a SchedContext: what it had and what is out begins anew.
+///
+/// # Rights
+/// SchedControl. SchedContext: bind.
+/// # Returns
+/// Nothing.
+/// # Errors
+/// `InvalidArgument`: budget above the period, a period of 2^58 or more, unknown flags.
+pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let [context, budget, period, flags, ..] = args.words;
+    k.get_cap(caller, args.target, Kind::SchedControl, Rights::INVOKE, 0)?;
+    let (context, _) = k.get::<SchedContext>(caller, context, Rights::SCHED_BIND, 1)?;
+    if budget > period {
+        return Err(bad(2));
+    }
+    if period >= LONGEST {
+        return Err(bad(3));
+    }
+    if flags > 1 {
+        return Err(bad(4));
+    }
+    k.settle_time();
+    let object = &mut k.mem[context];
+    (object.budget, object.period, object.left, object.fault) = (budget, period, budget, flags == 1);
+    (object.out, object.debt) = (0, 0);
+    k.time_changed(context);
+    Ok(Next::Done)
+}
+
+/// Gives a thread this time: it runs on it whenever it has no other.
+///
+/// # Rights
+/// SchedContext: bind. Thread: control.
+/// # Returns
+/// Nothing.
+/// # Errors
+/// `Busy`: the SchedContext has a thread, or the thread has a SchedContext.
+pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let (context, _) = k.get::<SchedContext>(caller, args.target, Rights::SCHED_BIND, 0)?;
+    let (thread, _) = k.get::<Thread>(caller, args.words[0], Rights::CONTROL, 1)?;
+    if k.mem[context].home.is_some() {
+        return Err(SyscallError::new(ErrorCode::Busy, 0));
+    }
+    if k.mem[thread].home.is_some() {
+        return Err(SyscallError::new(ErrorCode::Busy, 1));
+    }
+    k.give_home(context, thread);
+    Ok(Next::Done)
+}
+
+/// Takes the thread's own time away. Whoever runs on it goes on with what else it has.
+///
+/// # Rights
+/// SchedContext: bind.
+/// # Returns
+/// Nothing.
+/// # Errors
+/// Those of the look-up.
+pub fn unbind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let (context, _) = k.get::<SchedContext>(caller, args.target, Rights::SCHED_BIND, 0)?;
+    k.settle_time();
+    k.take_home(context);
+    Ok(Next::Done)
+}
+
+/// How much was used.
+///
+/// # Rights
+/// SchedContext: read.
+/// # Returns
+/// x0: ticks used since it was made.
+/// # Errors
+/// Those of the look-up.
+pub fn consumed(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let (context, _) = k.get::<SchedContext>(caller, args.target, Rights::SCHED_READ, 0)?;
+    k.settle_time();
+    let consumed = k.mem[context].consumed;
+    Ok(k.answer_one(caller, consumed))
+}
+
+impl Kernel {
+    /// The heap node of a SchedContext: its first field.
+    pub(crate) fn refill_node(context: Ref<SchedContext>) -> Ref<Node> {
+        Ref::from_number(context.number()).expect("a reference is never 0")
+    }
+
+    /// Makes `context` the own time of `thread`.
+    pub(crate) fn give_home(&mut self, context: Ref<SchedContext>, thread: Ref<Thread>) {
+        self.mem[context].home = Some(thread);
+        self.mem[thread].home = Some(context);
+        if self.mem[thread].time.is_none() && self.mem[context].holder.is_none() {
+            self.hand_time(context, thread);
+        }
+    }
+
+    /// `thread`, which has no time, has this from now on; it runs if it can.
+    pub(crate) fn hand_time(&mut self, context: Ref<SchedContext>, thread: Ref<Thread>) {
+        self.mem[context].holder = Some(thread);
+        self.mem[thread].time = Some(context);
+        if self.mem[thread].state == State::Ready {
+            self.make_ready(thread);
+        }
+    }
+
+    /// A thread gives up the time it has, without getting other.
+    pub(crate) fn drop_time(&mut self, thread: Ref<Thread>) -> Option<Ref<SchedContext>> {
+        let context = self.mem[thread].time.take()?;
+        self.mem[context].holder = None;
+        self.unqueue(thread);
+        Some(context)
+    }
+
+    /// A thread that lost the time it had goes on with its own, if that is not lent.
+    pub(crate) fn fall_back(&mut self, thread: Ref<Thread>) {
+        if self.mem[thread].time.is_none()
+            && let Some(home) = self.mem[thread].home
+            && self.mem[home].holder.is_none()
+            && self.mem[home].stack.is_none()
+        {
+            self.hand_time(home, thread);
+        }
+    }
+
+    /// Budget or refills changed from outside.
+    fn time_changed(&mut self, context: Ref<SchedContext>) {
+        self.deadlines.remove(&mut self.mem, Self::refill_node(context));
+        if let Some(holder) = self.mem[context].holder
+            && self.mem[holder].state == State::Ready
+        {
+            self.unqueue(holder);
+            self.make_ready(holder);
+        }
+    }
+
+    /// The thread of a SchedContext has it no more.
+    pub(crate) fn take_home(&mut self, context: Ref<SchedContext>) {
+        if let Some(home) = self.mem[context].home.take() {
+            self.mem[home].home = None;
+        }
+        self.take_from_holder(context);
+    }
+
+    /// Whoever runs on it goes on with what else it has.
+    fn take_from_holder(&mut self, context: Ref<SchedContext>) {
+        if let Some(holder) = self.mem[context].holder {
+            self.drop_time(holder);
+            self.fall_back(holder);
+        }
+    }
+
+    /// The last capability is gone.
+    pub(crate) fn sched_context_dropped(&mut self, context: Ref<SchedContext>) {
+        self.settle_time();
+        self.deadlines.remove(&mut self.mem, Self::refill_node(context));
+        while let Some(reply) = self.mem[context].stack {
+            self.pop_time(reply);
+        }
+        self.take_home(context);
+        self.forget_context(context);
+    }
+
+    /// Donates: `context` came to `receiver` through `reply`.
+    pub(crate) fn push_time(&mut self, reply: Ref<Reply>, context: Ref<SchedContext>) {
+        let below = self.mem[context].stack.replace(reply);
+        if let Some(below) = below {
+            self.mem[below].above = Some(reply);
+        }
+        let object = &mut self.mem[reply];
+        (object.time, object.below, object.above) = (Some(context), below, None);
+    }
+
+    /// Takes a Reply out of the stack of the time that came through it. Returns that time if it was the newest, so that it
+    /// goes back.
+    pub(crate) fn pop_time(&mut self, reply: Ref<Reply>) -> Option<Ref<SchedContext>> {
+        let context = self.mem[reply].time.take()?;
+        let (above, below) = (self.mem[reply].above.take(), self.mem[reply].below.take());
+        if let Some(below) = below {
+            self.mem[below].above = above;
+        }
+        match above {
+            Some(above) => {
+                self.mem[above].below = below;
+                None
+            }
+            None => {
+                self.mem[context].stack = below;
+                Some(context)
+            }
+        }
+    }
+
+    /// A thread that is ready has no time left. `running`: it was using it, and running out may be a fault.
+    pub(crate) fn out_of_time(&mut self, thread: Ref<Thread>, running: bool) {
+        self.unqueue(thread);
+        let Some(context) = self.mem[thread].time else { return self.fall_back(thread) };
+        if self.mem[thread].home != Some(context) && self.go_on_with_own(thread, context) {
+            return;
+        }
+        let object = &self.mem[context];
+        if object.out > 0 {
+            let next = object.refills[0].at;
+            let node = Self::refill_node(context);
+            self.deadlines.remove(&mut self.mem, node);
+            self.deadlines.add(&mut self.mem, node, next);
+            self.sched.timer_stale();
+        }
+        if running && self.mem[context].fault && self.mem[thread].fault.is_none() {
+            crate::fault::timeout(self, thread);
+        }
+    }
+
+    /// A server whose donated time ended goes on with its own, if that is free; the call is in debt from now on.
+    fn go_on_with_own(&mut self, thread: Ref<Thread>, donated: Ref<SchedContext>) -> bool {
+        let Some(own) = self.mem[thread].home else { return false };
+        if self.mem[own].holder.is_some() || self.mem[own].stack.is_some() {
+            return false;
+        }
+        self.drop_time(thread);
+        self.mem[thread].in_debt_for = self.mem[donated].stack;
+        self.hand_time(own, thread);
+        true
+    }
+
+    /// Time came back.
+    pub(crate) fn refilled(&mut self, context: Ref<SchedContext>, now: u64) {
+        self.mem[context].refill(now);
+        if let Some(holder) = self.mem[context].holder
+            && self.mem[holder].state == State::Ready
+            && !self.mem[holder].queued
+        {
+            self.make_ready(holder);
+        }
+    }
+
+    /// A call was taken: the caller's time goes along.
+    pub(crate) fn donate(&mut self, reply: Ref<Reply>, caller: Ref<Thread>, receiver: Ref<Thread>) {
+        let Some(context) = self.mem[caller].time else { return };
+        if !self.mem[context].has_time() {
+            return;
+        }
+        self.mem[caller].time = None;
+        if let Some(before) = self.mem[receiver].time {
+            self.mem[before].holder = None;
+        }
+        self.mem[context].holder = Some(receiver);
+        self.mem[receiver].time = Some(context);
+        self.push_time(reply, context);
+    }
+
+    /// A call ended: the time that came through `reply` goes back to `caller`, and the debt is written down.
+    pub(crate) fn give_back(&mut self, reply: Ref<Reply>, caller: Ref<Thread>, receiver: Option<Ref<Thread>>) {
+        let debt = core::mem::take(&mut self.mem[reply].debt);
+        if let Some(context) = self.mem[reply].time {
+            let limited = !self.mem[context].unlimited();
+            self.mem[context].debt += if limited { debt } else { 0 };
+        }
+        if let Some(receiver) = receiver
+            && self.mem[receiver].in_debt_for == Some(reply)
+        {
+            self.mem[receiver].in_debt_for = None;
+        }
+        if let Some(context) = self.pop_time(reply) {
+            let holder = self.mem[context].holder;
+            if let Some(holder) = holder {
+                self.drop_time(holder);
+                self.fall_back(holder);
+            }
+            if self.mem[caller].time.is_none() {
+                return self.hand_time(context, caller);
+            }
+        }
+        self.fall_back(caller);
+    }
+
+    /// A thread is about to wait for a message: time that is not its own stays with the Reply it came through.
+    pub(crate) fn park_time(&mut self, thread: Ref<Thread>) {
+        let Some(context) = self.mem[thread].time else { return };
+        if self.mem[thread].home == Some(context) {
+            return;
+        }
+        self.drop_time(thread);
+        self.return_home(context);
+        self.fall_back(thread);
+    }
+
+    /// Time that nobody holds and no call lends goes to the thread whose it is.
+    fn return_home(&mut self, context: Ref<SchedContext>) {
+        if self.mem[context].stack.is_none()
+            && let Some(home) = self.mem[context].home
+        {
+            self.fall_back(home);
+        }
+    }
+
+    /// A thread is dead: it gives up what time it has and what is its own.
+    pub(crate) fn leave_time(&mut self, thread: Ref<Thread>) {
+        if let Some(context) = self.drop_time(thread) {
+            self.return_home(context);
+        }
+        if let Some(home) = self.mem[thread].home.take() {
+            self.mem[home].home = None;
+        }
+        self.mem[thread].in_debt_for = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(budget: u64, period: u64) -> SchedContext {
+        SchedContext { budget, period, left: budget, ..SchedContext::new() }
+    }
+
+    /// Random use, in pieces: in no window of a period is more used than the budget.
+    #[test]
+    fn never_more_than_the_budget_in_any_window() {
+        let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+        let mut random = move |below: u64| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            seed % below
+        };
+        for _ in 0..300 {
+            let period = 10 + random(200);
+            let mut time = context(1 + random(period - 1), period);
+            let (mut now, mut used) = (0, Vec::new());
+            for _ in 0..400 {
+                now += random(20);
+                time.refill(now);
+                let stretch = random(1 + time.left.min(15));
+                time.charge(now, stretch);
+                used.extend((0..stretch).map(|tick| now + tick));
+                now += stretch;
+            }
+            for (index, &start) in used.iter().enumerate() {
+                let window = used[index..].iter().take_while(|&&at| at < start + period).count() as u64;
+                assert!(window <= time.budget, "{window} of {} in a window of {period}", time.budget);
+            }
+            let out: u64 = time.refills[..time.out.into()].iter().map(|refill| refill.amount).sum();
+            assert_eq!(time.left + out, time.budget);
+        }
+    }
+
+    #[test]
+    fn debts_are_paid_from_refills() {
+        let mut time = context(10, 100);
+        time.charge(0, 10);
+        time.debt = 4;
+        time.refill(100);
+        assert_eq!((time.left, time.debt), (6, 0));
+        time.refill(199);
+        assert_eq!(time.left, 6);
+        time.refill(200);
+        assert_eq!(time.left, 10);
+    }
+
+    #[test]
+    fn unlimited_never_runs_out() {
+        let mut time = context(100, 100);
+        time.charge(5, 1000);
+        assert_eq!((time.left, time.out, time.consumed), (100, 0, 1000));
+    }
+}
