@@ -1,43 +1,46 @@
-//! `ci`: what the continuous integration runs, and what one runs before handing in a change.
+//! `ci`: what the continuous integration runs, and what one runs before handing in a change. The last line is that of
+//! the tests; check, build and bench count as one each.
 
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::bench;
 use crate::board::Board;
 use crate::build;
 use crate::check;
 use crate::setup::Setup;
-use crate::test;
+use crate::test::{self, Tally};
 use crate::workspace::Workspace;
 
 pub fn run(workspace: &Workspace, setup: &Setup) -> Result<ExitCode> {
-    let mut fine = true;
-    let mut step = |name: &str, run: &dyn Fn() -> Result<ExitCode>| {
-        let start = Instant::now();
-        println!("ci: {name}");
-        let ended = match run() {
-            Ok(code) if code == ExitCode::SUCCESS => "done",
-            Ok(_) => "FAILED",
-            Err(error) => {
-                println!("error: {error:#}");
-                "FAILED"
-            }
-        };
-        fine &= ended == "done";
-        // The line of the tests stays the last.
-        if name != "test" || ended != "done" {
-            println!("ci: {name}: {ended} after {:.0} s", start.elapsed().as_secs_f64());
-        }
-    };
-    step("check", &|| check::run(workspace, setup));
-    step("build", &|| {
+    let mut tally = Tally::default();
+    tally.add(step("check", || succeeds(check::run(workspace, setup)?)));
+    tally.add(step("build", || {
         let board = Board::read(workspace, "virt")?;
-        build::build(workspace, setup, &board).map(|_| ExitCode::SUCCESS)
+        build::build(workspace, setup, &board).map(|_| ONE)
+    }));
+    tally.add(step("bench", || succeeds(bench::run(workspace, setup, bench::Options::default())?)));
+    tally.add(step("test", || test::all(workspace, setup)));
+    Ok(tally.close())
+}
+
+const ONE: Tally = Tally { passed: 1, failed: 0 };
+
+fn succeeds(code: ExitCode) -> Result<Tally> {
+    if code == ExitCode::SUCCESS { Ok(ONE) } else { bail!("see above") }
+}
+
+/// A step that fails does not keep the next ones from being tried.
+fn step(name: &str, run: impl FnOnce() -> Result<Tally>) -> Tally {
+    let start = Instant::now();
+    println!("ci: {name}");
+    let tally = run().unwrap_or_else(|error| {
+        println!("error: {error:#}");
+        Tally { passed: 0, failed: 1 }
     });
-    step("bench", &|| bench::run(workspace, setup, bench::Options::default()));
-    step("test", &|| test::run(workspace, setup, test::Options::default()));
-    Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let ended = if tally.failed == 0 { "done" } else { "FAILED" };
+    println!("ci: {name}: {ended} after {:.0} s", start.elapsed().as_secs_f64());
+    tally
 }

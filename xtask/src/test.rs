@@ -33,9 +33,9 @@ pub struct Options {
 
 /// How many tests went which way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Tally {
-    passed: u32,
-    failed: u32,
+pub struct Tally {
+    pub passed: u32,
+    pub failed: u32,
 }
 
 pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<ExitCode> {
@@ -45,15 +45,24 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
         cases.iter().for_each(|case| println!("{:<40} {}", case.id, case.says));
         return Ok(ExitCode::SUCCESS);
     }
+    let tally = tests(workspace, setup, &options, &cases)?;
+    Ok(tally.close())
+}
+
+/// Everything that is tested.
+pub fn all(workspace: &Workspace, setup: &Setup) -> Result<Tally> {
+    tests(workspace, setup, &Options::default(), &system_tests::all())
+}
+
+fn tests(workspace: &Workspace, setup: &Setup, options: &Options, cases: &[Case]) -> Result<Tally> {
     let mut tally = Tally::default();
     if !options.system {
         tally.add(host(workspace, options.filter.as_deref())?);
     }
     if !options.host && !cases.is_empty() {
-        tally.add(system(workspace, setup, &cases)?);
+        tally.add(system(workspace, setup, cases)?);
     }
-    println!("{} passed, {} failed", tally.passed, tally.failed);
-    Ok(if tally.failed == 0 && tally.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(tally)
 }
 
 /// `cargo test`, its results counted.
@@ -135,9 +144,15 @@ fn report(case: &Case, outcome: &Outcome) -> Tally {
 }
 
 impl Tally {
-    fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
+    }
+
+    /// Prints the last line. Nothing tested is no success.
+    pub fn close(self) -> ExitCode {
+        println!("{} passed, {} failed", self.passed, self.failed);
+        if self.failed == 0 && self.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 

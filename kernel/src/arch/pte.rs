@@ -69,6 +69,12 @@ pub const fn with_attributes(value: u64, attributes: u64) -> u64 {
     (value & (ADDRESS | VALID | PAGE)) | attributes
 }
 
+/// The attributes of a page or block.
+#[cfg(test)]
+pub const fn attributes_of(value: u64) -> u64 {
+    value & !(ADDRESS | VALID | PAGE)
+}
+
 /// No entry.
 pub const fn cleared(_: u64, _: u64) -> u64 {
     0

@@ -27,7 +27,7 @@ bitflags! {
 ///
 /// | kind | `object` | `pages` | `word` | `extra` | `space` |
 /// | --- | --- | --- | --- | --- | --- |
-/// | Untyped | physical address | size | bytes handed out | bytes zeroed | page table memory of |
+/// | Untyped | physical address | size | bytes handed out | end of zeroed bytes | page table memory of |
 /// | Frame | physical address | size | address mapped at | pages mapped | mapped in |
 /// | Endpoint, Notification | reference | | badge | | |
 /// | others | reference, or 0 | | | | |
@@ -51,7 +51,7 @@ pub struct Cap {
     pub extra: u64,
     /// See the table.
     pub space: Option<Ref<AddressSpace>>,
-    /// The object the slot lies in, if not a table.
+    /// The object the slot lies in, if not a table. Untyped: the granule at which zeroed memory begins.
     pub holder: u32,
 }
 
@@ -116,7 +116,7 @@ impl Cap {
 /// Neighbours in the derivation tree, and in the list of mappings of an address space.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Links {
-    /// What this was derived from.
+    /// What this was derived from; only the first child knows it.
     pub parent: Option<Ref<Slot>>,
     /// The first that was derived from this.
     pub child: Option<Ref<Slot>>,

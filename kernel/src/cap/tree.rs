@@ -3,7 +3,7 @@
 //! Every step here is short. Long work (many children, many slots, many waiting threads) is done step by step with a
 //! preemption check between; the state between two steps is consistent.
 
-use abi::Kind;
+use abi::{Kind, Rights};
 
 use super::{Cap, Flags, Links, Slot};
 use crate::kernel::{Kernel, Preempted};
@@ -20,38 +20,52 @@ impl Kernel {
         }
     }
 
-    /// Makes `slot`, which has no parent, the first child of `parent`.
+    /// Makes `slot`, which stands nowhere, the first child of `parent`.
     fn adopt(&mut self, slot: Ref<Slot>, parent: Ref<Slot>) {
-        let next = self.mem[parent].links.child;
+        let next = self.mem[parent].links.child.replace(slot);
         let links = &mut self.mem[slot].links;
-        links.parent = Some(parent);
-        links.prev = None;
-        links.next = next;
+        (links.parent, links.prev, links.next) = (Some(parent), None, next);
         if let Some(next) = next {
-            self.mem[next].links.prev = Some(slot);
+            let links = &mut self.mem[next].links;
+            (links.parent, links.prev) = (None, Some(slot));
         }
-        self.mem[parent].links.child = Some(slot);
     }
 
     /// Takes `slot` out of its parent's list; it keeps its children.
     fn orphan(&mut self, slot: Ref<Slot>) {
-        let Links { parent, prev, next, .. } = self.mem[slot].links;
+        let links = &mut self.mem[slot].links;
+        let (parent, prev, next) = (links.parent.take(), links.prev.take(), links.next.take());
         match (prev, parent) {
             (Some(prev), _) => self.mem[prev].links.next = next,
             (None, Some(parent)) => self.mem[parent].links.child = next,
             (None, None) => {}
         }
         if let Some(next) = next {
-            self.mem[next].links.prev = prev;
+            let links = &mut self.mem[next].links;
+            (links.parent, links.prev) = (parent, prev);
         }
-        let links = &mut self.mem[slot].links;
-        (links.parent, links.prev, links.next) = (None, None, None);
     }
 
-    /// Moves a capability to an empty slot; its place in the tree and its mapping go along.
+    /// Pulls a child of `slot` up: it becomes the next sibling of `slot`, or a root if that is one.
+    fn lift(&mut self, child: Ref<Slot>, slot: Ref<Slot>) {
+        self.orphan(child);
+        let Links { parent, prev, next, .. } = self.mem[slot].links;
+        if parent.is_none() && prev.is_none() {
+            return;
+        }
+        let links = &mut self.mem[child].links;
+        (links.prev, links.next) = (Some(slot), next);
+        self.mem[slot].links.next = Some(child);
+        if let Some(next) = next {
+            self.mem[next].links.prev = Some(child);
+        }
+    }
+
+    /// Moves a capability to an empty slot; its place in the tree and its mapping go along. Only the first child names
+    /// its parent, so this is short however many there are.
     pub fn move_cap(&mut self, from: Ref<Slot>, to: Ref<Slot>) {
         debug_assert!(self.mem[to].is_empty());
-        let slot = self.mem[from];
+        let slot = core::mem::replace(&mut self.mem[from], Slot::EMPTY);
         let Links { parent, child, prev, next, .. } = slot.links;
         self.mem[to] = slot;
         match (prev, parent) {
@@ -62,59 +76,45 @@ impl Kernel {
         if let Some(next) = next {
             self.mem[next].links.prev = Some(to);
         }
-        self.relink_mapping(to);
-        let mut child = child;
-        while let Some(at) = child {
-            self.mem[at].links.parent = Some(to);
-            child = self.mem[at].links.next;
+        if let Some(child) = child {
+            self.mem[child].links.parent = Some(to);
         }
-        self.mem[from] = Slot::EMPTY;
+        self.relink_mapping(to);
     }
 
     /// Empties a slot. Its children move up to its parent; the last capability of an object destroys it.
     pub fn delete(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
-        let parent = self.mem[slot].links.parent;
+        if self.mem[slot].cap.kind == Kind::Untyped && self.mem[slot].links.child.is_some() {
+            // Without its children it would take its memory for free, and what they name still lives there.
+            self.mem[slot].cap.rights = Rights::empty();
+        }
         while let Some(child) = self.mem[slot].links.child {
-            self.orphan(child);
-            if let Some(parent) = parent {
-                self.adopt(child, parent);
-            }
+            self.lift(child, slot);
             self.preemption_point()?;
         }
-        self.drop_leaf(slot);
+        match self.mem[slot].cap.kind {
+            Kind::Frame => self.unmap_slot(slot)?,
+            Kind::Untyped => self.drop_pool(slot)?,
+            _ => {}
+        }
+        self.empty(slot);
         Ok(())
     }
 
     /// Deletes all descendants of a slot: children of children are pulled up first, so no step depends on depth.
     pub fn revoke(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
         while let Some(child) = self.mem[slot].links.child {
-            while let Some(grandchild) = self.mem[child].links.child {
-                self.orphan(grandchild);
-                self.adopt(grandchild, slot);
-                self.preemption_point()?;
-                if self.mem[slot].links.child != Some(child) {
-                    break;
-                }
-            }
-            if self.mem[child].links.child.is_none() {
-                self.drop_leaf(child);
-            }
+            self.delete(child)?;
             self.preemption_point()?;
         }
         self.bury()
     }
 
-    /// Empties a slot without children.
-    fn drop_leaf(&mut self, slot: Ref<Slot>) {
+    /// Empties a slot without children, which is neither mapped nor page table memory.
+    fn empty(&mut self, slot: Ref<Slot>) {
         let cap = self.mem[slot].cap;
         if cap.kind == Kind::Null {
             return;
-        }
-        if cap.kind == Kind::Frame && cap.space.is_some() {
-            self.unmap_slot(slot);
-        }
-        if cap.kind == Kind::Untyped && cap.space.is_some() {
-            self.drop_pool(slot);
         }
         self.orphan(slot);
         self.mem[slot] = Slot::EMPTY;
@@ -128,9 +128,9 @@ impl Kernel {
         self.count_down(cap);
     }
 
-    /// Clears a slot inside an object, if it is filled; such slots have no children.
+    /// Clears a slot inside an object, if it is filled; such slots have no children and their Frames no mapping.
     pub fn clear_held(&mut self, slot: Ref<Slot>) {
-        debug_assert!(self.mem[slot].links.child.is_none());
-        self.drop_leaf(slot);
+        debug_assert!(self.mem[slot].links.child.is_none() && self.mem[slot].cap.space.is_none());
+        self.empty(slot);
     }
 }

@@ -26,6 +26,12 @@ impl Asids {
         (asid as u16, self.owner[asid].replace(space))
     }
 
+    /// Who has an identifier.
+    #[cfg(test)]
+    pub fn owner(&self, asid: u16) -> Option<Ref<AddressSpace>> {
+        self.owner[usize::from(asid)]
+    }
+
     /// The address space is gone.
     pub fn release(&mut self, asid: u16) {
         if let Some(owner) = self.owner.get_mut(usize::from(asid)) {

@@ -93,6 +93,11 @@ impl Mem {
         Phys(self.start)
     }
 
+    /// Whether a physical address is RAM that the kernel maps.
+    pub const fn contains(&self, place: Phys) -> bool {
+        place.0.wrapping_sub(self.start) < self.bytes
+    }
+
     #[inline(always)]
     fn pointer<T>(&self, object: Ref<T>) -> *mut T {
         (self.base + object.0.get() as usize * GRANULE as usize) as *mut T

@@ -9,6 +9,7 @@ use super::{Header, Thread, frame};
 use crate::arch::pte;
 use crate::cap::{Flags, Slot};
 use crate::kernel::{Kernel, Next, Preempted, Res};
+use crate::mm::regions::Range;
 use crate::mm::{Mem, Object, Phys, Ref};
 use crate::syscall::Args;
 
@@ -24,9 +25,15 @@ pub struct AddressSpace {
     pub root: Phys,
     /// Root and ASID as TTBR0 wants them; 0 while it has no ASID.
     pub ttbr: u64,
-    /// The first free page for tables, linked through its first word; 0: none.
+    /// The first free page that an Untyped gave for tables, linked through its first word; 0: none.
     pub free: Phys,
-    /// How many there are.
+    /// The first of its own pages that was not taken for a table.
+    pub fresh: u32,
+    /// Whether its own pages have to be zeroed when they are taken.
+    pub dirty: bool,
+    /// Page table memory is being taken away: nothing can be mapped until that is done.
+    pub lost: bool,
+    /// Free pages of both sorts.
     pub free_pages: u32,
     /// The first Frame capability mapped here, or Untyped that is page table memory of this.
     pub maps: Option<Ref<Slot>>,
@@ -39,7 +46,7 @@ impl Object for AddressSpace {
 impl AddressSpace {
     /// A new one of `pages` zeroed pages at `place`.
     pub fn create(mem: &mut Mem, place: Phys, pages: u64) -> Ref<Self> {
-        let space = mem.create(
+        mem.create(
             place,
             Self {
                 header: Header::new(Kind::AddressSpace),
@@ -47,16 +54,18 @@ impl AddressSpace {
                 root: Phys(place.0 + PAGE),
                 ttbr: 0,
                 free: Phys(0),
-                free_pages: 0,
+                fresh: OWN,
+                dirty: false,
+                lost: false,
+                free_pages: pages as u32 - OWN,
                 maps: None,
             },
-        );
-        for page in 2..pages {
-            give_page(mem, space, Phys(place.0 + page * PAGE));
-        }
-        space
+        )
     }
 }
+
+/// The first page of the object that can become a table below the root.
+const OWN: u32 = 2;
 
 fn give_page(mem: &mut Mem, space: Ref<AddressSpace>, page: Phys) {
     let next = mem[space].free;
@@ -66,11 +75,21 @@ fn give_page(mem: &mut Mem, space: Ref<AddressSpace>, page: Phys) {
 }
 
 fn take_page(mem: &mut Mem, space: Ref<AddressSpace>) -> Phys {
-    let page = mem[space].free;
-    assert!(page != Phys(0), "the plan counted the pages");
-    mem[space].free = Phys(mem.read_u64(page));
-    mem[space].free_pages -= 1;
-    mem.write_u64(page, 0);
+    let place = mem.address(space);
+    let object = &mut mem[space];
+    assert!(object.free_pages > 0, "the plan counted the pages");
+    object.free_pages -= 1;
+    let page = object.free;
+    if page != Phys(0) {
+        mem[space].free = Phys(mem.read_u64(page));
+        mem.write_u64(page, 0);
+        return page;
+    }
+    let page = Phys(place.0 + u64::from(object.fresh) * PAGE);
+    object.fresh += 1;
+    if object.dirty {
+        mem.zero(page, PAGE);
+    }
     page
 }
 
@@ -91,6 +110,14 @@ fn fitting_level(address: u64, frame: u64, pages: u64) -> u32 {
         (address | frame).is_multiple_of(span) && pages >= span >> PAGE_BITS
     };
     (1..3).find(|&level| fits(level)).unwrap_or(3)
+}
+
+/// A range of an address space, and the most entries of it to be worked on at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub address: u64,
+    pub pages: u64,
+    pub most: u64,
 }
 
 /// A mapping to be made.
@@ -123,6 +150,9 @@ impl Kernel {
                 table = (value != 0).then(|| pte::address(value));
                 if value == 0 && address >= covered[level as usize] {
                     needed += 1;
+                    if needed > self.mem[space].free_pages {
+                        return Err(ErrorCode::NoPool.into());
+                    }
                     covered[level as usize] = (address | ((1 << span_bits(level)) - 1)) + 1;
                 }
                 level += 1;
@@ -130,7 +160,7 @@ impl Kernel {
             let step = 1u64 << span_bits(level);
             (address, base, pages) = (address + step, base + step, pages - (step >> PAGE_BITS));
         }
-        if needed > self.mem[space].free_pages { Err(ErrorCode::NoPool.into()) } else { Ok(()) }
+        Ok(())
     }
 
     /// Maps a piece that was planned.
@@ -179,18 +209,17 @@ impl Kernel {
         None
     }
 
-    /// Changes every leaf of a range with `change`, then flushes the translations.
+    /// Changes the leaves of a span with `change`, then flushes the translations; returns how many pages it came.
     pub(super) fn rewrite_leaves(
         &mut self,
         space: Ref<AddressSpace>,
-        start: u64,
-        pages: u64,
+        span: Span,
         change: fn(u64, u64) -> u64,
         with: u64,
-    ) {
-        let end = start + (pages << PAGE_BITS);
-        let mut address = start;
-        while address < end {
+    ) -> u64 {
+        let end = span.address + (span.pages << PAGE_BITS);
+        let (mut address, mut left) = (span.address, span.most);
+        while address < end && left > 0 {
             let level = match self.find_leaf(space, address) {
                 Some((place, level)) => {
                     let value = self.mem.read_u64(place);
@@ -200,19 +229,25 @@ impl Kernel {
                 None => 3,
             };
             address += 1 << span_bits(level);
+            left -= 1;
         }
+        let pages = (address - span.address) >> PAGE_BITS;
         let ttbr = self.mem[space].ttbr;
         if ttbr != 0 {
-            self.machine.flush_range(ttbr, start, pages);
+            self.machine.flush_range(ttbr, span.address, pages);
         }
+        pages
     }
 
-    /// The physical address behind a user address, if memory is mapped there.
+    /// The physical address behind a user address, if RAM is mapped there.
     pub(super) fn translate(&self, space: Ref<AddressSpace>, address: u64) -> Option<Phys> {
         let (place, level) = self.find_leaf(space, address)?;
         let value = self.mem.read_u64(place);
         let within = address & ((1 << span_bits(level)) - 1);
-        (!pte::is_device(value)).then(|| Phys(pte::address(value).0 + within))
+        let place = pte::address(value).0 + within;
+        // Device memory lies outside all RAM, whatever its memory type.
+        let ram = self.forbidden.overlaps(Range { start: place, end: place + 1 }) && self.mem.contains(Phys(place));
+        (ram && !pte::is_device(value)).then_some(Phys(place))
     }
 
     /// TTBR0 of an address space, which gets an ASID if it has none.
@@ -245,26 +280,29 @@ impl Kernel {
     }
 
     /// An Untyped that was page table memory goes away: the address space loses all its tables and mappings.
-    pub(crate) fn drop_pool(&mut self, slot: Ref<Slot>) {
-        let Some(space) = self.mem[slot].cap.space else { return };
+    pub(crate) fn drop_pool(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
+        let Some(space) = self.mem[slot].cap.space else { return Ok(()) };
+        if !self.mem[space].lost {
+            let Self { mem, machine, .. } = self;
+            mem.zero(mem[space].root, PAGE);
+            if mem[space].ttbr != 0 {
+                machine.flush_asid(mem[space].ttbr);
+            }
+            let object = &mut mem[space];
+            (object.lost, object.free, object.free_pages) = (true, Phys(0), 0);
+        }
+        // What was mapped is not mapped any more; the slot itself comes last, so that a restart finds its way.
+        while let Some(first) = self.mem[space].maps {
+            let other = if first == slot { self.mem[first].links.map_next } else { Some(first) };
+            let Some(other) = other else { break };
+            self.unlink_mapping(other);
+            self.preemption_point()?;
+        }
         self.unlink_mapping(slot);
-        let ttbr = self.mem[space].ttbr;
-        let root = self.mem[space].root;
-        self.mem.zero(root, PAGE);
-        if ttbr != 0 {
-            self.machine.flush_asid(ttbr);
-        }
-        while let Some(mapped) = self.mem[space].maps {
-            self.unlink_mapping(mapped);
-        }
-        let place = self.mem.address(space);
-        let pages = u64::from(self.mem[space].pages);
-        (self.mem[space].free, self.mem[space].free_pages) = (Phys(0), 0);
-        for page in 2..pages {
-            let page = Phys(place.0 + page * PAGE);
-            self.mem.zero(page, PAGE);
-            give_page(&mut self.mem, space, page);
-        }
+        let object = &mut self.mem[space];
+        (object.lost, object.dirty) = (false, true);
+        (object.fresh, object.free_pages) = (OWN, object.pages - OWN);
+        Ok(())
     }
 }
 
@@ -324,8 +362,10 @@ pub fn unmap(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     if cap.space != Some(space) {
         return Err(SyscallError::new(ErrorCode::NotMapped, 1));
     }
-    k.unmap_slot(slot);
-    Ok(Next::Done)
+    Ok(match k.unmap_slot(slot) {
+        Ok(()) => Next::Done,
+        Err(Preempted) => Next::Restart,
+    })
 }
 
 /// Changes the permissions of a mapping.
@@ -349,7 +389,8 @@ pub fn protect(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         k.mem.sync_instructions(place, cap.extra);
     }
     let cap = k.mem[slot].cap;
-    k.rewrite_leaves(space, cap.word, cap.extra, pte::with_attributes, pte::attributes(perms, cap.memory));
+    let span = Span { address: cap.word, pages: cap.extra, most: u64::MAX };
+    k.rewrite_leaves(space, span, pte::with_attributes, pte::attributes(perms, cap.memory));
     Ok(Next::Done)
 }
 
@@ -360,7 +401,8 @@ pub fn protect(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Returns
 /// Nothing.
 /// # Errors
-/// `HasChildren` (it is in use), `InvalidArgument` (device memory, or memory whose content is kept).
+/// `HasChildren` (it is in use), `InvalidArgument` (device memory, or memory whose content is kept), `Busy` (page table
+/// memory of the address space is being taken away), and those of the look-ups.
 pub fn add_pool(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     if k.bury().is_err() {
         return Ok(Next::Restart);
@@ -370,26 +412,28 @@ pub fn add_pool(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     if cap.flags.intersects(Flags::DEVICE | Flags::KEEP) {
         return Err(SyscallError::new(ErrorCode::InvalidArgument, 1));
     }
-    if cap.space.is_some() || k.mem[slot].links.child.is_some() {
+    let bytes = u64::from(cap.pages) << PAGE_BITS;
+    // One that was given in part goes on: the call made way for an interrupt.
+    let begun = cap.space == Some(space) && cap.word < bytes;
+    if !begun && (cap.space.is_some() || k.mem[slot].links.child.is_some()) {
         return Err(SyscallError::new(ErrorCode::HasChildren, 1));
     }
-    let bytes = u64::from(cap.pages) << PAGE_BITS;
-    if cap.word != 0 {
-        (k.mem[slot].cap.word, k.mem[slot].cap.extra) = (0, 0);
+    if k.mem[space].lost {
+        return Err(SyscallError::new(ErrorCode::Busy, 0));
     }
-    let mut mark = k.mem[slot].cap.extra;
-    while mark < bytes {
-        k.mem.zero(Phys(cap.object + mark), PAGE);
-        mark += PAGE;
-        k.mem[slot].cap.extra = mark;
+    if !begun {
+        let cap = &mut k.mem[slot].cap;
+        (cap.word, cap.extra, cap.holder) = (0, 0, 0);
+        k.link_mapping(slot, space);
+    }
+    while k.mem[slot].cap.word < bytes {
+        let page = Phys(cap.object + k.mem[slot].cap.word);
+        k.mem.zero(page, PAGE);
+        give_page(&mut k.mem, space, page);
+        k.mem[slot].cap.word += PAGE;
         if k.preemption_point().is_err() {
             return Ok(Next::Restart);
         }
     }
-    k.mem[slot].cap.word = bytes;
-    for page in 0..u64::from(cap.pages) {
-        give_page(&mut k.mem, space, Phys(cap.object + page * PAGE));
-    }
-    k.link_mapping(slot, space);
     Ok(Next::Done)
 }

@@ -1,12 +1,16 @@
 //! Frame: contiguous memory that can be mapped, once per capability.
 
-use abi::{ErrorCode, Kind, Perms, Rights, SyscallError};
+use abi::{ErrorCode, Kind, Perms, Rights, SyscallError, layout::PAGE_BITS};
 
 use super::AddressSpace;
+use super::address_space::Span;
 use crate::arch::pte;
 use crate::cap::{Cap, Flags, Slot};
-use crate::kernel::{Kernel, Res};
+use crate::kernel::{Kernel, Preempted, Res};
 use crate::mm::Ref;
+
+/// Page table entries cleared between two preemption points.
+const LEAVES: u64 = 16;
 
 /// The permissions asked for, if the capability allows them and they may go together.
 pub(super) fn check_perms(cap: &Cap, bits: u64, argument: u8) -> Res<Perms> {
@@ -70,11 +74,18 @@ impl Kernel {
         }
     }
 
-    /// Removes the mapping of a Frame capability, if it has one.
-    pub(crate) fn unmap_slot(&mut self, slot: Ref<Slot>) {
-        let cap = self.mem[slot].cap;
-        let Some(space) = cap.space else { return };
-        self.rewrite_leaves(space, cap.word, cap.extra, pte::cleared, 0);
-        self.unlink_mapping(slot);
+    /// Removes the mapping of a Frame capability, if it has one, from its start on, piece by piece.
+    pub(crate) fn unmap_slot(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
+        while let Cap { space: Some(space), word: address, extra: pages, .. } = self.mem[slot].cap {
+            let done = self.rewrite_leaves(space, Span { address, pages, most: LEAVES }, pte::cleared, 0);
+            if done >= pages {
+                self.unlink_mapping(slot);
+                break;
+            }
+            let cap = &mut self.mem[slot].cap;
+            (cap.word, cap.extra) = (address + (done << PAGE_BITS), pages - done);
+            self.preemption_point()?;
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! Thread: registers, priority, and what it runs with.
 
-use abi::{ErrorCode, FaultKind, FaultMessage, Kind, Rights, SyscallError, layout::PAGE, layout::USER_END};
+use abi::{
+    ErrorCode, FaultKind, FaultMessage, Kind, Rights, SyscallError, layout::MemoryType, layout::PAGE, layout::USER_END,
+};
 
 use super::{AddressSpace, Endpoint, Header, Notification, Reply, SchedContext};
 use crate::cap::{Cap, CapTable, Flags, Slot};
@@ -166,7 +168,9 @@ impl Kernel {
         let Some(thread) = Ref::<Thread>::from_number(cap.holder.into()) else { return };
         self.refresh(thread);
         if matches!(cap.kind, Kind::CapTable | Kind::AddressSpace) {
-            // It can neither run nor name anything any more.
+            // It can neither run nor name anything any more; when it gets another it must not take its own message for
+            // an answer.
+            self.cancel_ipc(thread, ErrorCode::Revoked);
             self.halt(thread, State::Suspended);
         }
     }
@@ -222,7 +226,7 @@ fn state(argument: u8) -> SyscallError {
 /// Nothing.
 /// # Errors
 /// `InvalidState` (it is not suspended), `InvalidArgument` (priority above its ceiling or that above the caller's; page
-/// address not in the lower half; device memory), `Misaligned`, and those of the look-ups.
+/// address not in the lower half; memory that is not cached), `Misaligned`, and those of the look-ups.
 pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let [table, space, page, address, fault, priority, ..] = args.words;
     let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONFIGURE, 0)?;
@@ -235,7 +239,7 @@ pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> 
         0 => None,
         slot => {
             let (slot, cap) = k.get_cap(caller, slot, Kind::Frame, Rights::READ | Rights::WRITE, 3)?;
-            if cap.flags.contains(Flags::DEVICE) || address >= USER_END {
+            if cap.flags.contains(Flags::DEVICE) || cap.memory != MemoryType::Normal as u8 || address >= USER_END {
                 return Err(bad(3));
             }
             if !address.is_multiple_of(PAGE) {

@@ -139,15 +139,19 @@ impl Kernel {
         false
     }
 
-    /// Zeroes what lies between the mark of clean memory and `end`, in slices.
-    fn clean_up_to(&mut self, untyped: Ref<Slot>, from: u64, end: u64) -> Result<(), Preempted> {
-        let base = self.mem[untyped].cap.object;
-        let mut mark = self.mem[untyped].cap.extra.max(from);
-        while mark < end {
+    /// Zeroes what of the bytes `from` to `end` is not known to be zero, in slices.
+    fn clean(&mut self, untyped: Ref<Slot>, from: u64, end: u64) -> Result<(), Preempted> {
+        let cap = &mut self.mem[untyped].cap;
+        let base = cap.object;
+        if from < u64::from(cap.holder) * GRANULE || from > cap.extra {
+            // What lies before an aligned object stays as it is: zeroed memory begins anew here.
+            (cap.holder, cap.extra) = ((from / GRANULE) as u32, from);
+        }
+        while self.mem[untyped].cap.extra < end {
+            let mark = self.mem[untyped].cap.extra;
             let slice = ZERO_SLICE.min(end - mark);
             self.mem.zero(Phys(base + mark), slice);
-            mark += slice;
-            self.mem[untyped].cap.extra = mark;
+            self.mem[untyped].cap.extra = mark + slice;
             self.preemption_point()?;
         }
         Ok(())
@@ -161,12 +165,12 @@ fn perform(k: &mut Kernel, plan: Plan) -> Result<(), Preempted> {
         if k.mem[untyped].links.child.is_none() && parent.word != 0 {
             // The last child is gone: the memory is whole again, and dirty.
             let cap = &mut k.mem[untyped].cap;
-            (cap.word, cap.extra) = (0, 0);
+            (cap.word, cap.extra, cap.holder) = (0, 0, 0);
         }
         let offset = base - parent.object;
         // An Untyped is zeroed when it becomes something else; memory whose content is kept is never zeroed.
         if kind != Kind::Untyped && !parent.flags.contains(Flags::KEEP) {
-            k.clean_up_to(untyped, offset, offset + bytes)?;
+            k.clean(untyped, offset, offset + bytes)?;
             if memory != MemoryType::Normal {
                 k.mem.clean_invalidate(Phys(base), bytes >> PAGE_BITS);
             }

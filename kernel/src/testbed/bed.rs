@@ -90,7 +90,8 @@ impl Bed {
         let init = start_init(&mut k, handover).unwrap();
         let table = k.mem[init].table().unwrap();
         assert_eq!(k.pick(), Some(init));
-        let mut bed = Self { k, init, checker: Checker::new(table, (RAM, BYTES)) };
+        let checker = Checker::new(table, k.mem[init].space(), (RAM, BYTES));
+        let mut bed = Self { k, init, checker };
         bed.check();
         bed
     }
@@ -103,9 +104,14 @@ impl Bed {
         }
     }
 
-    /// As [`Self::check`], for those who want to say more.
-    pub fn try_check(&mut self) -> Result<(), String> {
-        self.checker.check(&self.k)
+    /// As [`Self::check`], for those who want to say more; page tables are looked at when `deep`.
+    pub fn try_check(&mut self, deep: bool) -> Result<(), String> {
+        if deep { self.checker.check(&self.k) } else { self.checker.check_quickly(&self.k) }
+    }
+
+    /// Whether a thread existed at the last check.
+    pub fn exists(&self, thread: Ref<Thread>) -> bool {
+        self.checker.lives(thread)
     }
 
     /// Bytes of kernel objects and Frames that are alive, by kind.
@@ -185,13 +191,7 @@ impl Bed {
 
     /// An operation that does not wait.
     #[track_caller]
-    pub fn call(
-        &mut self,
-        thread: Ref<Thread>,
-        op: Op,
-        target: u32,
-        args: &[u64],
-    ) -> Result<[u64; 8], SyscallError> {
+    pub fn call(&mut self, thread: Ref<Thread>, op: Op, target: u32, args: &[u64]) -> Result<[u64; 8], SyscallError> {
         let mut regs = [0; 8];
         regs[..args.len()].copy_from_slice(args);
         match self.syscall(thread, InWord::new(op as u8, 0, 0, 0), Slots::new(target, 0), regs) {

@@ -1,0 +1,617 @@
+//! What must always hold, whatever was called: looked at from outside, between two system calls.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use abi::{Kind, Perms, layout::PAGE};
+
+use crate::arch::pte;
+use crate::cap::{Cap, CapTable, Flags, Slot};
+use crate::kernel::Kernel;
+use crate::mm::raw::GRANULE;
+use crate::mm::{Object, Phys, Ref};
+use crate::object::{AddressSpace, Endpoint, Grave, Header, Irq, Notification, Reply, State, Thread};
+
+/// What is wrong.
+type Check = Result<(), String>;
+
+macro_rules! must {
+    ($condition:expr, $($text:tt)*) => {
+        if !$condition {
+            return Err(format!($($text)*));
+        }
+    };
+}
+
+/// A piece of memory that is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Extent {
+    start: u64,
+    end: u64,
+    kind: Kind,
+}
+
+/// The checker, with room that it uses again and again.
+pub struct Checker {
+    table: Ref<CapTable>,
+    ram: (u64, u64),
+    /// By granule: the round in which a capability slot was found there.
+    seen: Vec<u32>,
+    /// By granule: the round in which an object was found there, and its capabilities.
+    named: Vec<(u32, u32)>,
+    round: u32,
+    slots: Vec<Ref<Slot>>,
+    objects: Vec<(Kind, u64)>,
+    extents: Vec<Extent>,
+    deep: bool,
+    boot: Option<Ref<AddressSpace>>,
+}
+
+fn object<T: Object>(number: u64) -> Ref<T> {
+    Ref::from_number(number).expect("objects are not at 0")
+}
+
+fn header(k: &Kernel, kind: Kind, number: u64) -> Option<&Header> {
+    Some(match kind {
+        Kind::CapTable => &k.mem[object::<CapTable>(number)].header,
+        Kind::Thread => &k.mem[object::<Thread>(number)].header,
+        Kind::Endpoint => &k.mem[object::<Endpoint>(number)].header,
+        Kind::Reply => &k.mem[object::<Reply>(number)].header,
+        Kind::Notification => &k.mem[object::<Notification>(number)].header,
+        Kind::AddressSpace => &k.mem[object::<AddressSpace>(number)].header,
+        Kind::Irq => &k.mem[object::<Irq>(number)].header,
+        _ => return None,
+    })
+}
+
+fn bytes_of(k: &Kernel, kind: Kind, number: u64) -> u64 {
+    match kind {
+        Kind::CapTable => u64::from(k.mem[object::<CapTable>(number)].slots()) * GRANULE,
+        Kind::Thread => size_of::<Thread>() as u64,
+        Kind::AddressSpace => u64::from(k.mem[object::<AddressSpace>(number)].pages) * PAGE,
+        Kind::Irq => size_of::<Irq>() as u64,
+        _ => GRANULE,
+    }
+}
+
+fn grave(grave: Grave) -> (Kind, u64) {
+    match grave {
+        Grave::Table(object) => (Kind::CapTable, object.number()),
+        Grave::Thread(object) => (Kind::Thread, object.number()),
+        Grave::Endpoint(object) => (Kind::Endpoint, object.number()),
+        Grave::Space(object) => (Kind::AddressSpace, object.number()),
+    }
+}
+
+impl Checker {
+    /// A checker of a kernel whose first capabilities lie in `table`, where they stay; `boot` is init's address space.
+    pub fn new(table: Ref<CapTable>, boot: Option<Ref<AddressSpace>>, ram: (u64, u64)) -> Self {
+        let granules = (ram.1 / GRANULE) as usize;
+        Self {
+            table,
+            ram,
+            seen: vec![0; granules],
+            named: vec![(0, 0); granules],
+            round: 0,
+            slots: Vec::new(),
+            objects: Vec::new(),
+            extents: Vec::new(),
+            deep: true,
+            boot,
+        }
+    }
+
+    /// Says what is wrong, if anything is.
+    pub fn check(&mut self, k: &Kernel) -> Check {
+        self.round += 1;
+        self.slots.clear();
+        self.objects.clear();
+        self.extents.clear();
+        self.walk_tree(k)?;
+        self.count_capabilities(k)?;
+        self.check_places(k)?;
+        self.check_memory(k)?;
+        self.check_scheduler(k)?;
+        for index in 0..self.objects.len() {
+            let (kind, number) = self.objects[index];
+            match kind {
+                Kind::Thread => self.check_thread(k, object(number))?,
+                Kind::Endpoint => self.check_endpoint(k, object(number))?,
+                Kind::Reply => self.check_reply(k, object(number))?,
+                Kind::Notification => self.check_notification(k, object(number))?,
+                Kind::AddressSpace => self.check_space(k, object(number))?,
+                Kind::Irq => self.check_irq(k, object(number))?,
+                _ => {}
+            }
+        }
+        self.check_lines(k)
+    }
+
+    /// As [`Self::check`] without the page tables, which are long.
+    pub fn check_quickly(&mut self, k: &Kernel) -> Check {
+        self.deep = false;
+        let result = self.check(k);
+        self.deep = true;
+        result
+    }
+
+    /// Whether an object had capabilities at the last check.
+    pub fn lives<T: Object>(&self, reference: Ref<T>) -> bool {
+        let at = self.named[reference.number() as usize];
+        at.0 == self.round && at.1 > 0 && self.exists(reference)
+    }
+
+    /// Bytes in use by kind, as of the last check.
+    pub fn census(&self) -> BTreeMap<Kind, u64> {
+        let mut sums = BTreeMap::new();
+        for extent in &self.extents {
+            *sums.entry(extent.kind).or_default() += extent.end - extent.start;
+        }
+        sums
+    }
+
+    /// Everything but the registers of threads, to compare.
+    pub fn picture(&mut self, k: &Kernel) -> String {
+        self.check(k).unwrap();
+        let mut text = String::new();
+        for &slot in &self.slots {
+            let _ = writeln!(text, "{slot:?} {:?}", k.mem[slot]);
+        }
+        for &(kind, number) in &self.objects {
+            let _ = match kind {
+                Kind::Thread => {
+                    let t = &k.mem[object::<Thread>(number)];
+                    let links = (t.state, t.priority, t.ceiling, t.queued, t.next, t.prev, t.fault, t.debts);
+                    writeln!(text, "{number:#x} {links:?} {:?} {:?} {:?}", t.bound, t.page, t.header)
+                }
+                Kind::Endpoint => writeln!(text, "{:?}", k.mem[object::<Endpoint>(number)]),
+                Kind::Reply => writeln!(text, "{:?}", k.mem[object::<Reply>(number)]),
+                Kind::Notification => writeln!(text, "{:?}", k.mem[object::<Notification>(number)]),
+                Kind::AddressSpace => {
+                    let space = &k.mem[object::<AddressSpace>(number)];
+                    writeln!(text, "{space:?} {:?}", leaves(k, space.root, 0, 0))
+                }
+                Kind::Irq => writeln!(text, "{:?}", k.mem[object::<Irq>(number)]),
+                _ => Ok(()),
+            };
+        }
+        let machine = &k.machine;
+        let _ = write!(text, "{:?} {} {:?}", machine.open, machine.printed.len(), machine.calls);
+        text
+    }
+
+    fn granule(&self, number: u64) -> Result<usize, String> {
+        let index = usize::try_from(number).ok().filter(|&index| index < self.seen.len());
+        index.ok_or_else(|| format!("reference {number:#x} outside RAM"))
+    }
+
+    fn is_slot(&self, slot: Ref<Slot>) -> bool {
+        self.granule(slot.number()).is_ok_and(|index| self.seen[index] == self.round)
+    }
+
+    /// Whether an object lives or waits to be taken apart.
+    fn exists<T: Object>(&self, reference: Ref<T>) -> bool {
+        self.objects.contains(&(T::KIND, reference.number()))
+    }
+
+    /// From the roots, which lie in init's table, down: every link must be answered.
+    fn walk_tree(&mut self, k: &Kernel) -> Check {
+        for index in 1..k.mem[self.table].slots() {
+            let slot = self.table.offset::<Slot>(index).unwrap();
+            let links = &k.mem[slot].links;
+            if !k.mem[slot].is_empty() && links.parent.is_none() && links.prev.is_none() {
+                self.find(k, slot)?;
+            }
+        }
+        let mut done = 0;
+        while let Some(&slot) = self.slots.get(done) {
+            done += 1;
+            let (mut before, mut at) = (None, k.mem[slot].links.child);
+            while let Some(child) = at {
+                let links = &k.mem[child].links;
+                must!(links.prev == before, "{child:?}: its previous is {:?}, not {before:?}", links.prev);
+                if before.is_none() {
+                    must!(links.parent == Some(slot), "{child:?}: its parent is {:?}, not {slot:?}", links.parent);
+                }
+                self.find(k, child)?;
+                (before, at) = (Some(child), links.next);
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&mut self, k: &Kernel, slot: Ref<Slot>) -> Check {
+        let index = self.granule(slot.number())?;
+        must!(self.seen[index] != self.round, "{slot:?} has two places in the tree");
+        must!(!k.mem[slot].is_empty(), "{slot:?} is empty and in the tree");
+        self.seen[index] = self.round;
+        self.slots.push(slot);
+        Ok(())
+    }
+
+    /// The number of capabilities of each object; the dead are exactly those that wait to be taken apart.
+    fn count_capabilities(&mut self, k: &Kernel) -> Check {
+        for index in 0..self.slots.len() {
+            let cap = k.mem[self.slots[index]].cap;
+            if header_kind(cap.kind) {
+                let at = self.granule(cap.object)?;
+                if self.named[at].0 != self.round {
+                    self.named[at] = (self.round, 0);
+                    self.objects.push((cap.kind, cap.object));
+                }
+                self.named[at].1 += 1;
+            }
+        }
+        let mut at = k.graves;
+        while let Some(dead) = at {
+            let (kind, number) = grave(dead);
+            let place = self.granule(number)?;
+            must!(self.named[place].0 != self.round, "{dead:?} is dead and has capabilities, or is dead twice");
+            self.named[place] = (self.round, 0);
+            self.objects.push((kind, number));
+            at = header(k, kind, number).unwrap().next_grave;
+        }
+        for &(kind, number) in &self.objects {
+            let (found, count) = (header(k, kind, number).unwrap(), self.named[number as usize].1);
+            must!(found.kind == kind, "{kind:?} @{number:#x} is a {:?}", found.kind);
+            must!(found.capabilities == count, "{kind:?} @{number:#x} counts {}, not {count}", found.capabilities);
+        }
+        Ok(())
+    }
+
+    /// Every capability lies in a table, a thread or an Irq that exists, and those hold nothing else.
+    fn check_places(&mut self, k: &Kernel) -> Check {
+        let mut found = 0;
+        for index in 0..self.objects.len() {
+            let (kind, number) = self.objects[index];
+            match kind {
+                Kind::CapTable => {
+                    let table = object::<CapTable>(number);
+                    for index in 1..k.mem[table].slots() {
+                        let slot = table.offset::<Slot>(index).unwrap();
+                        let flags = k.mem[slot].cap.flags;
+                        found += self.check_place(k, slot)?;
+                        must!(!flags.intersects(Flags::IN_THREAD | Flags::IN_IRQ), "{slot:?} is not held: {flags:?}");
+                    }
+                }
+                Kind::Thread => {
+                    let kinds = [Kind::CapTable, Kind::AddressSpace, Kind::Frame, Kind::Endpoint];
+                    for (which, wanted) in kinds.into_iter().enumerate() {
+                        let offset = (core::mem::offset_of!(Thread, held) / 64 + which) as u32;
+                        let slot = object::<Thread>(number).offset(offset).unwrap();
+                        found += self.check_held(k, slot, wanted, Flags::IN_THREAD, number)?;
+                    }
+                }
+                Kind::Irq => {
+                    let slot = object::<Irq>(number).offset(1).unwrap();
+                    found += self.check_held(k, slot, Kind::Notification, Flags::IN_IRQ, number)?;
+                }
+                _ => {}
+            }
+        }
+        must!(found == self.slots.len(), "{} capabilities, {found} of them in tables and objects", self.slots.len());
+        Ok(())
+    }
+
+    fn check_place(&self, k: &Kernel, slot: Ref<Slot>) -> Result<usize, String> {
+        let (empty, known) = (k.mem[slot].is_empty(), self.is_slot(slot));
+        must!(empty != known, "{slot:?} is {} and {}in the tree", if empty { "empty" } else { "filled" }, not(known));
+        Ok(usize::from(known))
+    }
+
+    fn check_held(&self, k: &Kernel, slot: Ref<Slot>, kind: Kind, flag: Flags, holder: u64) -> Result<usize, String> {
+        let held = &k.mem[slot];
+        if !held.is_empty() {
+            must!(held.cap.kind == kind, "{slot:?} holds a {:?}", held.cap.kind);
+            must!(held.links.child.is_none(), "{slot:?} is held and has children");
+            let right = held.cap.flags.contains(flag) && u64::from(held.cap.holder) == holder;
+            must!(right, "{slot:?} does not know its holder");
+        }
+        self.check_place(k, slot)
+    }
+
+    /// Objects and Frames do not overlap, and lie where their Untyped says that memory was handed out.
+    fn check_memory(&mut self, k: &Kernel) -> Check {
+        for &(kind, number) in &self.objects {
+            let start = self.ram.0 + number * GRANULE;
+            self.extents.push(Extent { start, end: start + bytes_of(k, kind, number), kind });
+        }
+        for &slot in &self.slots {
+            let cap = &k.mem[slot].cap;
+            let pool = cap.kind == Kind::Untyped && cap.space.is_some();
+            if (cap.kind == Kind::Frame && !cap.flags.intersects(Flags::DEVICE | Flags::KEEP)) || pool {
+                self.extents.push(Extent { start: cap.object, end: end_of(cap), kind: cap.kind });
+            }
+        }
+        self.extents.sort_unstable();
+        self.extents.dedup();
+        for pair in self.extents.windows(2) {
+            must!(pair[0].end <= pair[1].start, "{:x?} and {:x?} overlap", pair[0], pair[1]);
+        }
+        let ram = self.ram.0..=self.ram.0 + self.ram.1;
+        let inside = self.extents.iter().all(|extent| ram.contains(&extent.start) && ram.contains(&extent.end));
+        must!(inside, "something lies outside RAM");
+        self.slots.iter().filter(|&&slot| k.mem[slot].cap.kind == Kind::Untyped).try_for_each(|&slot| {
+            let cap = &k.mem[slot].cap;
+            if cap.space.is_some() {
+                must!(k.mem[slot].links.child.is_none(), "{slot:?} is page table memory and has children");
+                return Ok(());
+            }
+            self.check_untyped(k, slot, cap)
+        })
+    }
+
+    fn check_untyped(&self, k: &Kernel, slot: Ref<Slot>, cap: &Cap) -> Check {
+        let device = cap.flags.contains(Flags::DEVICE);
+        let used = if device { end_of(cap) } else { cap.object + cap.word };
+        must!(used <= end_of(cap), "{slot:?} handed out more than it has");
+        let (mut children, mut at) = (Vec::new(), k.mem[slot].links.child);
+        while let Some(child) = at {
+            let made = k.mem[child].cap;
+            let (start, end) = match made.kind {
+                Kind::Untyped | Kind::Frame => (made.object, end_of(&made)),
+                kind => {
+                    let start = self.ram.0 + made.object * GRANULE;
+                    (start, start + bytes_of(k, kind, made.object))
+                }
+            };
+            must!(start >= cap.object && end <= used, "{child:?} {made:x?} lies outside {slot:?} {cap:x?}");
+            // What is being deleted has lost its rights; its children are its siblings by then.
+            if made.kind != Kind::Untyped || !made.rights.is_empty() {
+                children.push((start, end));
+            }
+            at = k.mem[child].links.next;
+        }
+        children.sort_unstable();
+        children.dedup();
+        let apart = children.windows(2).all(|pair| pair[0].1 <= pair[1].0);
+        must!(apart || device, "what was made of {slot:?} overlaps: {children:x?}");
+        Ok(())
+    }
+
+    fn check_scheduler(&self, k: &Kernel) -> Check {
+        let ready = k.ready_threads()?;
+        for &thread in &ready {
+            must!(self.exists(thread), "{thread:?} is ready and does not exist");
+            let state = k.mem[thread].state;
+            must!(k.mem[thread].queued && state == State::Ready, "{thread:?} stands in a ready queue: {state:?}");
+        }
+        let queued = |&&(kind, number): &&(Kind, u64)| kind == Kind::Thread && k.mem[object::<Thread>(number)].queued;
+        must!(self.objects.iter().filter(queued).count() == ready.len(), "a thread stands in no ready queue");
+        if let Some(current) = k.sched.current() {
+            must!(self.exists(current), "the current thread does not exist");
+            must!(!k.mem[current].queued, "the current thread stands in a ready queue");
+        }
+        Ok(())
+    }
+
+    fn check_thread(&self, k: &Kernel, thread: Ref<Thread>) -> Check {
+        let t = &k.mem[thread];
+        let dead = t.header.capabilities == 0;
+        must!(!dead || t.state == State::Suspended && t.bound.is_none(), "{thread:?} is dead and {:?}", t.state);
+        must!(t.priority <= t.ceiling, "{thread:?} has priority {} over {}", t.priority, t.ceiling);
+        let page = t.held[2].cap;
+        must!(t.page == Phys(if page.kind == Kind::Frame { page.object } else { 0 }), "{thread:?}: its page is stale");
+        must!(t.context.spsr == 0, "{thread:?} runs with SPSR {:#x}", t.context.spsr);
+        let asleep = matches!(t.state, State::Suspended | State::Faulted);
+        must!(asleep || t.table().is_some() && t.space().is_some(), "{thread:?} is {:?} without table", t.state);
+        match t.state {
+            State::Ready => {
+                must!(t.queued || k.sched.current() == Some(thread), "{thread:?} is ready and nowhere");
+                must!(t.fault.is_none(), "{thread:?} runs with a fault");
+            }
+            State::Sending(endpoint) => {
+                must!(self.exists(endpoint), "{thread:?} sends to nothing");
+                let count = k.mem[endpoint].senders.members(k)?.iter().filter(|&&other| other == thread).count();
+                must!(count == 1, "{thread:?} sends and stands {count} times in the queue");
+            }
+            State::Receiving(endpoint, reply) => {
+                must!(self.exists(endpoint) && self.exists(reply), "{thread:?} receives from nothing");
+                let count = k.mem[endpoint].receivers.members(k)?.iter().filter(|&&other| other == thread).count();
+                must!(count == 1, "{thread:?} receives and stands {count} times in the queue");
+                must!(k.mem[reply].waiting == Some(thread), "{thread:?}: its Reply does not know it");
+            }
+            State::AwaitingReply(reply) => {
+                must!(self.exists(reply), "{thread:?} waits for no Reply");
+                must!(k.mem[reply].caller == Some(thread), "{thread:?}: its Reply has another caller");
+            }
+            State::Waiting(notification) => {
+                must!(self.exists(notification), "{thread:?} waits for nothing");
+                must!(k.mem[notification].waiter == Some(thread), "{thread:?}: its Notification does not know it");
+            }
+            State::Suspended | State::Faulted => {}
+        }
+        must!(!t.queued || t.state == State::Ready, "{thread:?} is queued and {:?}", t.state);
+        if let Some(notification) = t.bound {
+            must!(self.exists(notification), "{thread:?} is bound to nothing");
+            must!(k.mem[notification].bound == Some(thread), "{thread:?} is bound alone");
+            let missed = k.mem[notification].bits != 0 && matches!(t.state, State::Receiving(..));
+            must!(!missed, "{thread:?} sleeps over bits");
+        }
+        let (mut before, mut at, mut count) = (None, t.debts, 0);
+        while let Some(reply) = at {
+            must!(self.exists(reply) && count < 1000, "{thread:?} owes a Reply that does not exist");
+            let debt = &k.mem[reply];
+            must!(debt.receiver == Some(thread) && debt.prev == before, "{thread:?}: the list of its debts is broken");
+            (before, at, count) = (Some(reply), debt.next, count + 1);
+        }
+        Ok(())
+    }
+
+    fn check_endpoint(&self, k: &Kernel, endpoint: Ref<Endpoint>) -> Check {
+        let e = &k.mem[endpoint];
+        let (senders, receivers) = (e.senders.members(k)?, e.receivers.members(k)?);
+        for &thread in &senders {
+            let right = self.exists(thread) && k.mem[thread].state == State::Sending(endpoint);
+            must!(right, "{endpoint:?}: {thread:?} does not send to it");
+        }
+        for &thread in &receivers {
+            let right =
+                self.exists(thread) && matches!(k.mem[thread].state, State::Receiving(other, _) if other == endpoint);
+            must!(right, "{endpoint:?}: {thread:?} does not receive from it");
+        }
+        must!(senders.is_empty() || receivers.is_empty(), "{endpoint:?}: senders and receivers wait for each other");
+        Ok(())
+    }
+
+    fn check_reply(&self, k: &Kernel, reply: Ref<Reply>) -> Check {
+        let r = &k.mem[reply];
+        must!(r.caller.is_some() == r.receiver.is_some(), "{reply:?}: a caller without receiver, or the reverse");
+        must!(r.caller.is_none() || r.waiting.is_none(), "{reply:?} holds a caller and waits for one");
+        if let Some(caller) = r.caller {
+            let right = self.exists(caller) && k.mem[caller].state == State::AwaitingReply(reply);
+            must!(right, "{reply:?}: {caller:?} does not wait for it");
+        }
+        if let Some(receiver) = r.receiver {
+            must!(self.exists(receiver), "{reply:?}: its receiver does not exist");
+            let mut at = k.mem[receiver].debts;
+            while let Some(debt) = at
+                && debt != reply
+            {
+                at = k.mem[debt].next;
+            }
+            must!(at.is_some(), "{reply:?} is not among the debts of {receiver:?}");
+        }
+        if let Some(waiting) = r.waiting {
+            let right =
+                self.exists(waiting) && matches!(k.mem[waiting].state, State::Receiving(_, other) if other == reply);
+            must!(right, "{reply:?}: {waiting:?} does not receive with it");
+        }
+        Ok(())
+    }
+
+    fn check_notification(&self, k: &Kernel, notification: Ref<Notification>) -> Check {
+        let n = &k.mem[notification];
+        if let Some(waiter) = n.waiter {
+            let right = self.exists(waiter) && k.mem[waiter].state == State::Waiting(notification);
+            must!(right && n.bits == 0, "{notification:?}: {waiter:?} does not wait for it, or sleeps over bits");
+        }
+        if let Some(bound) = n.bound {
+            must!(self.exists(bound) && k.mem[bound].bound == Some(notification), "{notification:?} is bound alone");
+        }
+        Ok(())
+    }
+
+    /// The list of mappings says the same as the page tables, and every page of it is accounted for once.
+    fn check_space(&self, k: &Kernel, space: Ref<AddressSpace>) -> Check {
+        let s = &k.mem[space];
+        if s.ttbr != 0 {
+            must!(pte::asid(s.ttbr) != 0, "{space:?} has the empty address space's ASID");
+            must!(k.asids.owner(pte::asid(s.ttbr)) == Some(space), "{space:?} has another's ASID");
+        }
+        let (mut mapped, mut pool) = (Vec::new(), u64::from(s.pages) - 2);
+        let (mut before, mut at) = (None, s.maps);
+        while let Some(slot) = at {
+            must!(self.is_slot(slot), "{space:?}: a mapping without capability");
+            let Slot { cap, links } = &k.mem[slot];
+            let right = cap.space == Some(space) && links.map_prev == before;
+            must!(right, "{space:?}: the list of mappings is broken at {slot:?}");
+            match cap.kind {
+                Kind::Frame => mapped.push((cap.word, *cap)),
+                Kind::Untyped => pool += cap.word / PAGE,
+                kind => return Err(format!("{space:?} has a {kind:?} in its list of mappings")),
+            }
+            (before, at) = (Some(slot), links.map_next);
+        }
+        for &slot in self.slots.iter().filter(|&&slot| k.mem[slot].cap.space == Some(space)) {
+            let listed = before == Some(slot) || k.mem[slot].links.map_next.is_some();
+            must!(listed, "{slot:?} is mapped and in no list");
+        }
+        // What boot mapped for init has no capabilities.
+        if !self.deep || s.lost || self.boot == Some(space) {
+            return Ok(());
+        }
+        let (leaves, tables) = leaves(k, s.root, 0, 0)?;
+        must!(s.free_pages as u64 + tables == pool, "{space:?}: {} free, {tables} used of {pool} pages", s.free_pages);
+        must!(
+            leaves.len() == mapped.iter().map(|(_, cap)| cap.extra as usize).sum(),
+            "{space:?}: leaves and list differ"
+        );
+        for (address, cap) in mapped {
+            let first = leaves.partition_point(|&(at, _)| at < address);
+            let run = leaves.get(first..first + cap.extra as usize).unwrap_or_default();
+            must!(run.len() as u64 == cap.extra, "{space:?}: {address:#x} is not mapped");
+            for (page, &(at, value)) in run.iter().enumerate() {
+                let place = pte::address(value).0;
+                must!(at == address + page as u64 * PAGE, "{space:?}: a hole at {at:#x}");
+                must!(place == pte::address(run[0].1).0 + page as u64 * PAGE, "{space:?}: {at:#x} is elsewhere");
+                must!((cap.object..end_of(&cap)).contains(&place), "{space:?}: {at:#x} is not of its Frame");
+                let ask = |perms| pte::attributes(perms, cap.memory) == pte::attributes_of(value);
+                let (read, write) = (Perms::READ, Perms::READ | Perms::WRITE);
+                let fits = ask(read) || ask(write) || ask(read | Perms::EXECUTE);
+                must!(fits, "{space:?}: {at:#x} has attributes {value:#x}");
+                must!(!ask(write) || cap.rights.bits() & 2 != 0, "{space:?}: {at:#x} is writable");
+                must!(!ask(read | Perms::EXECUTE) || cap.rights.bits() & 4 != 0, "{space:?}: {at:#x} is executable");
+            }
+        }
+        Ok(())
+    }
+
+    fn check_irq(&self, k: &Kernel, irq: Ref<Irq>) -> Check {
+        let i = &k.mem[irq];
+        if let Some(line) = i.line {
+            must!(k.sharers(line).filter(|&other| other == irq).count() == 1, "{irq:?} is not on its line");
+        }
+        must!(!i.pending || !i.held.is_empty(), "{irq:?} is pending for nobody");
+        Ok(())
+    }
+
+    /// A line is open when somebody listens and nobody still has to acknowledge.
+    fn check_lines(&self, k: &Kernel) -> Check {
+        for line in 32..k.machine.lines() {
+            let (mut listens, mut busy) = (false, false);
+            for irq in k.sharers(line) {
+                must!(self.exists(irq) && k.mem[irq].line == Some(line), "line {line} has an Irq that is not its own");
+                listens |= !k.mem[irq].held.is_empty();
+                busy |= k.mem[irq].pending;
+            }
+            must!(!k.machine.open.contains(&line) || listens && !busy, "line {line} is open");
+        }
+        Ok(())
+    }
+}
+
+fn header_kind(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::CapTable
+            | Kind::Thread
+            | Kind::Endpoint
+            | Kind::Reply
+            | Kind::Notification
+            | Kind::AddressSpace
+            | Kind::Irq
+    )
+}
+
+fn end_of(cap: &Cap) -> u64 {
+    cap.object + u64::from(cap.pages) * PAGE
+}
+
+fn not(yes: bool) -> &'static str {
+    if yes { "" } else { "not " }
+}
+
+/// The pages mapped below a table, blocks page by page, and how many tables there are below it.
+#[allow(clippy::type_complexity)]
+fn leaves(k: &Kernel, table: Phys, level: u32, base: u64) -> Result<(Vec<(u64, u64)>, u64), String> {
+    let (mut list, mut tables) = (Vec::new(), 0);
+    let span = PAGE << (9 * (3 - level));
+    for index in 0..512 {
+        let value = k.mem.read_u64(Phys(table.0 + index * 8));
+        if value == 0 {
+            continue;
+        }
+        let address = base + index * span;
+        if pte::is_leaf(value, level) {
+            must!(level > 0, "a block at level 0");
+            (0..span / PAGE).for_each(|page| list.push((address + page * PAGE, value + page * PAGE)));
+        } else {
+            must!(level < 3 && value & 3 == 3, "entry {value:#x} at level {level}");
+            let (below, count) = leaves(k, pte::address(value), level + 1, address)?;
+            list.extend(below);
+            tables += count + 1;
+        }
+    }
+    Ok((list, tables))
+}
