@@ -154,6 +154,7 @@ impl Kernel {
 
     /// `sender`'s message (a call or a fault) goes to a waiting receiver or into the queue.
     pub(crate) fn send(&mut self, sender: Ref<Thread>, endpoint: Ref<Endpoint>) -> Next {
+        self.thaw(endpoint);
         let Some(receiver) = self.mem[endpoint].receivers.first() else {
             self.mem[sender].state = State::Sending(endpoint);
             let mut queue = self.mem[endpoint].senders;
@@ -167,6 +168,7 @@ impl Kernel {
         self.leave(receiver);
         self.deliver(sender, receiver, reply);
         self.mem[receiver].state = State::Ready;
+        self.mem[receiver].key = self.mem[receiver].priority.into();
         Next::Switch(receiver)
     }
 
@@ -178,7 +180,11 @@ impl Kernel {
             self.take_bits(notification, receiver);
             return true;
         }
-        let Some(sender) = self.mem[endpoint].senders.first() else { return false };
+        self.thaw(endpoint);
+        let Some(sender) = self.mem[endpoint].senders.first() else {
+            self.freeze(endpoint);
+            return false;
+        };
         self.leave(sender);
         self.deliver(sender, receiver, reply);
         true
@@ -188,9 +194,14 @@ impl Kernel {
         self.park_time(receiver);
         self.mem[receiver].state = State::Receiving(endpoint, reply);
         self.mem[reply].waiting = Some(receiver);
+        let thread = &mut self.mem[receiver];
+        let ordinary = thread.debts.is_none() && thread.time.is_some() && thread.time == thread.home;
+        thread.key = if ordinary { thread.priority.into() } else { -2 };
+        self.thaw(endpoint);
         let mut queue = self.mem[endpoint].receivers;
         queue.push_back(&mut self.mem, receiver);
         self.mem[endpoint].receivers = queue;
+        self.freeze(endpoint);
         Next::Schedule
     }
 
@@ -211,6 +222,9 @@ impl Kernel {
         self.owe(reply, sender, receiver);
         if self.mem[sender].fault.is_none() {
             self.donate(reply, sender, receiver);
+            self.mem[sender].key = self.mem[sender].priority.into();
+        } else {
+            self.mem[sender].key = -2;
         }
     }
 
@@ -224,6 +238,7 @@ impl Kernel {
         }
         self.transfer(server, caller, input, 0);
         self.mem[caller].state = State::Ready;
+        self.mem[caller].key = self.mem[caller].priority.into();
         Some(caller)
     }
 
@@ -289,14 +304,18 @@ impl Kernel {
     pub(crate) fn leave(&mut self, thread: Ref<Thread>) {
         match self.mem[thread].state {
             State::Sending(endpoint) => {
+                self.thaw(endpoint);
                 let mut queue = self.mem[endpoint].senders;
                 queue.remove(&mut self.mem, thread);
                 self.mem[endpoint].senders = queue;
+                self.freeze(endpoint);
             }
             State::Receiving(endpoint, reply) => {
+                self.thaw(endpoint);
                 let mut queue = self.mem[endpoint].receivers;
                 queue.remove(&mut self.mem, thread);
                 self.mem[endpoint].receivers = queue;
+                self.freeze(endpoint);
                 self.mem[reply].waiting = None;
             }
             State::AwaitingReply(reply) => {

@@ -23,6 +23,11 @@ impl Queue {
         Self { head: None, tail: None }
     }
 
+    /// The thread that stands here alone.
+    pub fn only(&self) -> Option<Ref<Thread>> {
+        if self.head == self.tail { self.head } else { None }
+    }
+
     /// The first thread.
     pub const fn first(&self) -> Option<Ref<Thread>> {
         self.head
@@ -65,21 +70,26 @@ impl Queue {
 }
 
 /// Ready queues by priority, and who runs on what.
+///
+/// Its beginning is what the fast path reads and writes of this core, through TPIDR_EL1.
+#[repr(C)]
 #[derive(Debug)]
 pub struct Scheduler {
+    /// The end of the core's stack.
+    pub(crate) stack: usize,
+    /// The most urgent occupied queue, -1 when all are empty.
+    pub(crate) top: i32,
+    /// The thread that runs.
+    pub(crate) current: Option<Ref<Thread>>,
+    /// The thread whose address space is loaded, as long as nothing about it changed.
+    pub(crate) loaded: Option<Ref<Thread>>,
+    /// Zeros, to clear registers with.
+    pub(crate) zeros: [u64; 2],
     queues: [Queue; 256],
     /// A bit for each queue that is not empty.
     occupied: [u64; 4],
-    /// The most urgent occupied queue, -1 when all are empty.
-    top: i16,
-    /// The thread that runs.
-    current: Option<Ref<Thread>>,
-    /// The thread whose address space is loaded, as long as nothing about it changed.
-    loaded: Option<Ref<Thread>>,
     /// The time that is being used.
     context: Option<Ref<SchedContext>>,
-    /// When the current thread began to run.
-    since: u64,
     /// When the time that is being used began to be.
     stretch: u64,
     /// When the slice ends.
@@ -95,22 +105,23 @@ impl Scheduler {
     /// Nobody runs.
     pub const fn new() -> Self {
         Self {
-            queues: [Queue::new(); 256],
-            occupied: [0; 4],
+            stack: 0,
             top: -1,
             current: None,
             loaded: None,
+            zeros: [0; 2],
+            queues: [Queue::new(); 256],
+            occupied: [0; 4],
             context: None,
-            since: 0,
             stretch: 0,
             slice_end: 0,
             stale: false,
         }
     }
 
-    fn highest(&self) -> i16 {
+    fn highest(&self) -> i32 {
         match (0..4).rev().find(|&word| self.occupied[word] != 0) {
-            Some(word) => (word as u32 * 64 + 63 - self.occupied[word].leading_zeros()) as i16,
+            Some(word) => (word as u32 * 64 + 63 - self.occupied[word].leading_zeros()) as i32,
             None => -1,
         }
     }
@@ -147,6 +158,7 @@ impl Kernel {
     /// A thread that stands in no queue may run, as soon as it has time.
     pub fn make_ready(&mut self, thread: Ref<Thread>) {
         self.mem[thread].state = State::Ready;
+        self.mem[thread].key = self.mem[thread].priority.into();
         if self.sched.current == Some(thread) || self.mem[thread].queued {
             return;
         }
@@ -204,10 +216,9 @@ impl Kernel {
             Next::Switch(partner) => {
                 let goes_on = self.mem[partner].time.is_some()
                     && self.mem[partner].time == self.sched.context
-                    && self.sched.top <= i16::from(self.mem[partner].priority);
+                    && self.sched.top <= i32::from(self.mem[partner].priority);
                 if goes_on {
                     // Time followed the call: the partner goes on in the caller's place.
-                    self.charge_thread();
                     self.sched.current = Some(partner);
                 } else if self.can_run(partner) {
                     self.enqueue(partner, true);
@@ -224,7 +235,7 @@ impl Kernel {
         let current = self.sched.current?;
         let thread = &self.mem[current];
         let goes_on = thread.state == State::Ready
-            && self.sched.top <= i16::from(thread.priority)
+            && self.sched.top <= i32::from(thread.priority)
             && self.sched.loaded == Some(current);
         goes_on.then_some(current)
     }
@@ -243,7 +254,7 @@ impl Kernel {
             && self.mem[current].state == State::Ready
         {
             let goes_on = self.mem[current].time.is_some() && self.mem[current].time == self.sched.context;
-            if goes_on && self.sched.top <= i16::from(self.mem[current].priority) {
+            if goes_on && self.sched.top <= i32::from(self.mem[current].priority) {
                 return Some(current);
             }
             self.settle_time();
@@ -262,7 +273,7 @@ impl Kernel {
         self.unqueue(next);
         self.sched.current = Some(next);
         self.sched.context = self.mem[next].time;
-        self.sched.slice_end = self.sched.since + self.machine.ticks_of_ms(SLICE_MS);
+        self.sched.slice_end = self.sched.stretch + self.machine.ticks_of_ms(SLICE_MS);
         self.sched.stale = true;
         Some(next)
     }
@@ -284,25 +295,15 @@ impl Kernel {
         self.sched.loaded = None;
     }
 
-    /// Charges the current thread for the time since it began to run.
-    fn charge_thread(&mut self) -> u64 {
+    /// Charges what was used up to now.
+    pub(crate) fn settle_time(&mut self) {
         let now = self.machine.now();
-        let used = now.saturating_sub(self.sched.since);
-        self.sched.since = now;
-        if let Some(thread) = self.sched.current {
-            self.mem[thread].ticks += used;
-            if let Some(reply) = self.mem[thread].in_debt_for {
+        let used = now.saturating_sub(self.sched.stretch);
+        if let Some(context) = self.sched.context {
+            self.mem[context].charge(self.sched.stretch, used);
+            if let Some(reply) = self.mem[context].used_for {
                 self.mem[reply].debt += used;
             }
-        }
-        now
-    }
-
-    /// Charges everything up to now: the current thread, and the time it runs on.
-    pub(crate) fn settle_time(&mut self) {
-        let now = self.charge_thread();
-        if let Some(context) = self.sched.context {
-            self.mem[context].charge(self.sched.stretch, now.saturating_sub(self.sched.stretch));
         }
         self.sched.stretch = now;
     }
@@ -330,7 +331,7 @@ impl Kernel {
     /// The hardware timer fired: deadlines, the end of a budget, the end of a slice.
     pub(crate) fn tick(&mut self) {
         self.settle_time();
-        let now = self.sched.since;
+        let now = self.sched.stretch;
         while let Some(due) = self.deadlines.take_due(&mut self.mem, now) {
             match due {
                 Due::Refill(context) => self.refilled(context, now),

@@ -100,7 +100,7 @@ ops! {
     /// Debug: x0 = AddressSpace slot, x1 = address, a multiple of 8; out x0 = word there.
     DebugRead = 74,
     /// Debug: x0 = Thread slot; out x0 = state (0 suspended, 1 ready or running, 2 waits in a call, 3 waits for a
-    /// message, 4 waits for a notification, 5 faulted), x1 = ticks of CPU time.
+    /// message, 4 waits for a notification, 5 faulted), x1 = ticks that were used of its own time.
     DebugThread = 75,
     /// SchedControl: x0 = SchedContext slot, x1 = budget in ticks, x2 = period in ticks (at least the budget; equal: no
     /// limit), x3 = flags (1: running out is a fault).

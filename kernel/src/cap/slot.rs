@@ -20,6 +20,12 @@ bitflags! {
         const IN_IRQ = 8;
         /// The slot lies in a Timer.
         const IN_TIMER = 16;
+        /// An Endpoint with the right to send: one bit test for the fast path, as are the next two.
+        const FAST_SEND = 32;
+        /// An Endpoint with the right to receive.
+        const FAST_RECEIVE = 64;
+        /// A Reply.
+        const FAST_REPLY = 128;
     }
 }
 
@@ -31,6 +37,7 @@ bitflags! {
 /// | Frame | physical address | size | address mapped at | pages mapped | mapped in |
 /// | Endpoint, Notification | reference | | badge | | |
 /// | others | reference, or 0 | | | | |
+#[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Cap {
     /// The kind.
@@ -72,7 +79,19 @@ impl Cap {
 
     /// The first capability of an object, with all rights.
     pub fn of<T: Object>(object: Ref<T>) -> Self {
-        Self { kind: T::KIND, rights: Rights::all_of(T::KIND), object: object.number(), ..Self::NULL }
+        let cap = Self { kind: T::KIND, rights: Rights::all_of(T::KIND), object: object.number(), ..Self::NULL };
+        cap.with_fast_bits()
+    }
+
+    /// The same with the bits that the fast path tests.
+    fn with_fast_bits(mut self) -> Self {
+        let fast = |yes: bool, flag: Flags| if yes { flag } else { Flags::empty() };
+        let endpoint = self.kind == Kind::Endpoint;
+        self.flags -= Flags::FAST_SEND | Flags::FAST_RECEIVE | Flags::FAST_REPLY;
+        self.flags |= fast(endpoint && self.rights.contains(Rights::SEND), Flags::FAST_SEND)
+            | fast(endpoint && self.rights.contains(Rights::RECEIVE), Flags::FAST_RECEIVE)
+            | fast(self.kind == Kind::Reply && self.rights.contains(Rights::INVOKE), Flags::FAST_REPLY);
+        self
     }
 
     /// A capability without an object of its own: the control kinds.
@@ -109,7 +128,7 @@ impl Cap {
         copy.flags -= Flags::IN_THREAD | Flags::IN_IRQ | Flags::IN_TIMER;
         copy.extra = 0;
         copy.word = if matches!(self.kind, Kind::Endpoint | Kind::Notification) { badge.0 } else { 0 };
-        copy
+        copy.with_fast_bits()
     }
 }
 
@@ -141,6 +160,8 @@ pub struct Slot {
 }
 
 const _: () = assert!(size_of::<Slot>() == 64);
+// The header of a table stands where slot 0 would: its first byte is a kind, and its fast bits are zero.
+const _: () = assert!(core::mem::offset_of!(Cap, kind) == 0 && core::mem::offset_of!(Cap, flags) == 2);
 
 impl Slot {
     /// An empty slot.

@@ -30,6 +30,7 @@ pub trait Object: Sized {
 }
 
 /// A reference to an object: its distance from the start of RAM in granules, never 0.
+#[repr(transparent)]
 pub struct Ref<T>(NonZeroU32, PhantomData<fn() -> T>);
 
 impl<T> Clone for Ref<T> {
@@ -203,6 +204,11 @@ impl Mem {
         // SAFETY: as for `Index`; the objects are different, so the references do not overlap, and `&mut self` keeps
         // every other reference away.
         unsafe { (&*self.pointer(read), &mut *self.pointer(write)) }
+    }
+
+    /// Where an object is mapped: for what the assembly of the fast path follows.
+    pub fn mapped_at<T>(&self, object: Ref<T>) -> u64 {
+        self.pointer(object) as u64
     }
 
     /// The address trap entry needs of a thread's registers.

@@ -84,5 +84,7 @@ pub fn thread(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         State::Waiting(_) => 4,
         State::Faulted => 5,
     };
-    Ok(k.answer_with(caller, [state, k.mem[thread].ticks, 0, 0, 0, 0, 0, 0]))
+    k.settle_time();
+    let used = k.mem[thread].home.map_or(0, |time| k.mem[time].consumed);
+    Ok(k.answer_with(caller, [state, used, 0, 0, 0, 0, 0, 0]))
 }

@@ -19,12 +19,14 @@ pub enum Gate {
 
 /// An endpoint.
 #[repr(C, align(64))]
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Endpoint {
     /// Counts its capabilities.
     pub header: Header,
     /// Whether calls are taken.
     pub gate: Gate,
+    /// For the fast path: [`Endpoint::SLOW`], [`Endpoint::IDLE`], or the number of the one thread that waits for a message.
+    pub word: u32,
     /// Threads with a message for it.
     pub senders: Queue,
     /// Threads that wait for a message.
@@ -36,10 +38,15 @@ impl Object for Endpoint {
 }
 
 impl Endpoint {
+    /// The queues say what there is.
+    pub const SLOW: u32 = 0;
+    /// Open, and both queues are empty.
+    pub const IDLE: u32 = 1;
+
     /// An open endpoint.
     pub const fn new() -> Self {
         let (senders, receivers) = (Queue::new(), Queue::new());
-        Self { header: Header::new(Kind::Endpoint), gate: Gate::Open, senders, receivers }
+        Self { header: Header::new(Kind::Endpoint), gate: Gate::Open, word: Self::IDLE, senders, receivers }
     }
 }
 
@@ -59,7 +66,9 @@ impl Default for Endpoint {
 /// Those of the look-up.
 pub fn open(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (endpoint, _) = k.get::<Endpoint>(caller, args.target, Rights::RECEIVE, 0)?;
+    k.thaw(endpoint);
     k.mem[endpoint].gate = Gate::Open;
+    k.freeze(endpoint);
     Ok(Next::Done)
 }
 
@@ -74,6 +83,7 @@ pub fn open(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 pub fn close(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (endpoint, _) = k.get::<Endpoint>(caller, args.target, Rights::RECEIVE, 0)?;
     let reason = u32::try_from(args.words[0]).map_err(|_| SyscallError::new(ErrorCode::InvalidArgument, 1))?;
+    k.thaw(endpoint);
     k.mem[endpoint].gate = Gate::Closed(reason);
     while let Some(sender) = k.mem[endpoint].senders.first() {
         k.fail_send(sender, ErrorCode::Closed, reason);
@@ -85,8 +95,38 @@ pub fn close(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 }
 
 impl Kernel {
+    /// The queues say what there is: the one receiver the fast path knows of stands in its queue again.
+    pub(crate) fn thaw(&mut self, endpoint: Ref<Endpoint>) {
+        let word = core::mem::replace(&mut self.mem[endpoint].word, Endpoint::SLOW);
+        if word > Endpoint::IDLE
+            && let Some(receiver) = Ref::from_number(word.into())
+        {
+            let mut queue = self.mem[endpoint].receivers;
+            queue.push_front(&mut self.mem, receiver);
+            self.mem[endpoint].receivers = queue;
+        }
+    }
+
+    /// If nothing but one receiver waits here, or nothing at all, the word says so and the fast path may use it.
+    pub(crate) fn freeze(&mut self, endpoint: Ref<Endpoint>) {
+        let Endpoint { gate, senders, mut receivers, .. } = self.mem[endpoint];
+        if gate != Gate::Open || senders.first().is_some() {
+            return;
+        }
+        match receivers.only() {
+            None if receivers.first().is_none() => self.mem[endpoint].word = Endpoint::IDLE,
+            Some(receiver) if self.mem[receiver].key >= 0 => {
+                receivers.remove(&mut self.mem, receiver);
+                self.mem[endpoint].receivers = receivers;
+                self.mem[endpoint].word = receiver.number() as u32;
+            }
+            _ => {}
+        }
+    }
+
     /// One step of a dead endpoint's end: whoever waits in it is told.
     pub(crate) fn empty_endpoint(&mut self, endpoint: Ref<Endpoint>) -> Result<bool, Preempted> {
+        self.thaw(endpoint);
         if let Some(sender) = self.mem[endpoint].senders.first() {
             self.fail_send(sender, ErrorCode::Revoked, 0);
             return Ok(false);

@@ -5,6 +5,7 @@ use abi::Kind;
 use super::Grave;
 
 /// Counts the capabilities of an object; the last one takes the object with it.
+#[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Header {
     /// What it is.

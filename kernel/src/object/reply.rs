@@ -16,7 +16,8 @@ pub struct Reply {
     pub caller: Option<Ref<Thread>>,
     /// Who took the call and owes the answer.
     pub receiver: Option<Ref<Thread>>,
-    /// Who waits for a message that this Reply will answer.
+    /// Who waits for a message that this Reply will answer. The fast path writes it together with the next, and the two
+    /// before it, and the two behind.
     pub waiting: Option<Ref<Thread>>,
     /// The time that came through it.
     pub time: Option<Ref<SchedContext>>,

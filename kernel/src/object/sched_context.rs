@@ -40,6 +40,8 @@ pub struct SchedContext {
     pub debt: u64,
     /// Ticks used since it was made.
     pub consumed: u64,
+    /// The call that its thread goes on with after the caller's time ended: the caller owes what is used.
+    pub used_for: Option<Ref<Reply>>,
     /// What is out, by time; the first `out` of them.
     pub refills: [Refill; REFILLS],
     /// How many.
@@ -48,7 +50,7 @@ pub struct SchedContext {
     pub fault: bool,
     /// The thread whose time it is.
     pub home: Option<Ref<Thread>>,
-    /// The thread that has it now.
+    /// The thread that has it now. The fast path writes it together with the next.
     pub holder: Option<Ref<Thread>>,
     /// The newest Reply it came through.
     pub stack: Option<Ref<Reply>>,
@@ -69,6 +71,7 @@ impl SchedContext {
             left: 0,
             debt: 0,
             consumed: 0,
+            used_for: None,
             refills: [Refill { at: 0, amount: 0 }; REFILLS],
             out: 0,
             fault: false,
@@ -278,6 +281,7 @@ impl Kernel {
         if let Some(home) = self.mem[context].home.take() {
             self.mem[home].home = None;
         }
+        self.mem[context].used_for = None;
         self.take_from_holder(context);
     }
 
@@ -357,7 +361,7 @@ impl Kernel {
             return false;
         }
         self.drop_time(thread);
-        self.mem[thread].in_debt_for = self.mem[donated].stack;
+        self.mem[own].used_for = self.mem[donated].stack;
         self.hand_time(own, thread);
         true
     }
@@ -395,10 +399,10 @@ impl Kernel {
             let limited = !self.mem[context].unlimited();
             self.mem[context].debt += if limited { debt } else { 0 };
         }
-        if let Some(receiver) = receiver
-            && self.mem[receiver].in_debt_for == Some(reply)
+        if let Some(own) = receiver.and_then(|receiver| self.mem[receiver].home)
+            && self.mem[own].used_for == Some(reply)
         {
-            self.mem[receiver].in_debt_for = None;
+            self.mem[own].used_for = None;
         }
         if let Some(context) = self.pop_time(reply) {
             let holder = self.mem[context].holder;
@@ -440,8 +444,8 @@ impl Kernel {
         }
         if let Some(home) = self.mem[thread].home.take() {
             self.mem[home].home = None;
+            self.mem[home].used_for = None;
         }
-        self.mem[thread].in_debt_for = None;
     }
 }
 

@@ -11,23 +11,31 @@ use crate::kernel::{Kernel, Next, Preempted, Res};
 use crate::mm::{Object, Phys, Ref};
 use crate::syscall::Args;
 
-/// What a thread is doing.
+/// What a thread is doing. The fast path knows the numbers, and that the references follow.
+#[repr(u32)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
     /// Nothing until it is resumed.
-    Suspended,
+    Suspended = 0,
     /// It runs, or waits for its turn in a ready queue.
-    Ready,
+    Ready = 1,
     /// It waits in the endpoint's queue with a message.
-    Sending(Ref<Endpoint>),
+    Sending(Ref<Endpoint>) = 2,
     /// Its message was taken; it waits for the answer.
-    AwaitingReply(Ref<Reply>),
+    AwaitingReply(Ref<Reply>) = Self::AWAITING_REPLY,
     /// It waits in the endpoint's queue for a message, to be answered through the Reply.
-    Receiving(Ref<Endpoint>, Ref<Reply>),
+    Receiving(Ref<Endpoint>, Ref<Reply>) = Self::RECEIVING,
     /// It waits for bits.
-    Waiting(Ref<Notification>),
+    Waiting(Ref<Notification>) = 5,
     /// It faulted and nobody answered.
-    Faulted,
+    Faulted = 6,
+}
+
+impl State {
+    /// The number of `AwaitingReply`.
+    pub const AWAITING_REPLY: u32 = 3;
+    /// The number of `Receiving`.
+    pub const RECEIVING: u32 = 4;
 }
 
 /// The slots a thread holds, in this order.
@@ -49,14 +57,30 @@ pub enum Held {
 pub struct Thread {
     /// Its registers.
     pub context: Context,
-    /// What it is doing.
-    pub state: State,
+    /// For the fast path: where its table is mapped.
+    pub table_at: u64,
+    /// For the fast path: slots of its table.
+    pub table_slots: u64,
+    /// For the fast path: where the TTBR0 of its address space is kept.
+    pub ttbr_at: u64,
+    /// For the fast path: its priority while it runs or waits in an ordinary way, else negative.
+    pub key: i32,
     /// 255 is the most urgent.
     pub priority: u8,
     /// The highest priority it may give.
     pub ceiling: u8,
     /// Whether it stands in a ready queue.
     pub queued: bool,
+    /// What it is doing. The fast path writes it together with the next.
+    pub state: State,
+    /// The time it has: its own, or what a caller gave it.
+    pub time: Option<Ref<SchedContext>>,
+    /// Its own time.
+    pub home: Option<Ref<SchedContext>>,
+    /// The Replies it owes answers to, the first of the list.
+    pub debts: Option<Ref<Reply>>,
+    /// The Notification that also ends its receives.
+    pub bound: Option<Ref<Notification>>,
     /// Next in whatever queue it stands in.
     pub next: Option<Ref<Thread>>,
     /// Previous in that queue.
@@ -65,20 +89,8 @@ pub struct Thread {
     pub badge: u64,
     /// The fault it reports, while it waits for its handler.
     pub fault: Option<(FaultKind, FaultMessage)>,
-    /// The Replies it owes answers to, the first of the list.
-    pub debts: Option<Ref<Reply>>,
-    /// The time it has: its own, or what a caller gave it.
-    pub time: Option<Ref<SchedContext>>,
-    /// Its own time.
-    pub home: Option<Ref<SchedContext>>,
-    /// The call whose time ended, so that the caller owes what this thread uses of its own.
-    pub in_debt_for: Option<Ref<Reply>>,
-    /// The Notification that also ends its receives.
-    pub bound: Option<Ref<Notification>>,
     /// Cached: where its message page lies, 0 when it has none.
     pub page: Phys,
-    /// Ticks it ran.
-    pub ticks: u64,
     /// Counts its capabilities.
     pub header: Header,
     /// See [`Held`].
@@ -99,21 +111,23 @@ impl Thread {
         context.spsr = SPSR_USER;
         Self {
             context,
-            state: State::Suspended,
+            table_at: 0,
+            table_slots: 0,
+            ttbr_at: 0,
+            key: -2,
             priority: 0,
             ceiling: 0,
             queued: false,
+            state: State::Suspended,
+            time: None,
+            home: None,
+            debts: None,
+            bound: None,
             next: None,
             prev: None,
             badge: 0,
             fault: None,
-            debts: None,
-            time: None,
-            home: None,
-            in_debt_for: None,
-            bound: None,
             page: Phys(0),
-            ticks: 0,
             header: Header::new(Kind::Thread),
             held: [Slot::EMPTY; 4],
         }
@@ -178,7 +192,18 @@ impl Kernel {
     /// Computes what the thread caches of its held slots.
     fn refresh(&mut self, thread: Ref<Thread>) {
         let page = self.mem[thread].held[Held::Page as usize].cap;
+        let table = self.mem[thread].table().map_or((0, 0), |table| {
+            (self.mem.mapped_at(table), u64::from(self.mem[table].slots()))
+        });
+        // A thread without an address space finds a zero, which ends the fast path.
+        let none = self.mem.mapped_at(thread) + core::mem::offset_of!(Context, pad) as u64;
+        let ttbr_at = self.mem[thread]
+            .space()
+            .map_or(none, |space| self.mem.mapped_at(space) + core::mem::offset_of!(AddressSpace, ttbr) as u64);
         self.forget_loaded();
+        let object = &mut self.mem[thread];
+        (object.table_at, object.table_slots) = table;
+        object.ttbr_at = ttbr_at;
         self.mem[thread].page = Phys(if page.kind == Kind::Frame { page.object } else { 0 });
     }
 

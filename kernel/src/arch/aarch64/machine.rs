@@ -18,8 +18,6 @@ pub struct Machine {
     /// Ticks of a millisecond.
     ticks_per_ms: u64,
     conduit: Option<Conduit>,
-    /// What TTBR0 holds.
-    loaded: u64,
     /// The empty lower half.
     empty: u64,
     ring: (Phys, u64),
@@ -37,7 +35,7 @@ impl Machine {
     ) -> Self {
         let lines = gic.lines();
         let empty = pte::ttbr(empty, 0);
-        Self { gic, lines, timer_line, ticks_per_ms: frequency / 1000, conduit, loaded: empty, empty, ring }
+        Self { gic, lines, timer_line, ticks_per_ms: frequency / 1000, conduit, empty, ring }
     }
 
     /// Whether an interrupt waits.
@@ -129,15 +127,14 @@ impl Machine {
     /// Loads an address space, if it is not loaded.
     #[inline(always)]
     pub fn enter_space(&mut self, ttbr: u64) {
-        if self.loaded != ttbr {
-            self.loaded = ttbr;
+        if mmu::user_table() != ttbr {
             mmu::load_user_table(ttbr);
         }
     }
 
     /// Makes sure an address space is not loaded.
     pub fn leave_space(&mut self, ttbr: u64) {
-        if self.loaded == ttbr {
+        if mmu::user_table() == ttbr {
             self.enter_space(self.empty);
             mmu::tables_written();
         }

@@ -168,6 +168,15 @@ pub fn load_user_table(ttbr: u64) {
     unsafe { asm!("msr ttbr0_el1, {}", in(reg) ttbr, options(nostack, preserves_flags)) };
 }
 
+/// What TTBR0 holds.
+#[inline(always)]
+pub fn user_table() -> u64 {
+    let ttbr;
+    // SAFETY: reads a system register.
+    unsafe { asm!("mrs {}, ttbr0_el1", out(reg) ttbr, options(nomem, nostack, preserves_flags)) };
+    ttbr
+}
+
 /// Drops all translations of an ASID.
 pub fn flush_asid(asid: u16) {
     let operand = u64::from(asid) << 48;

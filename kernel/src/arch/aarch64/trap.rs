@@ -19,7 +19,12 @@ static KERNEL: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 /// Puts the kernel's state in its place. Called once, before the first thread runs.
 pub(super) fn install(kernel: Kernel) -> &'static mut Kernel {
     // SAFETY: boot runs alone and no reference exists yet.
-    unsafe { (*KERNEL.0.get()).write(kernel) }
+    let kernel = unsafe { (*KERNEL.0.get()).write(kernel) };
+    kernel.sched.stack = super::start::stack().end;
+    let core = &raw const kernel.sched;
+    // SAFETY: trap entry finds this core's stack and scheduler through TPIDR_EL1; the kernel stays where it is.
+    unsafe { core::arch::asm!("msr tpidr_el1, {}", in(reg) core) };
+    kernel
 }
 
 fn kernel() -> &'static mut Kernel {
