@@ -80,21 +80,22 @@ fn merge(mem: &mut Mem, a: Option<Ref<Node>>, b: Option<Ref<Node>>) -> Option<Re
         mem[other].up = Some(at);
         at = other;
     }
-    mend(mem, Some(at));
+    let mut at = Some(at);
+    while let Some(node) = at {
+        mend(mem, node);
+        at = mem[node].up;
+    }
     Some(root)
 }
 
-/// Sets order and ranks right from `node` upwards, as far as they change.
-fn mend(mem: &mut Mem, node: Option<Ref<Node>>) {
-    let mut at = node;
-    while let Some(node) = at {
-        let Node { left, right, .. } = mem[node];
-        if rank(mem, left) < rank(mem, right) {
-            (mem[node].left, mem[node].right) = (right, left);
-        }
-        mem[node].rank = 1 + rank(mem, mem[node].right);
-        at = mem[node].up;
+/// Sets order and rank of a node right; says whether the rank changed.
+fn mend(mem: &mut Mem, node: Ref<Node>) -> bool {
+    let Node { left, right, rank: before, .. } = mem[node];
+    if rank(mem, left) < rank(mem, right) {
+        (mem[node].left, mem[node].right) = (right, left);
     }
+    mem[node].rank = 1 + rank(mem, mem[node].right);
+    mem[node].rank != before
 }
 
 impl Deadlines {
@@ -138,7 +139,13 @@ impl Deadlines {
                 } else {
                     mem[up].right = rest;
                 }
-                mend(mem, Some(up));
+                // Ranks grow on the way up, so there are few that change.
+                let mut at = Some(up);
+                while let Some(node) = at
+                    && mend(mem, node)
+                {
+                    at = mem[node].up;
+                }
             }
         }
         (mem[node].left, mem[node].right, mem[node].up) = (None, None, None);

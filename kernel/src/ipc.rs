@@ -177,6 +177,7 @@ impl Kernel {
         if let Some(notification) = self.mem[receiver].bound
             && self.mem[notification].bits != 0
         {
+            self.park_time(receiver, false);
             self.take_bits(notification, receiver);
             return true;
         }
@@ -185,24 +186,39 @@ impl Kernel {
             self.freeze(endpoint);
             return false;
         };
+        self.park_time(receiver, false);
         self.leave(sender);
         self.deliver(sender, receiver, reply);
         true
     }
 
     fn wait_for_message(&mut self, receiver: Ref<Thread>, endpoint: Ref<Endpoint>, reply: Ref<Reply>) -> Next {
-        self.park_time(receiver);
+        self.park_time(receiver, true);
         self.mem[receiver].state = State::Receiving(endpoint, reply);
         self.mem[reply].waiting = Some(receiver);
-        let thread = &mut self.mem[receiver];
-        let ordinary = thread.debts.is_none() && thread.time.is_some() && thread.time == thread.home;
-        thread.key = if ordinary { thread.priority.into() } else { -2 };
+        self.set_receiver_key(receiver);
         self.thaw(endpoint);
         let mut queue = self.mem[endpoint].receivers;
         queue.push_back(&mut self.mem, receiver);
         self.mem[endpoint].receivers = queue;
         self.freeze(endpoint);
         Next::Schedule
+    }
+
+    /// Whether the fast path may hand a thread that waits for a message one with the time of its sender.
+    fn set_receiver_key(&mut self, receiver: Ref<Thread>) {
+        let thread = &mut self.mem[receiver];
+        let ordinary = thread.debts.is_none() && thread.time.is_some() && thread.time == thread.home;
+        thread.key = if ordinary { thread.priority.into() } else { -2 };
+    }
+
+    /// A thread that may wait for a message got other time.
+    pub(crate) fn receiver_changed(&mut self, thread: Ref<Thread>) {
+        if let State::Receiving(endpoint, _) = self.mem[thread].state {
+            self.thaw(endpoint);
+            self.set_receiver_key(thread);
+            self.freeze(endpoint);
+        }
     }
 
     /// Hands a call or fault over; the sender now waits for the answer.

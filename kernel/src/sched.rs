@@ -268,14 +268,26 @@ impl Kernel {
         self.settle_time();
         self.sched.current = None;
         self.sched.context = None;
-        let top = usize::try_from(self.sched.top).ok()?;
-        let next = self.sched.queues[top].first()?;
-        self.unqueue(next);
+        let next = self.take_first()?;
         self.sched.current = Some(next);
         self.sched.context = self.mem[next].time;
         self.sched.slice_end = self.sched.stretch + self.machine.ticks_of_ms(SLICE_MS);
         self.sched.stale = true;
         Some(next)
+    }
+
+    /// Takes the first thread out of the ready queues. Time that was in use until now may have ended while its next holder
+    /// stood there already.
+    fn take_first(&mut self) -> Option<Ref<Thread>> {
+        loop {
+            let top = usize::try_from(self.sched.top).ok()?;
+            let next = self.sched.queues[top].first()?;
+            self.unqueue(next);
+            if self.can_run(next) {
+                return Some(next);
+            }
+            self.out_of_time(next, false);
+        }
     }
 
     /// Loads the address space of the thread that runs next; `false` when it has none.

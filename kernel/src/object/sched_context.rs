@@ -86,18 +86,34 @@ impl SchedContext {
         self.budget == self.period && self.budget != 0
     }
 
-    /// A stretch of `used` ticks began at `start`: it comes back a period later.
+    /// A stretch of `used` ticks began at `start`: it comes back a period later. What was used beyond what was left is
+    /// debt, so that `left` and what is out are the budget, always.
     pub fn charge(&mut self, start: u64, used: u64) {
         self.consumed += used;
         if self.unlimited() || used == 0 {
             return;
         }
-        self.left = self.left.saturating_sub(used);
-        self.put_back(Refill { at: start + self.period, amount: used.min(self.budget) });
+        if usize::from(self.out) == REFILLS {
+            // Before stretches become one, those that are due come back.
+            self.refill(start + used);
+        }
+        let amount = used.min(self.left);
+        self.left -= amount;
+        self.debt = self.debt.saturating_add(used - amount);
+        if amount > 0 {
+            self.put_back(Refill { at: start + self.period, amount });
+        }
     }
 
     fn put_back(&mut self, refill: Refill) {
         let out = usize::from(self.out);
+        if let Some(last) = self.refills[..out].last_mut()
+            && last.at + last.amount == refill.at
+        {
+            // The last stretch goes on.
+            last.amount += refill.amount;
+            return;
+        }
         match self.refills.get_mut(out) {
             Some(place) => {
                 *place = refill;
@@ -114,14 +130,14 @@ impl SchedContext {
     /// Takes back what is due; debts are paid first, and what pays them is out for another period.
     pub fn refill(&mut self, now: u64) {
         while self.out > 0 && self.refills[0].at <= now {
-            let Refill { at, amount } = self.refills[0];
+            let Refill { amount, .. } = self.refills[0];
             self.refills.copy_within(1.., 0);
             self.out -= 1;
             let paid = self.debt.min(amount);
             self.debt -= paid;
-            self.left = (self.left + amount - paid).min(self.budget);
+            self.left += amount - paid;
             if paid > 0 {
-                self.put_back(Refill { at: at + self.period, amount: paid });
+                self.put_back(Refill { at: now + self.period, amount: paid });
             }
         }
     }
@@ -232,9 +248,7 @@ impl Kernel {
     pub(crate) fn give_home(&mut self, context: Ref<SchedContext>, thread: Ref<Thread>) {
         self.mem[context].home = Some(thread);
         self.mem[thread].home = Some(context);
-        if self.mem[thread].time.is_none() && self.mem[context].holder.is_none() {
-            self.hand_time(context, thread);
-        }
+        self.fall_back(thread);
     }
 
     /// `thread`, which has no time, has this from now on; it runs if it can.
@@ -244,22 +258,26 @@ impl Kernel {
         if self.mem[thread].state == State::Ready {
             self.make_ready(thread);
         }
+        self.receiver_changed(thread);
     }
 
     /// A thread gives up the time it has, without getting other.
-    pub(crate) fn drop_time(&mut self, thread: Ref<Thread>) -> Option<Ref<SchedContext>> {
-        let context = self.mem[thread].time.take()?;
-        self.mem[context].holder = None;
-        self.unqueue(thread);
-        Some(context)
+    pub(crate) fn drop_time(&mut self, thread: Ref<Thread>) {
+        if let Some(context) = self.mem[thread].time.take() {
+            self.mem[context].holder = None;
+            self.unqueue(thread);
+            self.receiver_changed(thread);
+        }
     }
 
-    /// A thread that lost the time it had goes on with its own, if that is not lent.
+    /// A thread that has no time goes on with its own, if that is not lent. One that lent what it had waits for that.
     pub(crate) fn fall_back(&mut self, thread: Ref<Thread>) {
-        if self.mem[thread].time.is_none()
-            && let Some(home) = self.mem[thread].home
-            && self.mem[home].holder.is_none()
-            && self.mem[home].stack.is_none()
+        let Thread { state, time, home, .. } = self.mem[thread];
+        let lent = matches!(state, State::AwaitingReply(reply) if self.mem[reply].time.is_some());
+        if time.is_none()
+            && !lent
+            && let Some(home) = home
+            && self.is_free(home)
         {
             self.hand_time(home, thread);
         }
@@ -268,6 +286,7 @@ impl Kernel {
     /// Budget or refills changed from outside.
     fn time_changed(&mut self, context: Ref<SchedContext>) {
         self.deadlines.remove(&mut self.mem, Self::refill_node(context));
+        self.sched.timer_stale();
         if let Some(holder) = self.mem[context].holder
             && self.mem[holder].state == State::Ready
         {
@@ -276,17 +295,16 @@ impl Kernel {
         }
     }
 
-    /// The thread of a SchedContext has it no more.
+    /// The thread of a SchedContext has it no more, nor has anyone it was lent to: whoever runs on it goes on with what
+    /// else it has.
     pub(crate) fn take_home(&mut self, context: Ref<SchedContext>) {
+        while let Some(reply) = self.mem[context].stack {
+            self.pop_time(reply);
+        }
         if let Some(home) = self.mem[context].home.take() {
             self.mem[home].home = None;
         }
         self.mem[context].used_for = None;
-        self.take_from_holder(context);
-    }
-
-    /// Whoever runs on it goes on with what else it has.
-    fn take_from_holder(&mut self, context: Ref<SchedContext>) {
         if let Some(holder) = self.mem[context].holder {
             self.drop_time(holder);
             self.fall_back(holder);
@@ -297,9 +315,6 @@ impl Kernel {
     pub(crate) fn sched_context_dropped(&mut self, context: Ref<SchedContext>) {
         self.settle_time();
         self.deadlines.remove(&mut self.mem, Self::refill_node(context));
-        while let Some(reply) = self.mem[context].stack {
-            self.pop_time(reply);
-        }
         self.take_home(context);
         self.forget_context(context);
     }
@@ -314,24 +329,22 @@ impl Kernel {
         (object.time, object.below, object.above) = (Some(context), below, None);
     }
 
-    /// Takes a Reply out of the stack of the time that came through it. Returns that time if it was the newest, so that it
-    /// goes back.
+    /// Takes a Reply out of the stack of the time that came through it, and with it all newer ones: their callers had it
+    /// from this one. Returns that time.
     pub(crate) fn pop_time(&mut self, reply: Ref<Reply>) -> Option<Ref<SchedContext>> {
-        let context = self.mem[reply].time.take()?;
-        let (above, below) = (self.mem[reply].above.take(), self.mem[reply].below.take());
+        let context = self.mem[reply].time?;
+        let below = self.mem[reply].below.take();
+        self.mem[context].stack = below;
         if let Some(below) = below {
-            self.mem[below].above = above;
+            self.mem[below].above = None;
         }
-        match above {
-            Some(above) => {
-                self.mem[above].below = below;
-                None
-            }
-            None => {
-                self.mem[context].stack = below;
-                Some(context)
-            }
+        let mut at = Some(reply);
+        while let Some(reply) = at {
+            let object = &mut self.mem[reply];
+            (object.time, object.below) = (None, None);
+            at = object.above.take();
         }
+        Some(context)
     }
 
     /// A thread that is ready has no time left. `running`: it was using it, and running out may be a fault.
@@ -357,7 +370,7 @@ impl Kernel {
     /// A server whose donated time ended goes on with its own, if that is free; the call is in debt from now on.
     fn go_on_with_own(&mut self, thread: Ref<Thread>, donated: Ref<SchedContext>) -> bool {
         let Some(own) = self.mem[thread].home else { return false };
-        if self.mem[own].holder.is_some() || self.mem[own].stack.is_some() {
+        if !self.is_free(own) {
             return false;
         }
         self.drop_time(thread);
@@ -377,71 +390,76 @@ impl Kernel {
         }
     }
 
-    /// A call was taken: the caller's time goes along.
+    /// A call was taken: the caller's time goes along, even when nothing of it is left: the receiver's own is the reserve.
     pub(crate) fn donate(&mut self, reply: Ref<Reply>, caller: Ref<Thread>, receiver: Ref<Thread>) {
-        let Some(context) = self.mem[caller].time else { return };
-        if !self.mem[context].has_time() {
-            return;
-        }
-        self.mem[caller].time = None;
-        if let Some(before) = self.mem[receiver].time {
+        let Some(context) = self.mem[caller].time.take() else { return };
+        if let Some(before) = self.mem[receiver].time.replace(context) {
             self.mem[before].holder = None;
         }
         self.mem[context].holder = Some(receiver);
-        self.mem[receiver].time = Some(context);
+        if self.sched.current() == Some(receiver) {
+            // It goes on, but on other time.
+            self.forget_loaded();
+        }
         self.push_time(reply, context);
     }
 
-    /// A call ended: the time that came through `reply` goes back to `caller`, and the debt is written down.
+    /// A call ended: the time that came through `reply` goes back to `caller`, wherever it is now, and the debt is written
+    /// down.
     pub(crate) fn give_back(&mut self, reply: Ref<Reply>, caller: Ref<Thread>, receiver: Option<Ref<Thread>>) {
-        let debt = core::mem::take(&mut self.mem[reply].debt);
-        if let Some(context) = self.mem[reply].time {
-            let limited = !self.mem[context].unlimited();
-            self.mem[context].debt += if limited { debt } else { 0 };
-        }
         if let Some(own) = receiver.and_then(|receiver| self.mem[receiver].home)
             && self.mem[own].used_for == Some(reply)
         {
-            self.mem[own].used_for = None;
+            self.end_debt(own);
+        }
+        let debt = core::mem::take(&mut self.mem[reply].debt);
+        if debt > 0
+            && let Some(context) = self.mem[reply].time
+            && !self.mem[context].unlimited()
+        {
+            self.mem[context].debt = self.mem[context].debt.saturating_add(debt);
         }
         if let Some(context) = self.pop_time(reply) {
-            let holder = self.mem[context].holder;
-            if let Some(holder) = holder {
+            if let Some(holder) = self.mem[context].holder {
                 self.drop_time(holder);
                 self.fall_back(holder);
             }
-            if self.mem[caller].time.is_none() {
-                return self.hand_time(context, caller);
-            }
+            debug_assert!(self.mem[caller].time.is_none());
+            self.hand_time(context, caller);
         }
         self.fall_back(caller);
     }
 
-    /// A thread is about to wait for a message: time that is not its own stays with the Reply it came through.
-    pub(crate) fn park_time(&mut self, thread: Ref<Thread>) {
-        let Some(context) = self.mem[thread].time else { return };
-        if self.mem[thread].home == Some(context) {
-            return;
+    /// A thread is about to take another message. What it uses from now on is its own affair; time that is not its own
+    /// stays with the Reply it came through, if the thread has other or `waits`.
+    pub(crate) fn park_time(&mut self, thread: Ref<Thread>, waits: bool) {
+        let Thread { time, home, .. } = self.mem[thread];
+        if time == home {
+            if let Some(own) = home
+                && self.mem[own].used_for.is_some()
+            {
+                self.end_debt(own);
+            }
+        } else if waits || home.is_some_and(|home| self.is_free(home)) {
+            self.drop_time(thread);
+            self.fall_back(thread);
         }
-        self.drop_time(thread);
-        self.return_home(context);
-        self.fall_back(thread);
     }
 
-    /// Time that nobody holds and no call lends goes to the thread whose it is.
-    fn return_home(&mut self, context: Ref<SchedContext>) {
-        if self.mem[context].stack.is_none()
-            && let Some(home) = self.mem[context].home
-        {
-            self.fall_back(home);
-        }
+    /// Neither used nor lent.
+    fn is_free(&self, context: Ref<SchedContext>) -> bool {
+        self.mem[context].holder.is_none() && self.mem[context].stack.is_none()
+    }
+
+    /// The call owes what was used up to now, and nothing more.
+    fn end_debt(&mut self, own: Ref<SchedContext>) {
+        self.settle_time();
+        self.mem[own].used_for = None;
     }
 
     /// A thread is dead: it gives up what time it has and what is its own.
     pub(crate) fn leave_time(&mut self, thread: Ref<Thread>) {
-        if let Some(context) = self.drop_time(thread) {
-            self.return_home(context);
-        }
+        self.drop_time(thread);
         if let Some(home) = self.mem[thread].home.take() {
             self.mem[home].home = None;
             self.mem[home].used_for = None;

@@ -43,18 +43,45 @@ impl Kernel {
         Ok(all)
     }
 
-    /// Lets a ready thread run now, whatever its priority. The thread that ran goes back to its queue.
+    /// Lets a ready thread with time run now, whatever its priority. The thread that ran goes back to its queue.
     pub(crate) fn force(&mut self, thread: Ref<Thread>) {
         assert_eq!(self.mem[thread].state, State::Ready, "only a ready thread can run");
         if self.sched.current == Some(thread) {
             return;
         }
+        assert!(self.mem[thread].queued, "only a thread with time can run");
+        self.settle_time();
         if let Some(other) = self.sched.current.take()
             && self.mem[other].state == State::Ready
         {
-            self.enqueue(other, true);
+            self.make_ready(other);
         }
         self.unqueue(thread);
         self.sched.current = Some(thread);
+        self.sched.context = self.mem[thread].time;
+        self.sched.slice_end = self.sched.stretch + self.machine.ticks_of_ms(super::SLICE_MS);
+        self.set_timer();
+    }
+
+    /// What is wrong with the thread that runs and what it runs on, before user space is entered.
+    pub(crate) fn check_current(&self) -> Result<(), String> {
+        let sched = &self.sched;
+        let Some(current) = sched.current else {
+            return if sched.context.is_none() { Ok(()) } else { Err("nobody runs on some time".into()) };
+        };
+        let thread = &self.mem[current];
+        if thread.state != State::Ready || thread.time.is_none() || thread.time != sched.context {
+            return Err(format!("{current:?} is {:?} and runs on {:?}, has {:?}", thread.state, sched.context, thread.time));
+        }
+        let context = &self.mem[sched.context.unwrap()];
+        let mut end = sched.slice_end;
+        if !context.unlimited() {
+            end = end.min(sched.stretch + context.left);
+        }
+        end = end.min(self.deadlines.first(&self.mem).unwrap_or(u64::MAX));
+        if self.machine.deadline > end {
+            return Err(format!("the timer is set to {}, not to {end}", self.machine.deadline));
+        }
+        Ok(())
     }
 }
