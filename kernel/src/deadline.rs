@@ -24,10 +24,10 @@ pub struct Node {
     /// Whether it is in the heap.
     pub queued: bool,
     /// Length of the shortest way down to a missing child.
-    rank: u8,
-    left: Option<Ref<Node>>,
-    right: Option<Ref<Node>>,
-    up: Option<Ref<Node>>,
+    pub(crate) rank: u8,
+    pub(crate) left: Option<Ref<Node>>,
+    pub(crate) right: Option<Ref<Node>>,
+    pub(crate) up: Option<Ref<Node>>,
 }
 
 impl Node {
@@ -49,7 +49,7 @@ pub enum Due {
 /// The heap.
 #[derive(Debug, Default)]
 pub struct Deadlines {
-    root: Option<Ref<Node>>,
+    pub(crate) root: Option<Ref<Node>>,
 }
 
 fn rank(mem: &Mem, node: Option<Ref<Node>>) -> u8 {

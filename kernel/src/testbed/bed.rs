@@ -147,6 +147,9 @@ impl Bed {
 
     /// What follows every trap.
     pub fn leave(&mut self) {
+        if self.k.stay().is_some() {
+            return;
+        }
         if let Some(next) = self.k.pick() {
             assert!(self.k.enter(next));
         } else {
@@ -262,8 +265,8 @@ impl Bed {
         self.ok(Op::Copy, table, &args);
     }
 
-    /// A process: table (in init's slot `base`), address space, thread, message page, reply in `base` + 1 … + 4, and the
-    /// same in its own fixed slots. It is ready.
+    /// A process: table (in init's slot `base`), address space, thread, message page, reply, SchedContext in `base` + 1 …
+    /// + 5, and the same in its own fixed slots. It has unlimited time and is ready.
     #[track_caller]
     pub fn process(&mut self, untyped: u32, base: u32, priority: u8, fault: u32) -> Ref<Thread> {
         self.make_of(untyped, Kind::CapTable, 5, base);
@@ -282,8 +285,35 @@ impl Bed {
         let slot = |offset: u32| u64::from(base + offset);
         let args = [slot(0), slot(1), slot(3), abi::layout::USER_MESSAGE_PAGE, fault.into(), urgency];
         self.ok(Op::ThreadConfigure, base + 2, &args);
+        self.time(untyped, base + 5, (1, 1, 0), base + 2);
+        self.give(base, 6, base + 5, Rights::all_of(Kind::SchedContext), 0);
         self.ok(Op::ThreadResume, base + 2, &[]);
         self.cap(self.init, base + 2).object_of().unwrap()
+    }
+
+    /// A SchedContext in init's slot `slot` with budget, period and flags, bound to the thread in another.
+    #[track_caller]
+    pub fn time(&mut self, untyped: u32, slot: u32, (budget, period, flags): (u64, u64, u64), thread: u32) {
+        self.make_of(untyped, Kind::SchedContext, 0, slot);
+        self.ok(Op::SchedConfigure, abi::SLOT_SCHED_CONTROL, &[slot.into(), budget, period, flags]);
+        self.ok(Op::SchedBind, slot, &[thread.into()]);
+    }
+
+    /// The clock moves on; the timer fires if its deadline came.
+    pub fn pass(&mut self, ticks: u64) {
+        self.k.machine.clock += ticks;
+        if self.k.machine.clock >= self.k.machine.deadline {
+            self.k.machine.pending.push_back(self.k.machine.timer_line());
+            interrupt::handle(&mut self.k);
+            self.leave();
+        }
+        self.check();
+    }
+
+    /// Whether a thread can run: it does, or stands in a ready queue.
+    pub fn runnable(&self, thread: Ref<Thread>) -> bool {
+        self.k.mem[thread].queued
+            || self.k.mem[thread].state == State::Ready && self.k.sched.current() == Some(thread)
     }
 
     /// User space writes a word of its message page.

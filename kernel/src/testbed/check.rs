@@ -10,7 +10,9 @@ use crate::cap::{Cap, CapTable, Flags, Slot};
 use crate::kernel::Kernel;
 use crate::mm::raw::GRANULE;
 use crate::mm::{Object, Phys, Ref};
-use crate::object::{AddressSpace, Endpoint, Grave, Header, Irq, Notification, Reply, State, Thread};
+use crate::object::{
+    AddressSpace, Endpoint, Gate, Grave, Header, Irq, Notification, Reply, SchedContext, State, Thread, Timer,
+};
 
 /// What is wrong.
 type Check = Result<(), String>;
@@ -22,6 +24,8 @@ macro_rules! must {
         }
     };
 }
+
+mod time;
 
 /// A piece of memory that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +64,8 @@ fn header(k: &Kernel, kind: Kind, number: u64) -> Option<&Header> {
         Kind::Notification => &k.mem[object::<Notification>(number)].header,
         Kind::AddressSpace => &k.mem[object::<AddressSpace>(number)].header,
         Kind::Irq => &k.mem[object::<Irq>(number)].header,
+        Kind::SchedContext => &k.mem[object::<SchedContext>(number)].header,
+        Kind::Timer => &k.mem[object::<Timer>(number)].header,
         _ => return None,
     })
 }
@@ -70,6 +76,9 @@ fn bytes_of(k: &Kernel, kind: Kind, number: u64) -> u64 {
         Kind::Thread => size_of::<Thread>() as u64,
         Kind::AddressSpace => u64::from(k.mem[object::<AddressSpace>(number)].pages) * PAGE,
         Kind::Irq => size_of::<Irq>() as u64,
+        Kind::Reply => size_of::<Reply>() as u64,
+        Kind::SchedContext => size_of::<SchedContext>() as u64,
+        Kind::Timer => size_of::<Timer>() as u64,
         _ => GRANULE,
     }
 }
@@ -121,9 +130,12 @@ impl Checker {
                 Kind::Notification => self.check_notification(k, object(number))?,
                 Kind::AddressSpace => self.check_space(k, object(number))?,
                 Kind::Irq => self.check_irq(k, object(number))?,
+                Kind::SchedContext => self.check_sched_context(k, object(number))?,
+                Kind::Timer => self.check_timer(k, object(number))?,
                 _ => {}
             }
         }
+        self.check_deadlines(k)?;
         self.check_lines(k)
     }
 
@@ -172,6 +184,8 @@ impl Checker {
                     writeln!(text, "{space:?} {:?}", leaves(k, space.root, 0, 0))
                 }
                 Kind::Irq => writeln!(text, "{:?}", k.mem[object::<Irq>(number)]),
+                Kind::SchedContext => writeln!(text, "{:?}", k.mem[object::<SchedContext>(number)]),
+                Kind::Timer => writeln!(text, "{:?}", k.mem[object::<Timer>(number)]),
                 _ => Ok(()),
             };
         }
@@ -271,7 +285,8 @@ impl Checker {
                         let slot = table.offset::<Slot>(index).unwrap();
                         let flags = k.mem[slot].cap.flags;
                         found += self.check_place(k, slot)?;
-                        must!(!flags.intersects(Flags::IN_THREAD | Flags::IN_IRQ), "{slot:?} is not held: {flags:?}");
+                        let held = Flags::IN_THREAD | Flags::IN_IRQ | Flags::IN_TIMER;
+                        must!(!flags.intersects(held), "{slot:?} is not held: {flags:?}");
                     }
                 }
                 Kind::Thread => {
@@ -279,12 +294,16 @@ impl Checker {
                     for (which, wanted) in kinds.into_iter().enumerate() {
                         let offset = (core::mem::offset_of!(Thread, held) / 64 + which) as u32;
                         let slot = object::<Thread>(number).offset(offset).unwrap();
-                        found += self.check_held(k, slot, wanted, Flags::IN_THREAD, number)?;
+                        found += self.check_held(k, slot, &[wanted], Flags::IN_THREAD, number)?;
                     }
                 }
                 Kind::Irq => {
                     let slot = object::<Irq>(number).offset(1).unwrap();
-                    found += self.check_held(k, slot, Kind::Notification, Flags::IN_IRQ, number)?;
+                    found += self.check_held(k, slot, &[Kind::Notification], Flags::IN_IRQ, number)?;
+                }
+                Kind::Timer => {
+                    let slot = object::<Timer>(number).offset(1).unwrap();
+                    found += self.check_held(k, slot, &[Kind::Notification, Kind::Thread], Flags::IN_TIMER, number)?;
                 }
                 _ => {}
             }
@@ -299,10 +318,17 @@ impl Checker {
         Ok(usize::from(known))
     }
 
-    fn check_held(&self, k: &Kernel, slot: Ref<Slot>, kind: Kind, flag: Flags, holder: u64) -> Result<usize, String> {
+    fn check_held(
+        &self,
+        k: &Kernel,
+        slot: Ref<Slot>,
+        kinds: &[Kind],
+        flag: Flags,
+        holder: u64,
+    ) -> Result<usize, String> {
         let held = &k.mem[slot];
         if !held.is_empty() {
-            must!(held.cap.kind == kind, "{slot:?} holds a {:?}", held.cap.kind);
+            must!(kinds.contains(&held.cap.kind), "{slot:?} holds a {:?}", held.cap.kind);
             must!(held.links.child.is_none(), "{slot:?} is held and has children");
             let right = held.cap.flags.contains(flag) && u64::from(held.cap.holder) == holder;
             must!(right, "{slot:?} does not know its holder");
@@ -382,7 +408,7 @@ impl Checker {
             must!(self.exists(current), "the current thread does not exist");
             must!(!k.mem[current].queued, "the current thread stands in a ready queue");
         }
-        Ok(())
+        k.check_current()
     }
 
     fn check_thread(&self, k: &Kernel, thread: Ref<Thread>) -> Check {
@@ -397,7 +423,9 @@ impl Checker {
         must!(asleep || t.table().is_some() && t.space().is_some(), "{thread:?} is {:?} without table", t.state);
         match t.state {
             State::Ready => {
-                must!(t.queued || k.sched.current() == Some(thread), "{thread:?} is ready and nowhere");
+                let runs = k.sched.current() == Some(thread);
+                let time = t.time.is_some_and(|time| k.mem[time].has_time());
+                must!(runs || t.queued == time, "{thread:?} is ready, {}queued and has {}time", not(t.queued), not(time));
                 must!(t.fault.is_none(), "{thread:?} runs with a fault");
             }
             State::Sending(endpoint) => {
@@ -407,7 +435,7 @@ impl Checker {
             }
             State::Receiving(endpoint, reply) => {
                 must!(self.exists(endpoint) && self.exists(reply), "{thread:?} receives from nothing");
-                let count = k.mem[endpoint].receivers.members(k)?.iter().filter(|&&other| other == thread).count();
+                let count = receivers(k, endpoint)?.iter().filter(|&&other| other == thread).count();
                 must!(count == 1, "{thread:?} receives and stands {count} times in the queue");
                 must!(k.mem[reply].waiting == Some(thread), "{thread:?}: its Reply does not know it");
             }
@@ -428,6 +456,7 @@ impl Checker {
             let missed = k.mem[notification].bits != 0 && matches!(t.state, State::Receiving(..));
             must!(!missed, "{thread:?} sleeps over bits");
         }
+        self.check_time_of(k, thread)?;
         let (mut before, mut at, mut count) = (None, t.debts, 0);
         while let Some(reply) = at {
             must!(self.exists(reply) && count < 1000, "{thread:?} owes a Reply that does not exist");
@@ -440,7 +469,7 @@ impl Checker {
 
     fn check_endpoint(&self, k: &Kernel, endpoint: Ref<Endpoint>) -> Check {
         let e = &k.mem[endpoint];
-        let (senders, receivers) = (e.senders.members(k)?, e.receivers.members(k)?);
+        let (senders, receivers) = (e.senders.members(k)?, receivers(k, endpoint)?);
         for &thread in &senders {
             let right = self.exists(thread) && k.mem[thread].state == State::Sending(endpoint);
             must!(right, "{endpoint:?}: {thread:?} does not send to it");
@@ -472,6 +501,7 @@ impl Checker {
             }
             must!(at.is_some(), "{reply:?} is not among the debts of {receiver:?}");
         }
+        self.check_lending(k, reply)?;
         if let Some(waiting) = r.waiting {
             let right =
                 self.exists(waiting) && matches!(k.mem[waiting].state, State::Receiving(_, other) if other == reply);
@@ -571,6 +601,25 @@ impl Checker {
     }
 }
 
+/// Who waits for a message: the queue, or the one that the fast path knows of.
+fn receivers(k: &Kernel, endpoint: Ref<Endpoint>) -> Result<Vec<Ref<Thread>>, String> {
+    let e = &k.mem[endpoint];
+    let mut list = e.receivers.members(k)?;
+    if e.word == Endpoint::SLOW {
+        return Ok(list);
+    }
+    let alone = list.is_empty() && e.senders.first().is_none() && e.gate == Gate::Open;
+    must!(alone, "{endpoint:?}: not the ordinary case, and the fast path takes it for that");
+    if e.word != Endpoint::IDLE {
+        let thread = object::<Thread>(e.word.into());
+        let t = &k.mem[thread];
+        let ordinary = t.debts.is_none() && t.time.is_some() && t.time == t.home && t.key == t.priority.into();
+        must!(ordinary, "{endpoint:?}: {thread:?} is not what the fast path expects");
+        list.push(thread);
+    }
+    Ok(list)
+}
+
 fn header_kind(kind: Kind) -> bool {
     matches!(
         kind,
@@ -581,6 +630,8 @@ fn header_kind(kind: Kind) -> bool {
             | Kind::Notification
             | Kind::AddressSpace
             | Kind::Irq
+            | Kind::SchedContext
+            | Kind::Timer
     )
 }
 

@@ -56,7 +56,9 @@ mod slot {
     pub const DEBUG: u32 = 17;
     pub const DMA: u32 = 18;
     pub const CONSOLE: u32 = 19;
-    pub const FREE: u32 = 20;
+    pub const SCHED_CONTROL: u32 = 20;
+    pub const TIMER: u32 = 7;
+    pub const FREE: u32 = 21;
 }
 
 const WORKERS: usize = 4;
@@ -118,6 +120,8 @@ impl Fuzz {
             bed.make_of(WORLD, Kind::Irq, 0, base + 7);
             bed.ok(Op::Move, base, &[slot::MEMORY.into(), 1, (base + 6).into()]);
             bed.ok(Op::Move, base, &[slot::IRQ.into(), 1, (base + 7).into()]);
+            bed.make_of(WORLD, Kind::Timer, 0, base + 7);
+            bed.ok(Op::Move, base, &[slot::TIMER.into(), 1, (base + 7).into()]);
             let all = Rights::from_bits_retain(0xf);
             bed.give(base, slot::NOTIFICATION, NOTIFICATIONS + worker % 2, all, 0);
             bed.give(base, slot::ENDPOINT, ENDPOINTS + worker / 2, all, u64::from(worker + 1) << 40);
@@ -125,6 +129,10 @@ impl Fuzz {
             bed.give(base, slot::DEBUG, abi::SLOT_DEBUG, all, 0);
             bed.give(base, slot::DMA, abi::SLOT_DMA, all, 0);
             bed.give(base, slot::CONSOLE, abi::SLOT_CONSOLE, all, 0);
+            bed.give(base, slot::SCHED_CONTROL, abi::SLOT_SCHED_CONTROL, all, 0);
+            // One is unlimited, one has its fault handler told, one is passive.
+            let (budget, period, flags) = [(1, 1, 0), (400, 2000, 1), (300, 1000, 0), (500, 900, 0)][worker as usize];
+            bed.ok(Op::SchedConfigure, abi::SLOT_SCHED_CONTROL, &[(base + 5).into(), budget, period, flags]);
             self.workers.push(thread);
         }
         for worker in 0..WORKERS as u32 {
@@ -144,7 +152,7 @@ impl Fuzz {
         let bed = &mut self.bed;
         bed.ok(Op::Revoke, abi::SLOT_TABLE, &[WORLD.into()]);
         bed.ok(Op::Revoke, abi::SLOT_TABLE, &[DEVICES.into()]);
-        for control in [abi::SLOT_IRQ_CONTROL, abi::SLOT_DEBUG, abi::SLOT_DMA, abi::SLOT_CONSOLE] {
+        for control in [abi::SLOT_IRQ_CONTROL, abi::SLOT_DEBUG, abi::SLOT_DMA, abi::SLOT_CONSOLE, abi::SLOT_SCHED_CONTROL] {
             bed.ok(Op::Revoke, abi::SLOT_TABLE, &[control.into()]);
         }
         assert!(bed.k.graves.is_none(), "the dead are buried");
@@ -161,11 +169,9 @@ impl Fuzz {
         self.recent.push_back(text);
     }
 
-    /// A thread that is ready, among those that exist.
+    /// A thread that is ready and has time, among those that exist.
     fn ready(&mut self) -> Option<Ref<Thread>> {
-        let k = &self.bed.k;
-        let alive = |&&thread: &&Ref<Thread>| k.mem[thread].state == State::Ready;
-        let list: Vec<_> = self.workers.iter().filter(alive).copied().collect();
+        let list: Vec<_> = self.workers.iter().filter(|&&thread| self.bed.runnable(thread)).copied().collect();
         if list.is_empty() { None } else { Some(self.random.pick(&list)) }
     }
 
@@ -196,7 +202,7 @@ impl Fuzz {
     }
 
     fn empty_slot(&mut self) -> u64 {
-        if self.random.one_in(4) { self.any_slot() } else { u64::from(slot::FREE) + self.random.below(12) }
+        if self.random.one_in(4) { self.any_slot() } else { u64::from(slot::FREE) + self.random.below(11) }
     }
 
     fn address(&mut self) -> u64 {
@@ -249,6 +255,8 @@ impl Fuzz {
                     Kind::Frame,
                     Kind::Frame,
                     Kind::Irq,
+                    Kind::SchedContext,
+                    Kind::Timer,
                 ]);
                 let table = kind(self, Kind::CapTable);
                 let align = if self.random.one_in(4) { self.random.below(17) } else { 0 };
@@ -289,9 +297,32 @@ impl Fuzz {
                 kind(self, Kind::Thread)
             }
             Op::ThreadSuspend if !self.random.one_in(3) => 0,
-            Op::ThreadResume | Op::ThreadSuspend | Op::ThreadCancel | Op::ThreadWriteRegisters => {
-                kind(self, Kind::Thread)
+            Op::ThreadResume
+            | Op::ThreadSuspend
+            | Op::ThreadCancel
+            | Op::ThreadWriteRegisters
+            | Op::ThreadReadRegisters => kind(self, Kind::Thread),
+            Op::SchedConfigure => {
+                let period = self.random.pick(&[1, 100, 1000, 5000]);
+                let some = self.random.below(period + 1);
+                let budget = self.random.pick(&[period, period, 0, some, some]);
+                regs[..4].copy_from_slice(&[kind(self, Kind::SchedContext), budget, period, self.random.below(2)]);
+                kind(self, Kind::SchedControl)
             }
+            Op::SchedBind => {
+                regs[0] = kind(self, Kind::Thread);
+                kind(self, Kind::SchedContext)
+            }
+            Op::SchedUnbind if !self.random.one_in(3) => 0,
+            Op::SchedUnbind | Op::SchedConsumed => kind(self, Kind::SchedContext),
+            Op::TimerArm => {
+                regs[0] = self.bed.k.machine.clock + self.random.below(3000);
+                let target = self.random.pick(&[Kind::Notification, Kind::Thread]);
+                regs[1] = kind(self, target);
+                regs[2] = if target == Kind::Thread { 0 } else { self.random.below(4) };
+                kind(self, Kind::Timer)
+            }
+            Op::TimerCancel => kind(self, Kind::Timer),
             Op::Map => {
                 regs = [kind(self, Kind::Frame), self.address(), 0, 1 + self.random.below(3), 0, 0, 0, 0];
                 regs[2] = self.random.below(3) * self.random.below(2);
@@ -448,8 +479,16 @@ impl Fuzz {
             _ => {}
         }
         self.find_threads();
+        if self.random.one_in(4) {
+            let ticks = self.random.below(60);
+            self.time_passes(ticks);
+        }
         let Some(thread) = self.ready() else {
-            self.rescue();
+            let k = &self.bed.k;
+            match k.deadlines.first(&k.mem) {
+                Some(next) if !self.random.one_in(8) => self.time_passes(next.saturating_sub(k.machine.clock)),
+                _ => self.rescue(),
+            }
             return true;
         };
         if self.random.one_in(80) {
@@ -463,12 +502,28 @@ impl Fuzz {
         self.syscall(thread)
     }
 
+    /// The clock moves on; the timer fires when its deadline came.
+    fn time_passes(&mut self, ticks: u64) {
+        let ticks = ticks.min(1 << 20);
+        self.note(format!("{ticks} ticks pass"));
+        self.bed.k.machine.clock += ticks;
+        if self.bed.k.machine.clock >= self.bed.k.machine.deadline {
+            self.bed.k.machine.pending.push_back(27);
+            interrupt::handle(&mut self.bed.k);
+            self.bed.leave();
+        }
+    }
+
     /// Everybody sleeps: init wakes them, or begins anew.
     fn rescue(&mut self) {
         let worker = self.random.below(WORKERS as u64) as u32;
         let thread = PROCESSES + worker * 10 + 2;
         self.note(format!("init wakes worker {worker}"));
         let init = self.bed.init;
+        let (budget, period) = self.random.pick(&[(1, 1), (500, 1000), (300, 300), (100, 5000)]);
+        let time = [(thread + 3).into(), budget, period, 0];
+        let _ = self.bed.call(init, Op::SchedConfigure, abi::SLOT_SCHED_CONTROL, &time);
+        let _ = self.bed.call(init, Op::SchedBind, thread + 3, &[thread.into()]);
         let _ = self.bed.call(init, Op::ThreadCancel, thread, &[]);
         let _ = self.bed.call(init, Op::ThreadResume, thread, &[]);
         for index in 0..2 {

@@ -1,0 +1,134 @@
+//! What must always hold of time: who has it, through which calls it came, what is left of it, and what waits for when.
+
+use abi::Kind;
+
+use super::{Check, Checker, object};
+use crate::deadline::{Node, Owner};
+use crate::kernel::Kernel;
+use crate::mm::Ref;
+use crate::object::{Reply, SchedContext, State, Thread, Timer};
+
+impl Checker {
+    /// Both sides agree, and a thread with time of its own has some, unless it lent it.
+    pub(super) fn check_time_of(&self, k: &Kernel, thread: Ref<Thread>) -> Check {
+        let t = &k.mem[thread];
+        if let Some(time) = t.time {
+            must!(self.exists(time), "{thread:?} has time that does not exist");
+            must!(k.mem[time].holder == Some(thread), "{thread:?} has {time:?}, which {:?} holds", k.mem[time].holder);
+        }
+        if let Some(home) = t.home {
+            must!(self.exists(home), "{thread:?} has time of its own that does not exist");
+            must!(k.mem[home].home == Some(thread), "{home:?} is not {thread:?}'s own time");
+            let lent = matches!(t.state, State::AwaitingReply(reply) if k.mem[reply].time.is_some());
+            must!(t.time.is_some() || lent, "{thread:?} has time and does not run on it");
+        }
+        must!(t.header.capabilities > 0 || t.time.is_none() && t.home.is_none(), "{thread:?} is dead and has time");
+        if let State::AwaitingReply(reply) = t.state {
+            must!(k.mem[reply].time.is_none() || t.time.is_none(), "{thread:?} lent time and has some");
+            must!(t.fault.is_none() || t.key < 0, "{thread:?} reports a fault and the fast path would answer it");
+            must!(t.key < 0 || t.key == t.priority.into(), "{thread:?} has key {}", t.key);
+        }
+        Ok(())
+    }
+
+    /// Only who waits lends, and only while it waits.
+    pub(super) fn check_lending(&self, k: &Kernel, reply: Ref<Reply>) -> Check {
+        let r = &k.mem[reply];
+        let Some(time) = r.time else {
+            must!(r.above.is_none() && r.below.is_none(), "{reply:?} carries no time and stands in a stack");
+            return Ok(());
+        };
+        must!(r.caller.is_some() && self.exists(time), "{reply:?} carries time for nobody, or none");
+        let mut at = k.mem[time].stack;
+        while let Some(other) = at
+            && other != reply
+        {
+            at = k.mem[other].below;
+        }
+        must!(at.is_some(), "{reply:?} is not in the stack of {time:?}");
+        Ok(())
+    }
+
+    /// The sum, the stack and the place among the deadlines.
+    pub(super) fn check_sched_context(&self, k: &Kernel, context: Ref<SchedContext>) -> Check {
+        let c = &k.mem[context];
+        let out = c.refills.get(..c.out.into()).ok_or("too many refills")?;
+        let sum: u64 = out.iter().map(|refill| refill.amount).sum();
+        must!(c.left + sum == c.budget, "{context:?}: {} left and {sum} out of {}", c.left, c.budget);
+        must!(c.budget <= c.period && (!c.unlimited() || c.debt == 0), "{context:?}: {} owed", c.debt);
+        must!(out.is_sorted_by_key(|refill| refill.at), "{context:?}: refills are not in order");
+        if let Some(home) = c.home {
+            must!(self.exists(home) && k.mem[home].home == Some(context), "{context:?} has a home that has other time");
+        }
+        if let Some(holder) = c.holder {
+            must!(self.exists(holder) && k.mem[holder].time == Some(context), "{context:?}: {holder:?} has other time");
+        }
+        let (mut above, mut at, mut count, mut caller) = (None, c.stack, 0, c.home);
+        while let Some(reply) = at {
+            must!(self.exists(reply) && count < 1000, "{context:?}: its stack is broken");
+            let r = &k.mem[reply];
+            must!(r.time == Some(context) && r.above == above, "{reply:?} does not know its place in {context:?}");
+            let before = above.map(|above: Ref<Reply>| k.mem[above].caller);
+            must!(before.is_none_or(|before| before == r.receiver), "{reply:?}: who took the call is not who lent it on");
+            caller = r.caller;
+            (above, at, count) = (Some(reply), r.below, count + 1);
+        }
+        must!(c.stack.is_none() || caller == c.home, "{context:?} was lent first by {caller:?}, not {:?}", c.home);
+        let owner = c.stack.map_or(c.home, |reply| k.mem[reply].receiver);
+        must!(c.holder.is_none() || c.holder == owner, "{:?} has {context:?}, which is {owner:?}'s", c.holder);
+        if let Some(reply) = c.used_for {
+            must!(self.exists(reply), "{context:?} is used for nothing");
+            must!(k.mem[reply].receiver == c.home && c.home.is_some(), "{context:?} is used for another's call");
+        }
+        let waits = c.holder.is_some_and(|holder| {
+            k.mem[holder].state == State::Ready && !k.mem[holder].queued && k.sched.current() != Some(holder)
+        });
+        must!(!waits || c.out == 0 || c.node.queued, "{context:?}: nobody wakes {:?}", c.holder);
+        must!(!waits || c.out == 0 || c.node.deadline <= out[0].at, "{context:?}: {:?} is woken late", c.holder);
+        Ok(())
+    }
+
+    pub(super) fn check_timer(&self, k: &Kernel, timer: Ref<Timer>) -> Check {
+        let t = &k.mem[timer];
+        must!(t.node.queued != t.held.is_empty(), "{timer:?} waits for nobody, or does not wait");
+        Ok(())
+    }
+
+    /// A heap, leftist, of objects that live and know where they stand.
+    pub(super) fn check_deadlines(&self, k: &Kernel) -> Check {
+        let mut count = 0;
+        if let Some(root) = k.deadlines.root {
+            must!(k.mem[root].up.is_none(), "the first deadline has one above it");
+            self.check_node(k, root, &mut count)?;
+        }
+        let queued = |&&(kind, number): &&(Kind, u64)| match kind {
+            Kind::SchedContext => k.mem[object::<SchedContext>(number)].node.queued,
+            Kind::Timer => k.mem[object::<Timer>(number)].node.queued,
+            _ => false,
+        };
+        let known = self.objects.iter().filter(queued).count();
+        must!(known == count, "{known} objects have deadlines, {count} stand in the heap");
+        Ok(())
+    }
+
+    /// Its rank.
+    fn check_node(&self, k: &Kernel, node: Ref<Node>, count: &mut usize) -> Result<u8, String> {
+        *count += 1;
+        let n = &k.mem[node];
+        let lives = match n.owner {
+            Owner::Refill => self.exists(object::<SchedContext>(node.number())),
+            Owner::Timer => self.exists(object::<Timer>(node.number())),
+        };
+        must!(lives && n.queued, "{node:?} in the heap does not exist or does not know that it is there");
+        let mut ranks = [0, 0];
+        for (rank, child) in ranks.iter_mut().zip([n.left, n.right]) {
+            let Some(child) = child else { continue };
+            must!(k.mem[child].up == Some(node), "{child:?} does not know what is above it");
+            must!(k.mem[child].deadline >= n.deadline, "{child:?} comes before {node:?}");
+            *rank = self.check_node(k, child, count)?;
+        }
+        must!(ranks[0] >= ranks[1] && n.rank == ranks[1] + 1, "{node:?} has rank {} over {ranks:?}", n.rank);
+        Ok(n.rank)
+    }
+}
+
