@@ -54,6 +54,18 @@ impl Devices {
         Ok(Self { tree, kept: Vec::new(), taken: Vec::new() })
     }
 
+    /// Whether the kernel's command line has this word.
+    pub fn is_asked_for(&self, word: &str) -> bool {
+        let mut walk = self.tree.walk();
+        while let Some(node) = walk.next() {
+            if node.depth() == 1 && node.is_named("chosen") {
+                let bootargs = node.text("bootargs").ok().flatten().unwrap_or_default();
+                return bootargs.split_ascii_whitespace().any(|asked| asked == word);
+            }
+        }
+        false
+    }
+
     /// The first enabled node that a component drives and that no other component has: its most specific `compatible`
     /// counts first, and where only the device knows what it is, its identification register decides.
     pub fn find(&mut self, component: &Component<'static>) -> Option<Device> {

@@ -72,6 +72,8 @@ fn start(env: &'static Env, mut memory: memory::Memory, started: u64) -> Result<
     let bundle = open_bundle(env)?;
     let own = memory.object::<Endpoint>(Kind::Endpoint).map_err(|error| alloc::format!("own endpoint: {error}"))?;
     let devices = devices::Devices::new(env)?;
+    // So that tests can see init's own end.
+    assert!(!devices.is_asked_for("selftest=init"), "asked for by selftest=init");
     let mut init = Init {
         env,
         memory,
