@@ -295,7 +295,7 @@ impl<'i> Building<'i> {
         Ok(())
     }
 
-    /// Registers, interrupts and DMA of exactly one node.
+    /// Registers and interrupts of exactly one node; the DmaSpace if the manifest asks for it.
     fn device(&mut self, device: &Device) -> Result<(), SyscallError> {
         for (index, &range) in device.registers.iter().enumerate() {
             let (frame, offset, pages) = self.init.devices.frame_for(&device.path, range)?;
@@ -312,9 +312,11 @@ impl<'i> Building<'i> {
             self.copy(irq.slot(), slot, Rights::IRQ_BIND | Rights::IRQ_ACK, Badge(0))?;
             self.name("irq:", &alloc::format!("{index}"), slot, 0);
         }
-        let slot = self.next();
-        self.copy(DMA.slot(), slot, Rights::INVOKE, Badge(0))?;
-        self.name("dma", "", slot, 0);
+        if self.component.manifest.dma() {
+            let slot = self.next();
+            self.copy(DMA.slot(), slot, Rights::INVOKE, Badge(0))?;
+            self.name("dma", "", slot, 0);
+        }
         Ok(())
     }
 
