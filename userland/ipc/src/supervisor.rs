@@ -14,7 +14,8 @@ pub mod method {
     pub const LIST: u32 = 1;
     /// Word 0 = component, word 1 = line from 0 → word 0 = bytes, a line of text follows. Status `End`: no such line.
     pub const CAPS: u32 = 2;
-    /// Word 0 = component: ends it; what its manifest says about restarts does not apply.
+    /// Word 0 = component: ends it as a crash would, so its restart policy applies: what is to stay away is killed until
+    /// the policy gives it up.
     pub const KILL: u32 = 3;
     /// Switches the machine off.
     pub const POWEROFF: u32 = 4;
@@ -51,9 +52,9 @@ pub type Result<T> = core::result::Result<T, Error<Status>>;
 pub enum State {
     /// It runs.
     Running = 0,
-    /// It ended by itself or was killed.
+    /// It ended by itself.
     Ended = 1,
-    /// It crashed and was not started again.
+    /// It crashed or was killed and was not started again.
     GivenUp = 2,
     /// The machine has no device for it.
     NoDevice = 3,
@@ -247,7 +248,7 @@ impl<C: Call> Supervisor<C> {
         }
     }
 
-    /// Ends a component.
+    /// Ends a component; its restart policy applies.
     ///
     /// # Errors
     /// [`Error`].
