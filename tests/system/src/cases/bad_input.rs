@@ -36,11 +36,13 @@ pub fn cases() -> Vec<Case> {
             bundle[70] ^= 1;
             bundle
         }),
-        bundle("program", "a changed program is one line and the end", "CRC: is", |mut bundle| {
-            let last = bundle.len() - 1;
-            bundle[last] ^= 1;
-            bundle
+        Case::new("bad.bundle.program", "a component with a changed program is named and left out", |lab| {
+            broken_component(lab, "CRC: is", |bundle, record| number(bundle, record + 72, 8))
         }),
+        Case::new("bad.bundle.manifest", "a component with a changed manifest is named and left out", |lab| {
+            broken_component(lab, "manifest: ", |bundle, record| number(bundle, record + 40, 4))
+        }),
+        Case::new("bad.bundle.all", "a bundle of broken components is the end", all_broken),
         Case::new("bad.tree.sound", "a sound tree boots when it is handed over as it is", sound_tree),
         tree("gic", "an unknown interrupt controller is named", "interrupt controller", "arm,gic-v3", "xrm,gic-v3"),
         tree("timer", "a missing timer is named", "timer", "arm,armv8-timer", "xrm,armv8-timer"),
@@ -74,6 +76,51 @@ fn bad_bundle(lab: &mut Lab, line: &str, spoil: fn(Vec<u8>) -> Vec<u8>) -> Resul
     let mut console = lab.boot(Boot { bundle: Some(file), ..Boot::default() })?;
     console.expect_within(line, SOON)?;
     ends(&mut console)
+}
+
+/// A number of some bytes of a bundle (`userland/bundle/src/format.rs`).
+fn number(bundle: &[u8], at: usize, bytes: usize) -> Result<usize> {
+    let bytes = bundle.get(at..at + bytes).context("the bundle is cut off")?;
+    Ok(bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte)))
+}
+
+/// One byte of the file service is flipped, where `place` says from bundle and record: the others run, and who calls it
+/// gets an error.
+fn broken_component(lab: &mut Lab, what: &str, place: fn(&[u8], usize) -> Result<usize>) -> Result<()> {
+    let mut bundle = lab.bundle()?;
+    let count = number(&bundle, 12, 4)?;
+    let records = (0..count).map(|index| 64 + 192 * index);
+    let named = records.zip(1..).find(|(record, _)| bundle[*record..].starts_with(b"file\0"));
+    let (record, component) = named.context("the bundle has no file service")?;
+    let place = place(&bundle, record)?;
+    *bundle.get_mut(place).context("the record leads out of the bundle")? ^= 0x40;
+    let file = put(lab, "bundle.img", &bundle)?;
+    let disks = vec![Disk::File(lab.sample_disk()?)];
+    let mut console = lab.boot_to_prompt(Boot { bundle: Some(file), disks, ..Boot::default() })?;
+    let text = console.text();
+    let line = format!("bundle: component {component} (file): {what}");
+    ensure!(text.lines().filter(|text| text.starts_with(&line)).count() == 1, "no line {line:?}:\n{text}");
+    contains(&text, &format!("{} of {count} components started", count - 1))?;
+    let error = console.command("ls")?;
+    ensure!(error.lines().count() == 1, "{error}");
+    let list = console.command("ps")?;
+    ensure!(list.lines().filter(|line| line.contains("running")).count() == count - 1, "{list}");
+    contains(&console.command("log")?, &line)
+}
+
+/// Whole header and table, and zeros for everything else.
+fn all_broken(lab: &mut Lab) -> Result<()> {
+    let mut bundle = lab.bundle()?;
+    let count = number(&bundle, 12, 4)?;
+    bundle[64 + 192 * count..].fill(0);
+    let file = put(lab, "bundle.img", &bundle)?;
+    let mut console = lab.boot(Boot { bundle: Some(file), ..Boot::default() })?;
+    console.expect_within("init: no component of the bundle can be started", SOON)?;
+    let status = console.wait_for_end(SOON)?;
+    ensure!(status.success(), "QEMU ended with {status}");
+    let text = console.text();
+    ensure!(text.lines().filter(|line| line.ends_with("it is left out")).count() == count, "{text}");
+    Ok(())
 }
 
 /// It halts or switches itself off, and the processor never took a wild step.
