@@ -62,8 +62,12 @@ impl Init {
         let device = match component.manifest.drives().next() {
             None => None,
             Some(_) => match self.devices.find(&component) {
-                Some(device) => Some(device),
-                None => return self.without_device(index),
+                Ok(Some(device)) => Some(device),
+                Ok(None) => return self.without_device(index),
+                Err(why) => {
+                    self.log(Level::Error, 0, &alloc::format!("{} cannot start: {why}", component.name));
+                    return self.give_up(index);
+                }
             },
         };
         let epoch = record.epoch + 1;

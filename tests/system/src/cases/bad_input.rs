@@ -47,6 +47,16 @@ pub fn cases() -> Vec<Case> {
         tree("gic", "an unknown interrupt controller is named", "interrupt controller", "arm,gic-v3", "xrm,gic-v3"),
         tree("timer", "a missing timer is named", "timer", "arm,armv8-timer", "xrm,armv8-timer"),
         tree("memory", "a tree without memory is one line", "memory", "memory", "xemory"),
+        Case::new("bad.tree.overlap", "a driver starts though another node's registers reach into its page", |lab| {
+            let disk = Disk::File(lab.sample_disk()?);
+            let mut console = overlapping_tree(lab, 0x0a00_3c00, vec![disk])?;
+            contains(&console.command("caps virtio-blk")?, "device registers 0xa003000..0xa005000")?;
+            contains(&console.command("cat /Welcome.txt")?, "This disk was made")
+        }),
+        Case::new("bad.tree.overlap-driver", "registers that reach into those of a driver are named", |lab| {
+            let mut console = overlapping_tree(lab, 0x0900_0800, Vec::new())?;
+            contains(&console.command("log")?, "of them /pl011@9000000 has 0x9000000..0x9001000")
+        }),
         Case::new("bad.tree.truncated", "a truncated tree is one line", truncated_tree),
         Case::new("bad.tree.noise", "a tree with random changes boots or is one line", noisy_trees),
         Case::new("bad.disk.gpt", "a disk without partition table gives an error", |lab| {
@@ -152,6 +162,18 @@ fn bad_tree(lab: &mut Lab, line: &str, from: &str, to: &str) -> Result<()> {
 
 fn find(bytes: &[u8], text: &str) -> Option<usize> {
     bytes.windows(text.len()).position(|window| window == text.as_bytes())
+}
+
+/// Boots with a virtio slot, the one below the first disk's, whose registers are said to be a page long and to begin at
+/// `address`.
+fn overlapping_tree(lab: &mut Lab, address: u64, disks: Vec<Disk>) -> Result<Console> {
+    let reg = |base: u64, size: u64| [base.to_be_bytes(), size.to_be_bytes()].concat();
+    let slot = reg(0x0a00_3c00, 0x200);
+    let mut tree = lab.device_tree()?;
+    let place = tree.windows(slot.len()).position(|window| window == slot).context("QEMU's tree has no slot 30")?;
+    tree[place..place + slot.len()].copy_from_slice(&reg(address, 0x1000));
+    let tree = put(lab, "tree.dtb", &tree)?;
+    lab.boot_to_prompt(Boot { tree: Some(tree), disks, ..Boot::default() })
 }
 
 /// The strings of the tree are gone, and with them the names of all properties.
