@@ -19,6 +19,7 @@ mod journal;
 mod kernel_log;
 mod memory;
 mod output;
+mod restarts;
 mod roster;
 mod serve;
 mod services;

@@ -30,6 +30,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("crash.restart.console", "a killed console driver comes back", console_comes_back),
         Case::new("crash.restart.shell", "a killed shell comes back with a prompt", shell_comes_back),
         Case::new("crash.restart.once", "a second time it stays away", stays_away),
+        Case::new("crash.restart.always", "what crashes again and again is given up", given_up),
     ]
 }
 
@@ -132,4 +133,15 @@ fn stays_away(lab: &mut Lab) -> Result<()> {
     ensure!(given_up, "{list}");
     console.command("ls /")?;
     contains(&console.command("help")?, "poweroff")
+}
+
+fn given_up(lab: &mut Lab) -> Result<()> {
+    let mut console = lab.boot_to_prompt(Boot { set: Some("restart"), ..Boot::default() })?;
+    let log = console.command("log")?;
+    contains(&log, "crash-loop is not started again: 10 restarts within 10 s")?;
+    let restarts = log.lines().filter(|line| line.ends_with("crash-loop is started again")).count();
+    ensure!(restarts == 10, "{restarts} restarts:\n{log}");
+    let list = console.command("ps")?;
+    ensure!(list.lines().any(|line| line.contains("crash-loop") && line.contains("given up")), "{list}");
+    Ok(())
 }

@@ -1,0 +1,8 @@
+//! Crashes as soon as it runs, and wants to be started again each time.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+rt::entry!(run);
+
+fn run(_: &'static rt::Env) {
+    panic!("on purpose");
+}
