@@ -204,7 +204,9 @@ impl Kernel {
         let Ok(top) = usize::try_from(self.sched.top) else {
             self.account();
             self.sched.current = None;
-            return None;
+            // Nothing better to do; whoever is woken by that runs.
+            let buried = self.graves.is_some() && self.bury().is_ok();
+            return if buried { self.pick() } else { None };
         };
         let next = self.sched.queues[top].first()?;
         self.unqueue(next);

@@ -63,9 +63,12 @@ fn a_thread_revokes_its_own_memory() {
             bed.again(thread);
             bed.check();
         }
-        // Whoever is left can finish what it began.
+        // Nobody is left to finish what it began; time does.
         bed.k.machine.preempt_every = 0;
-        bed.ok(Op::Delete, 1, &[900]);
+        for _ in 0..50 {
+            bed.k.machine.pending.push_back(bed.k.machine.timer_line());
+            bed.interrupt(&[]);
+        }
         assert!(bed.k.graves.is_none());
         assert!(!bed.exists(thread) || bed.k.mem[thread].state == State::Suspended);
         assert_eq!(bed.ok(Op::Poll, abi::SLOT_NOTIFICATION, &[])[0], 0);
@@ -122,4 +125,20 @@ fn an_untyped_that_is_deleted_leaves_its_children_to_its_parent() {
     bed.ok(Op::Revoke, 1, &[40]);
     assert_eq!(bed.cap(bed.init, 42).kind, Kind::Null);
     bed.make_of(40, Kind::Frame, 16, 43);
+}
+
+/// An idle core takes the dead apart, and runs whom that wakes.
+#[test]
+fn an_idle_core_buries() {
+    let mut pair = super::Pair::taken();
+    let bed = &mut pair.bed;
+    // The server alone holds its thread; it deletes itself and is interrupted before its caller was told.
+    bed.ok(Op::Delete, 1, &[u64::from(super::SERVER) + 2]);
+    bed.ipc(bed.init, Op::Wait, abi::SLOT_NOTIFICATION, 0, Message::default());
+    bed.k.delete(bed.slot_of(pair.server, 2)).unwrap();
+    assert!(bed.k.graves.is_some());
+    bed.leave();
+    assert!(!bed.exists(pair.server) || bed.k.mem[pair.server].state == State::Suspended);
+    assert_eq!(bed.k.sched.current(), Some(pair.client));
+    assert_eq!(super::error(bed.result(pair.client)).code, ErrorCode::PeerGone);
 }
