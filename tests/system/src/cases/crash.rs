@@ -30,6 +30,11 @@ pub fn cases() -> Vec<Case> {
         Case::new("crash.restart.console", "a killed console driver comes back", console_comes_back),
         Case::new("crash.restart.shell", "a killed shell comes back with a prompt", shell_comes_back),
         Case::new("crash.restart.once", "a second time it stays away", stays_away),
+        Case::new(
+            "crash.mute",
+            "without a console driver init prints, and no terminal obeys a component",
+            prints_plainly,
+        ),
         Case::new("crash.restart.always", "what crashes again and again is given up", given_up),
     ]
 }
@@ -144,4 +149,12 @@ fn given_up(lab: &mut Lab) -> Result<()> {
     let list = console.command("ps")?;
     ensure!(list.lines().any(|line| line.contains("crash-loop") && line.contains("given up")), "{list}");
     Ok(())
+}
+
+fn prints_plainly(lab: &mut Lab) -> Result<()> {
+    let mut console = lab.boot(Boot { set: Some("mute"), ..Boot::default() })?;
+    console.expect("1 of 1 components started")?;
+    console.expect(r"crash-loop: panicked at ")?;
+    console.expect(r"\u{1b}[31mon purpose")?;
+    console.expect("crash-loop is not started again: 10 restarts within 10 s").map(drop)
 }

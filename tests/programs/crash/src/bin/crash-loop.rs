@@ -4,5 +4,6 @@
 rt::entry!(run);
 
 fn run(_: &'static rt::Env) {
-    panic!("on purpose");
+    // In red, for whoever prints it as it is.
+    panic!("\x1b[31mon purpose");
 }
