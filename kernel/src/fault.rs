@@ -1,10 +1,12 @@
 //! Faults of user threads: a message to the handler the thread was given.
 
+use core::fmt::Write;
+
 use abi::{FaultKind, FaultMessage};
 
 use crate::kernel::{Kernel, Next};
 use crate::mm::Ref;
-use crate::object::{Gate, State, Thread};
+use crate::object::{Gate, SYSTEM_OFF, State, Thread};
 
 /// What the machine says of an exception in user space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,9 @@ pub fn handle(k: &mut Kernel, thread: Ref<Thread>, fault: Fault) {
     };
     let next = report(k, thread, fault.kind, message).unwrap_or_else(|| {
         log::warn!("a thread without fault handler stopped: {} at {:#x}", fault.kind.text(), message.pc);
+        if k.mem[thread].ceiling == ROOT {
+            root_died(k, fault.kind, &message);
+        }
         k.mem[thread].state = State::Faulted;
         Next::Schedule
     });
@@ -52,5 +57,52 @@ pub fn timeout(k: &mut Kernel, thread: Ref<Thread>) {
     let message = FaultMessage { pc: k.mem[thread].context.pc, ..FaultMessage::default() };
     if let Some(next) = report(k, thread, FaultKind::Timeout, message) {
         k.finish(thread, next);
+    }
+}
+
+/// The ceiling that tells init's threads from all others: it gives none of them away.
+const ROOT: u8 = u8::MAX;
+
+/// Without init nothing is started, ended or logged any more, and nobody is left to say so: a line on the early console,
+/// whoever drives it meanwhile, then power off. Where there is no firmware the others go on until they need init.
+fn root_died(k: &mut Kernel, kind: FaultKind, message: &FaultMessage) {
+    let FaultMessage { pc, lr, address, syndrome, .. } = *message;
+    let what = kind.text();
+    // In the words of a crash report, so that xtask finds names for the addresses.
+    let _ = writeln!(
+        Early(k),
+        "\nkernel: init died, the system ends: {what}; init backtrace: #0 {pc:#x} #1 {lr:#x}, \
+         address {address:#x}, syndrome {syndrome:#x}"
+    );
+    k.machine.firmware(SYSTEM_OFF, [0; 3]);
+}
+
+/// The early console.
+struct Early<'k>(&'k mut Kernel);
+
+impl Write for Early<'_> {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        self.0.machine.print(text.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testbed::Bed;
+
+    const FAULT: Fault = Fault { kind: FaultKind::Read, address: 0x1234, syndrome: 0x9200_0004 };
+
+    #[test]
+    fn the_end_of_init_is_one_line_and_power_off() {
+        let mut bed = Bed::new();
+        let init = bed.init;
+        handle(&mut bed.k, init, FAULT);
+        let line = String::from_utf8_lossy(&bed.k.machine.printed).into_owned();
+        assert!(line.starts_with("\nkernel: init died, the system ends: read of"), "{line}");
+        assert_eq!(line.matches('\n').count(), 2);
+        assert_eq!(bed.k.machine.calls, [SYSTEM_OFF]);
+        assert_eq!(bed.k.mem[init].state, State::Faulted);
     }
 }

@@ -8,6 +8,7 @@ pub fn handle(k: &mut Kernel) {
         if line == k.machine.timer_line() {
             k.machine.end(line);
             k.tick();
+            k.bury_some();
         } else {
             // Masked until every driver on the line has acknowledged.
             k.machine.mask(line);

@@ -268,7 +268,11 @@ impl Kernel {
         self.settle_time();
         self.sched.current = None;
         self.sched.context = None;
-        let next = self.take_first()?;
+        let Some(next) = self.take_first() else {
+            // Nothing better to do; whoever is woken by that runs.
+            let buried = self.graves.is_some() && self.bury().is_ok();
+            return if buried { self.choose() } else { None };
+        };
         self.sched.current = Some(next);
         self.sched.context = self.mem[next].time;
         self.sched.slice_end = self.sched.stretch + self.machine.ticks_of_ms(SLICE_MS);

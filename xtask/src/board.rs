@@ -220,6 +220,7 @@ mod tests {
             table: 64,
             priority: 100,
             restart: Restart::Once,
+            dma: false,
             requests: words(requests),
         };
         let description = Description {

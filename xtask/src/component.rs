@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bundle::Restart;
 use bundle::write::{Drive, Manifest};
 use serde::Deserialize;
@@ -44,6 +44,8 @@ struct Table {
     priority: Option<u8>,
     #[serde(default)]
     restart: RestartWord,
+    #[serde(default)]
+    dma: bool,
     #[serde(default)]
     requests: Vec<String>,
 }
@@ -85,6 +87,7 @@ fn tables<'a>(metadata: &'a serde_json::Value, package: &str) -> Vec<(String, St
 
 fn parse(value: &serde_json::Value) -> Result<Manifest> {
     let table: Table = Table::deserialize(value)?;
+    ensure!(!table.dma || !table.drives.is_empty(), "dma: what drives no device has no use for it");
     Ok(Manifest {
         provides: table.provides,
         uses: table.uses,
@@ -98,6 +101,7 @@ fn parse(value: &serde_json::Value) -> Result<Manifest> {
             RestartWord::Once => Restart::Once,
             RestartWord::Always => Restart::Always,
         },
+        dma: table.dma,
         requests: table.requests,
     })
 }
@@ -147,12 +151,21 @@ mod tests {
         assert_eq!(manifest.drives, [Drive { compatible: "virtio,mmio".into(), id: Some(2) }]);
         assert_eq!((manifest.memory, manifest.stack, manifest.priority), (256 * 1024, 16 * 1024, 150));
         assert_eq!(manifest.restart, Restart::Always);
+        assert!(!manifest.dma);
     }
 
     #[test]
     fn an_unknown_key_is_named() {
         let error = parse(&serde_json::json!({ "provide": ["block"] })).expect_err("refused").to_string();
         assert!(error.contains("`provide`"), "{error}");
+    }
+
+    #[test]
+    fn dma_is_for_drivers() {
+        let driver = parse(&serde_json::json!({ "drives": ["virtio,mmio#2"], "dma": true }));
+        assert!(driver.is_ok_and(|manifest| manifest.dma));
+        let error = parse(&serde_json::json!({ "dma": true })).expect_err("refused").to_string();
+        assert!(error.starts_with("dma: "), "{error}");
     }
 
     #[test]

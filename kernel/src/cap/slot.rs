@@ -175,3 +175,18 @@ impl Slot {
         matches!(self.cap.kind, Kind::Null)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::arena;
+
+    /// A new table is zeroed memory.
+    #[test]
+    fn zeroed_memory_is_an_empty_slot() {
+        let mut mem = arena(Phys(0x4000_0000), 4096);
+        mem.zero(Phys(0x4000_0000), 4096);
+        let slot: Ref<Slot> = mem.granule(Phys(0x4000_0040)).unwrap();
+        assert_eq!(format!("{:?}", mem[slot]), format!("{:?}", Slot::EMPTY));
+    }
+}

@@ -7,6 +7,7 @@
 //!   new object's until the object is destroyed.
 //! * An object is destroyed when its last capability goes, and the destroy steps (`object::destroy`) clear every other
 //!   place that holds its `Ref`: queues, links, held slots. Memory returns to use only after the destroy steps ran.
+//! * A table's slots are made by zeroing alone: all zeros is an empty slot (`cap::Slot` tests it).
 //! * The kernel is entered by one core at a time with interrupts masked; `&mut Mem` is `&mut` for all objects.
 #![allow(unsafe_code)]
 
@@ -29,7 +30,8 @@ pub trait Object: Sized {
     const KIND: abi::Kind;
 }
 
-/// A reference to an object: its distance from the start of RAM in granules, never 0.
+/// A reference to an object: its distance from the start of RAM in granules, never 0. Transparent, so that zeroed memory
+/// is `None`.
 #[repr(transparent)]
 pub struct Ref<T>(NonZeroU32, PhantomData<fn() -> T>);
 
@@ -117,7 +119,8 @@ impl Mem {
         let granule = (place.0 - self.start) / GRANULE;
         assert!(place.0.is_multiple_of(GRANULE.max(align_of::<T>() as u64)));
         let index = u32::try_from(granule).ok().and_then(NonZeroU32::new).expect("object outside the reach of Ref");
-        // SAFETY: `at` checks the address; by the caller's promise (room invariant) the memory is free.
+        assert!(place.0 - self.start + size_of::<T>() as u64 <= self.bytes, "object outside RAM");
+        // SAFETY: both ends lie in mapped RAM; by the caller's promise (room invariant) the memory is free.
         unsafe { self.at::<T>(place).write(value) };
         Ref(index, PhantomData)
     }

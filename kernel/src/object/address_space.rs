@@ -250,6 +250,12 @@ impl Kernel {
         (ram && !pte::is_device(value)).then_some(Phys(place))
     }
 
+    /// [`Self::translate`], for tests.
+    #[cfg(test)]
+    pub(crate) fn translate_for_tests(&self, space: Ref<AddressSpace>, address: u64) -> Option<Phys> {
+        self.translate(space, address)
+    }
+
     /// TTBR0 of an address space, which gets an ASID if it has none.
     pub fn activate(&mut self, space: Ref<AddressSpace>) -> u64 {
         if self.mem[space].ttbr == 0 {

@@ -10,6 +10,9 @@ use crate::cap::Cap;
 use crate::kernel::{Kernel, Preempted};
 use crate::mm::{Object, Ref};
 
+/// Steps of a burial that nobody waits for, at the end of a slice.
+const SOME: u32 = 16;
+
 /// A dead object that still has to be taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grave {
@@ -127,17 +130,32 @@ impl Kernel {
     /// Takes dead objects apart until none is left.
     pub fn bury(&mut self) -> Result<(), Preempted> {
         while let Some(grave) = self.graves {
-            // The object leaves the list only when done; objects that die meanwhile go in front of it.
-            let done = match grave {
-                Grave::Table(table) => self.empty_table(table)?,
-                Grave::Thread(thread) => self.take_thread_apart(thread)?,
-                Grave::Endpoint(endpoint) => self.empty_endpoint(endpoint)?,
-                Grave::Space(space) => self.forget_mappings(space)?,
-            };
-            if done {
-                self.remove_grave(grave);
-            }
+            self.bury_one_step(grave)?;
             self.preemption_point()?;
+        }
+        Ok(())
+    }
+
+    /// A few steps of that, now and then: who began it may have died of it, and others wait to be told.
+    pub(crate) fn bury_some(&mut self) {
+        for _ in 0..SOME {
+            let Some(grave) = self.graves else { return };
+            if self.bury_one_step(grave).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn bury_one_step(&mut self, grave: Grave) -> Result<(), Preempted> {
+        // The object leaves the list only when done; objects that die meanwhile go in front of it.
+        let done = match grave {
+            Grave::Table(table) => self.empty_table(table)?,
+            Grave::Thread(thread) => self.take_thread_apart(thread)?,
+            Grave::Endpoint(endpoint) => self.empty_endpoint(endpoint)?,
+            Grave::Space(space) => self.forget_mappings(space)?,
+        };
+        if done {
+            self.remove_grave(grave);
         }
         Ok(())
     }

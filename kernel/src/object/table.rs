@@ -34,14 +34,15 @@ pub fn copy(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     if !cap.is_copyable() {
         return Err(SyscallError::new(ErrorCode::InvalidArgument, 3));
     }
-    let rights = u8::try_from(args.words[3]).map_err(|_| SyscallError::new(ErrorCode::InvalidArgument, 4))?;
+    let rights = u8::try_from(args.words[3]).ok().and_then(Rights::from_bits);
+    let rights = rights.ok_or(SyscallError::new(ErrorCode::InvalidArgument, 4))?;
     let badge = cap.badge().refine(Badge(args.words[4]));
     let badge = match badge {
         Some(badge) if matches!(cap.kind, abi::Kind::Endpoint | abi::Kind::Notification) => badge,
         _ if args.words[4] == 0 => Badge(0),
         _ => return Err(SyscallError::new(ErrorCode::BadgeSet, 5)),
     };
-    k.insert(to, cap.derived(Rights::from_bits_truncate(rights), badge), Some(from));
+    k.insert(to, cap.derived(rights, badge), Some(from));
     Ok(Next::Done)
 }
 

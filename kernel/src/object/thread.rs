@@ -287,7 +287,11 @@ pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> 
     k.hold(thread, Held::Fault, fault);
     let thread = &mut k.mem[thread];
     (thread.priority, thread.ceiling, thread.state) = (priority, ceiling, State::Suspended);
-    Ok(Next::Done)
+    // What it held may have died with that. A restart sets the same once more.
+    Ok(match k.bury() {
+        Ok(()) => Next::Done,
+        Err(Preempted) => Next::Restart,
+    })
 }
 
 /// Lets a suspended thread run; one that faulted tries its instruction again.

@@ -1,7 +1,6 @@
 //! What must always hold, whatever was called: looked at from outside, between two system calls.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use abi::{Kind, Perms, layout::PAGE};
 
@@ -162,36 +161,32 @@ impl Checker {
         sums
     }
 
-    /// Everything but the registers of threads, to compare.
-    pub fn picture(&mut self, k: &Kernel) -> String {
+    /// Everything but the registers of threads and whose turn it is, to compare.
+    pub fn picture(&mut self, k: &Kernel) -> Vec<String> {
         self.check(k).unwrap();
-        let mut text = String::new();
-        for &slot in &self.slots {
-            let _ = writeln!(text, "{slot:?} {:?}", k.mem[slot]);
-        }
-        for &(kind, number) in &self.objects {
-            let _ = match kind {
-                Kind::Thread => {
-                    let t = &k.mem[object::<Thread>(number)];
-                    let links = (t.state, t.priority, t.ceiling, t.queued, t.next, t.prev, t.fault, t.debts);
-                    writeln!(text, "{number:#x} {links:?} {:?} {:?} {:?}", t.bound, t.page, t.header)
-                }
-                Kind::Endpoint => writeln!(text, "{:?}", k.mem[object::<Endpoint>(number)]),
-                Kind::Reply => writeln!(text, "{:?}", k.mem[object::<Reply>(number)]),
-                Kind::Notification => writeln!(text, "{:?}", k.mem[object::<Notification>(number)]),
-                Kind::AddressSpace => {
-                    let space = &k.mem[object::<AddressSpace>(number)];
-                    writeln!(text, "{space:?} {:?}", leaves(k, space.root, 0, 0))
-                }
-                Kind::Irq => writeln!(text, "{:?}", k.mem[object::<Irq>(number)]),
-                Kind::SchedContext => writeln!(text, "{:?}", k.mem[object::<SchedContext>(number)]),
-                Kind::Timer => writeln!(text, "{:?}", k.mem[object::<Timer>(number)]),
-                _ => Ok(()),
-            };
-        }
-        let machine = &k.machine;
-        let _ = write!(text, "{:?} {} {:?}", machine.open, machine.printed.len(), machine.calls);
-        text
+        let mut lines: Vec<_> = self.slots.iter().map(|&slot| format!("{slot:?} {:?}", k.mem[slot])).collect();
+        lines.extend(self.objects.iter().map(|&(kind, number)| match kind {
+            Kind::Thread => {
+                let t = &k.mem[object::<Thread>(number)];
+                let queue = if t.queued { (None, None) } else { (t.prev, t.next) };
+                let rest = (t.state, t.priority, t.ceiling, t.fault, t.debts, t.bound, t.page);
+                format!("{number:#x} {rest:?} {queue:?} {:?}", t.header)
+            }
+            Kind::AddressSpace => {
+                let s = &k.mem[object::<AddressSpace>(number)];
+                let pages = (s.free, s.fresh, s.dirty, s.lost, s.free_pages);
+                format!("{number:#x} {:?} {:?} {pages:?} {:?}", s.header, s.maps, leaves(k, s.root, 0, 0))
+            }
+            Kind::Endpoint => format!("{:?}", k.mem[object::<Endpoint>(number)]),
+            Kind::Reply => format!("{:?}", k.mem[object::<Reply>(number)]),
+            Kind::Notification => format!("{:?}", k.mem[object::<Notification>(number)]),
+            Kind::Irq => format!("{:?}", k.mem[object::<Irq>(number)]),
+            Kind::SchedContext => format!("{:?}", k.mem[object::<SchedContext>(number)]),
+            Kind::Timer => format!("{:?}", k.mem[object::<Timer>(number)]),
+            _ => String::new(),
+        }));
+        lines.push(format!("{:?} {} {:?}", k.machine.open, k.machine.printed.len(), k.machine.calls));
+        lines
     }
 
     fn granule(&self, number: u64) -> Result<usize, String> {
@@ -547,8 +542,8 @@ impl Checker {
             let listed = before == Some(slot) || k.mem[slot].links.map_next.is_some();
             must!(listed, "{slot:?} is mapped and in no list");
         }
-        // What boot mapped for init has no capabilities.
-        if !self.deep || s.lost || self.boot == Some(space) {
+        // What boot mapped for init has no capabilities; a dead one forgets its list and leaves its tables as they are.
+        if !self.deep || s.lost || s.header.capabilities == 0 || self.boot == Some(space) {
             return Ok(());
         }
         let (leaves, tables) = leaves(k, s.root, 0, 0)?;

@@ -8,9 +8,10 @@ use abi::{FaultKind, InWord, Kind, Op, Rights, Slots, layout::PAGE};
 
 use super::Bed;
 use crate::arch::JUNK;
-use crate::cap::Flags;
+use crate::cap::{Cap, Flags, Slot};
 use crate::fault::{self, Fault};
 use crate::interrupt;
+use crate::kernel::Kernel;
 use crate::mm::{Phys, Ref};
 use crate::object::{State, Thread};
 
@@ -40,12 +41,7 @@ impl Random {
 
 /// Slots of a worker's table.
 mod slot {
-    pub const TABLE: u32 = 1;
-    pub const THREAD: u32 = 2;
-    pub const SPACE: u32 = 3;
     pub const MEMORY: u32 = 4;
-    pub const PAGE: u32 = 5;
-    pub const REPLY: u32 = 8;
     pub const NOTIFICATION: u32 = 9;
     pub const ENDPOINT: u32 = 10;
     pub const OTHERS: u32 = 11;
@@ -186,19 +182,42 @@ impl Fuzz {
 
     /// A slot that likely holds this kind.
     fn slot_of(&mut self, thread: Ref<Thread>, kind: Kind) -> u64 {
+        self.slot_where(thread, |_, cap| cap.kind == kind)
+    }
+
+    /// A slot that likely holds what is looked for.
+    fn slot_where(&mut self, thread: Ref<Thread>, wanted: impl Fn(&Kernel, &Cap) -> bool) -> u64 {
         if self.random.one_in(12) {
             return self.any_slot();
         }
-        let Some(table) = self.bed.k.mem[thread].table() else { return 1 };
-        let slots = self.bed.k.mem[table].slots();
+        let k = &self.bed.k;
+        let Some(table) = k.mem[thread].table() else { return 1 };
+        let slots = k.mem[table].slots();
         let start = self.random.below(slots.into()) as u32;
         (0..slots)
             .map(|index| (start + index) % slots)
-            .find(|&index| {
-                index != 0 && self.bed.k.mem[table.offset::<crate::cap::Slot>(index).unwrap()].cap.kind == kind
-            })
+            .find(|&index| index != 0 && wanted(k, &k.mem[table.offset::<Slot>(index).unwrap()].cap))
             .unwrap_or(1)
             .into()
+    }
+
+    /// A thread that stands still, often.
+    fn suspended(&mut self, thread: Ref<Thread>) -> u64 {
+        let asleep = |k: &Kernel, cap: &Cap| {
+            let other = cap.object_of::<Thread>();
+            other.is_some_and(|other| matches!(k.mem[other].state, State::Suspended | State::Faulted))
+        };
+        if self.random.one_in(3) { self.slot_of(thread, Kind::Thread) } else { self.slot_where(thread, asleep) }
+    }
+
+    /// A mapped Frame, often with the address space it is mapped in.
+    fn mapped(&mut self, thread: Ref<Thread>) -> (u64, u64, u64) {
+        let frame = self.slot_where(thread, |_, cap| cap.kind == Kind::Frame && cap.space.is_some());
+        let cap = self.bed.k.get_cap(thread, frame, Kind::Frame, Rights::empty(), 0).map_or(Cap::NULL, |(_, cap)| cap);
+        let space = self.slot_where(thread, |_, other| {
+            other.kind == Kind::AddressSpace && cap.space.is_none_or(|space| other.object_of() == Some(space))
+        });
+        (frame, space, cap.word)
     }
 
     fn empty_slot(&mut self) -> u64 {
@@ -228,6 +247,7 @@ impl Fuzz {
         let op = match self.random.below(100) {
             0..30 => self.random.pick(&[Op::Call, Op::Receive, Op::ReplyReceive, Op::Reply]),
             30..45 => Op::Retype,
+            45..55 => self.random.pick(&[Op::Map, Op::Unmap, Op::Protect, Op::Copy, Op::Move]),
             _ => self.random.pick(Op::ALL),
         };
         let mut regs = [0; 8];
@@ -274,6 +294,9 @@ impl Fuzz {
                 regs[0] = self.empty_slot();
                 regs[1] = kind(self, Kind::CapTable);
                 regs[2] = if self.random.one_in(2) { from } else { any };
+                if op == Op::Copy && self.random.one_in(2) {
+                    regs[2] = self.slot_where(thread, |_, cap| cap.is_copyable());
+                }
                 regs[3] = self.random.pick(&[0xf, 0xf, 0xf, 7, 3, 1, 0, 0xff]);
                 regs[4] = self.random.pick(&[0, 0, 0, 5, 1 << 40]);
                 kind(self, Kind::CapTable)
@@ -290,18 +313,22 @@ impl Fuzz {
                 regs[3] = self.address() & !4095;
                 regs[4] = if self.random.one_in(2) { 0 } else { kind(self, Kind::Endpoint) };
                 regs[5] = 0x5050 + self.random.below(3);
-                kind(self, Kind::Thread)
+                self.suspended(thread)
             }
             Op::ThreadBind => {
                 regs[0] = if self.random.one_in(3) { 0 } else { kind(self, Kind::Notification) };
                 kind(self, Kind::Thread)
             }
             Op::ThreadSuspend if !self.random.one_in(3) => 0,
-            Op::ThreadResume
-            | Op::ThreadSuspend
-            | Op::ThreadCancel
-            | Op::ThreadWriteRegisters
-            | Op::ThreadReadRegisters => kind(self, Kind::Thread),
+            Op::ThreadResume | Op::ThreadWriteRegisters => {
+                (regs[0], regs[1]) = (self.random.below(36), self.random.below(8));
+                self.suspended(thread)
+            }
+            Op::ThreadReadRegisters => {
+                regs[0] = self.random.below(36);
+                self.suspended(thread)
+            }
+            Op::ThreadSuspend | Op::ThreadCancel => kind(self, Kind::Thread),
             Op::SchedConfigure => {
                 let period = self.random.pick(&[1, 100, 1000, 5000]);
                 let some = self.random.below(period + 1);
@@ -324,15 +351,17 @@ impl Fuzz {
             }
             Op::TimerCancel => kind(self, Kind::Timer),
             Op::Map => {
-                regs = [kind(self, Kind::Frame), self.address(), 0, 1 + self.random.below(3), 0, 0, 0, 0];
+                regs[0] = self.slot_where(thread, |_, cap| cap.kind == Kind::Frame && cap.space.is_none());
+                regs[1] = self.address();
                 regs[2] = self.random.below(3) * self.random.below(2);
+                regs[3] = 1 + self.random.below(3) * self.random.below(2);
                 regs[4] = self.random.pick(&[1, 3, 3, 5, 7, 0]);
                 kind(self, Kind::AddressSpace)
             }
             Op::Unmap | Op::Protect => {
-                regs[0] = kind(self, Kind::Frame);
-                regs[1] = self.random.pick(&[1, 3, 5, 7]);
-                kind(self, Kind::AddressSpace)
+                let (frame, space, _) = self.mapped(thread);
+                (regs[0], regs[1]) = (frame, self.random.pick(&[1, 3, 5, 7]));
+                space
             }
             Op::AddPool => {
                 regs[0] = kind(self, Kind::Untyped);
@@ -359,13 +388,14 @@ impl Fuzz {
                 kind(self, Kind::KernelConsole)
             }
             Op::DebugCap | Op::DebugRegisters | Op::DebugRead | Op::DebugThread => {
-                let of = match op {
-                    Op::DebugCap => Kind::CapTable,
-                    Op::DebugRead => Kind::AddressSpace,
-                    _ => Kind::Thread,
+                (regs[0], regs[1]) = match op {
+                    Op::DebugCap => (kind(self, Kind::CapTable), self.random.below(40)),
+                    Op::DebugRead => {
+                        let (_, space, address) = self.mapped(thread);
+                        (space, address + 8 * self.random.below(1024))
+                    }
+                    _ => (kind(self, Kind::Thread), self.random.below(40)),
                 };
-                regs[0] = kind(self, of);
-                regs[1] = if op == Op::DebugRead { self.address() } else { self.random.below(40) };
                 kind(self, Kind::Debug)
             }
         };
@@ -433,7 +463,10 @@ impl Fuzz {
         if let Some(last) = self.recent.back_mut() {
             last.push_str(&format!(" -> {x8:#x} {:?}", self.bed.k.mem[thread].state));
         }
-        if fine && let Some(op) = op {
+        let taken = op == Some(Op::Call) && matches!(self.bed.k.mem[thread].state, State::AwaitingReply(_));
+        if (fine || taken)
+            && let Some(op) = op
+        {
             self.done[op as usize] += 1;
             if op == Op::Retype {
                 self.check_new(thread, regs);
@@ -573,8 +606,9 @@ fn random_operations_keep_every_invariant() {
     let steps = variable("TUTTI_STEPS", 200_000);
     let mut fuzz = Fuzz::new(variable("TUTTI_SEED", 1));
     fuzz.run(steps);
-    if steps >= 100_000 {
-        let idle: Vec<_> = Op::ALL.iter().filter(|&&op| fuzz.done[op as usize] == 0).collect();
-        println!("never succeeded: {idle:?}");
-    }
+    let counts: Vec<_> = Op::ALL.iter().map(|&op| (op, fuzz.done[op as usize])).collect();
+    println!("operations that succeeded: {counts:?}");
+    // Enough of everything came about to mean something.
+    let rare = |&&(op, count): &&(Op, u64)| count < steps / 20_000 && op != Op::SmcCall;
+    assert_eq!(counts.iter().find(rare), None, "an operation hardly ever succeeds");
 }

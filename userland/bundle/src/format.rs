@@ -74,6 +74,8 @@ pub mod tag {
     pub const RESTART: u16 = 8;
     /// Text: authority that the component asks for.
     pub const REQUEST: u16 = CRITICAL | 9;
+    /// `u8` 1: its device is a bus master, and it gets the DmaSpace.
+    pub const DMA: u16 = CRITICAL | 11;
     /// Text, among the board's: authority that it is given.
     pub const GRANT: u16 = CRITICAL | 10;
 }

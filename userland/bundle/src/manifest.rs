@@ -127,6 +127,11 @@ impl<'a> Manifest<'a> {
         number.and_then(Restart::from_number).unwrap_or_default()
     }
 
+    /// Whether its device is a bus master: only then it gets the DmaSpace.
+    pub fn dma(&self) -> bool {
+        self.number(tag::DMA) == Some(1)
+    }
+
     /// The encoded manifest.
     pub(crate) fn bytes(&self) -> &'a [u8] {
         self.manifest
@@ -200,7 +205,7 @@ fn number(tag: u16, value: &[u8]) -> Option<u64> {
     match (tag, value) {
         (tag::MEMORY | tag::STACK, [_, _, _, _, _, _, _, _]) => u64_at(value, 0),
         (tag::TABLE, [_, _, _, _]) => u32_at(value, 0).map(u64::from),
-        (tag::PRIORITY | tag::RESTART, [byte]) => Some((*byte).into()),
+        (tag::PRIORITY | tag::RESTART | tag::DMA, [byte]) => Some((*byte).into()),
         _ => None,
     }
 }
@@ -238,7 +243,7 @@ fn check_item(part: &'static str, tag: u16, value: &[u8]) -> Result<bool, Fault>
             drive(value).ok_or(malformed)?;
             Ok(false)
         }
-        tag::MEMORY | tag::STACK | tag::TABLE | tag::PRIORITY | tag::RESTART => {
+        tag::MEMORY | tag::STACK | tag::TABLE | tag::PRIORITY | tag::RESTART | tag::DMA => {
             check_number(tag, number(tag, value).ok_or(malformed)?)?;
             Ok(true)
         }
@@ -255,6 +260,7 @@ fn check_number(tag: u16, number: u64) -> Result<(), Fault> {
             let limits = u64::from(MIN_TABLE)..=u64::from(MAX_TABLE);
             ("table", number.is_power_of_two() && limits.contains(&number))
         }
+        tag::DMA => ("dma", number <= 1),
         // Other numbers are left to the default: these tags are not critical.
         _ => ("priority or restart", true),
     };

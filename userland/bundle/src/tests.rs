@@ -36,6 +36,7 @@ fn manifest() -> Manifest {
         table: 128,
         priority: 150,
         restart: Restart::Always,
+        dma: true,
         requests: vec!["power".into(), "kill".into()],
     }
 }
@@ -90,6 +91,7 @@ fn what_is_written_is_read() {
     assert_eq!((manifest.memory_bytes(), manifest.stack_bytes()), (256 * 1024, 32 * 1024));
     assert_eq!((manifest.table_slots(), manifest.priority()), (128, 150));
     assert_eq!(manifest.restart(), Restart::Always);
+    assert!(manifest.dma());
     assert!(manifest.is_granted("power"));
     assert!(!manifest.is_granted("kill"));
 }
@@ -192,6 +194,11 @@ fn tags_of_a_manifest_are_checked() {
     assert_eq!(check(&item(tag::MEMORY, &[0; 4]), &[]), Err(Problem::Malformed(tag::MEMORY)));
     assert_eq!(check(&item(tag::MEMORY, &1u64.to_le_bytes()), &[]), Err(Problem::Value(1)));
     assert_eq!(check(&item(tag::TABLE, &48u32.to_le_bytes()), &[]), Err(Problem::Value(48)));
+    assert_eq!(check(&item(tag::DMA, &[2]), &[]), Err(Problem::Value(2)));
+    assert_eq!(check(&item(tag::DMA, &[1, 0]), &[]), Err(Problem::Malformed(tag::DMA)));
+    let dma = |bytes: &[u8]| crate::Manifest::parse(bytes, &[]).map(|manifest| manifest.dma()).map_err(|(_, p)| p);
+    assert_eq!(dma(&item(tag::DMA, &[1])), Ok(true));
+    assert_eq!((dma(&item(tag::DMA, &[0])), dma(&[])), (Ok(false), Ok(false)));
     let twice = [item(tag::PRIORITY, &[1]), item(tag::PRIORITY, &[2])].concat();
     assert_eq!(check(&twice, &[]), Err(Problem::Repeated(tag::PRIORITY)));
 }
@@ -284,7 +291,8 @@ fn walk(file: &[u8]) -> usize {
         let lists = manifest.provides().chain(manifest.uses()).chain(manifest.requests()).chain(manifest.grants());
         assert!(lists.chain(manifest.drives().map(|drive| drive.compatible)).all(|text| !text.is_empty()));
         assert!(manifest.table_slots().is_power_of_two() && manifest.stack_bytes() >= PAGE);
-        let _ = (manifest.memory_bytes(), manifest.priority(), manifest.restart(), component.verify().is_ok());
+        let _ = (manifest.memory_bytes(), manifest.priority(), manifest.restart(), manifest.dma());
+        let _ = component.verify();
     }
     count
 }

@@ -64,6 +64,8 @@ pub struct Manifest {
     pub priority: u8,
     /// What happens when it dies.
     pub restart: Restart,
+    /// Whether its device is a bus master.
+    pub dma: bool,
     /// Authority it asks for.
     pub requests: Vec<String>,
 }
@@ -163,6 +165,9 @@ fn encode_manifest(manifest: &Manifest) -> Vec<u8> {
     item(&mut bytes, tag::TABLE, &manifest.table.to_le_bytes());
     item(&mut bytes, tag::PRIORITY, &[manifest.priority]);
     item(&mut bytes, tag::RESTART, &[manifest.restart as u8]);
+    if manifest.dma {
+        item(&mut bytes, tag::DMA, &[1]);
+    }
     manifest.requests.iter().for_each(|name| item(&mut bytes, tag::REQUEST, name.as_bytes()));
     bytes
 }

@@ -4,9 +4,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::{NamedSlot, layout::PAGE};
-use bundle::{Component, Restart};
+use bundle::Component;
 use ipc::supervisor::State;
 use rt::{AddressSpace, Cap, CapTable, Notification, Thread, Untyped};
+
+use crate::restarts::Restarts;
 
 /// A component of the bundle, running or not.
 pub struct Record {
@@ -18,8 +20,8 @@ pub struct Record {
     pub epoch: u16,
     /// What it is doing.
     pub state: State,
-    /// Crashes after which it was started again.
-    pub restarts: u32,
+    /// How often it was started again.
+    pub restarts: Restarts,
     /// Path of the device it drives.
     pub device: Option<String>,
 }
@@ -51,7 +53,7 @@ pub struct Instance {
 impl Record {
     /// A component that was never started.
     pub fn new(component: Component<'static>) -> Self {
-        Self { component, instance: None, epoch: 0, state: State::Ended, restarts: 0, device: None }
+        Self { component, instance: None, epoch: 0, state: State::Ended, restarts: Restarts::default(), device: None }
     }
 
     /// Bytes that it was given.
@@ -62,14 +64,5 @@ impl Record {
     /// Whether it serves this protocol.
     pub fn provides(&self, name: &str) -> bool {
         self.component.manifest.provides().any(|provided| provided == name)
-    }
-
-    /// Whether it is started again after a crash.
-    pub fn may_restart(&self) -> bool {
-        match self.component.manifest.restart() {
-            Restart::Never => false,
-            Restart::Once => self.restarts == 0,
-            Restart::Always => true,
-        }
     }
 }

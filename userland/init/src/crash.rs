@@ -110,16 +110,17 @@ impl Init {
     fn restart(&mut self, index: usize) {
         let Some(record) = self.components.get_mut(index) else { return };
         let name = record.component.name;
-        if record.may_restart() {
-            record.restarts += 1;
+        let policy = record.component.manifest.restart();
+        let decided = record.restarts.another(policy, record.epoch, rt::now_nanoseconds());
+        if let Err(why) = decided {
+            self.give_up(index);
+            self.log(Level::Error, 0, &format!("{name} is not started again: {why}"));
+        } else {
             // Before it happens: the time of this line is when the new process was begun.
             self.log(Level::Warn, 0, &format!("{name} is started again"));
             self.start_component(index);
             self.output.owned |=
                 self.components.get(index).is_some_and(|record| record.provides("serial") && record.instance.is_some());
-        } else {
-            self.give_up(index);
-            self.log(Level::Error, 0, &format!("{name} is not started again"));
         }
     }
 

@@ -19,6 +19,8 @@ mod journal;
 mod kernel_log;
 mod memory;
 mod output;
+mod restarts;
+mod roster;
 mod serve;
 mod services;
 mod spawn;
@@ -72,6 +74,8 @@ fn start(env: &'static Env, mut memory: memory::Memory, started: u64) -> Result<
     let bundle = open_bundle(env)?;
     let own = memory.object::<Endpoint>(Kind::Endpoint).map_err(|error| alloc::format!("own endpoint: {error}"))?;
     let devices = devices::Devices::new(env)?;
+    // So that tests can see init's own end.
+    assert!(!devices.is_asked_for("selftest=init"), "asked for by selftest=init");
     let mut init = Init {
         env,
         memory,
@@ -84,16 +88,14 @@ fn start(env: &'static Env, mut memory: memory::Memory, started: u64) -> Result<
         own,
         started,
     };
-    for component in bundle.components() {
-        let component = component.map_err(|error| alloc::format!("{error}"))?;
-        component.verify().map_err(|error| alloc::format!("{error}"))?;
-        init.services.declare(&component, &mut init.memory)?;
-        init.components.push(Record::new(component));
-    }
+    init.enlist(&bundle)?;
     for index in 0..init.components.len() {
         init.start_component(index);
     }
-    init.summary();
+    if init.components.iter().all(|record| record.instance.is_none()) {
+        return Err("no component of the bundle can be started".into());
+    }
+    init.summary(bundle.len());
     // The drivers run as soon as init waits: from here on the console is theirs.
     init.output.owned = init.components.iter().any(|record| record.provides("serial") && record.instance.is_some());
     Ok(init)
@@ -121,15 +123,14 @@ fn open_bundle(env: &'static Env) -> Result<Bundle<'static>, Fatal> {
 }
 
 impl Init {
-    /// One line that says what was started, in which time and from which memory.
-    fn summary(&mut self) {
+    /// One line that says how many of those in the bundle were started, in which time and from which memory.
+    fn summary(&mut self, listed: usize) {
         let running = self.components.iter().filter(|record| record.instance.is_some()).count();
         let given: u64 = self.components.iter().map(Record::memory_bytes).sum();
         let left = self.memory.left();
         let since = self.env.start_info().nanoseconds(rt::now_ticks());
         let text = alloc::format!(
-            "Tutti: {running} of {} components started, {} KiB given, {} MiB left, {} ms since reset",
-            self.components.len(),
+            "Tutti: {running} of {listed} components started, {} KiB given, {} MiB left, {} ms since reset",
             given / 1024,
             left >> 20,
             since / 1_000_000

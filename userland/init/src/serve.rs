@@ -24,26 +24,22 @@ impl Init {
                 Ok(Received::Call { badge, message, dropped }) => {
                     let answer = self.answer(&window, badge, &message);
                     window.clear(&message, dropped);
-                    match answer {
-                        Some(answer) => self.own.reply_receive(REPLY, &answer),
-                        // The caller is dead.
-                        None => self.own.receive(REPLY),
-                    }
+                    self.own.reply_receive(REPLY, &answer)
                 }
                 Ok(Received::Notified(_)) | Err(_) => self.own.receive(REPLY),
             };
         }
     }
 
-    fn answer(&mut self, window: &CapWindow, badge: Badge, message: &Message) -> Option<Message> {
+    fn answer(&mut self, window: &CapWindow, badge: Badge, message: &Message) -> Message {
         match badge.server() {
             client if client == Client::Fault as u32 => {
                 self.fault(badge, message);
-                None
+                stay_stopped()
             }
-            client if client == Client::Supervisor as u32 => Some(self.supervise(badge, message)),
-            client if client == Client::Log as u32 => Some(self.journal_call(window, badge, message)),
-            _ => Some(log::Status::UnknownMethod.answer()),
+            client if client == Client::Supervisor as u32 => self.supervise(badge, message),
+            client if client == Client::Log as u32 => self.journal_call(window, badge, message),
+            _ => log::Status::UnknownMethod.answer(),
         }
     }
 
@@ -91,4 +87,10 @@ impl Init {
         self.read_kernel_log();
         self.journal.append(level, component, text);
     }
+}
+
+/// The answer to a fault. Usually nobody is left to get it; a thread of an instance that init does not know any more
+/// stays stopped, and the Reply is free for the next caller.
+fn stay_stopped() -> Message {
+    Message::new(1, [])
 }

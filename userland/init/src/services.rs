@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-use bundle::Component;
 use rt::{Badge, Cap, Endpoint, Kind, Rights, SyscallError, TABLE};
 
 use crate::Fatal;
@@ -28,15 +27,12 @@ struct Service {
 pub struct Services(Vec<Service>);
 
 impl Services {
-    /// Creates the endpoints of what a component provides.
-    pub fn declare(&mut self, component: &Component<'static>, memory: &mut Memory) -> Result<(), Fatal> {
-        for name in component.manifest.provides() {
-            if self.find(name).is_some() {
-                return Err(alloc::format!(
-                    "bundle: `{name}` is provided twice, the second time by `{}`",
-                    component.name
-                ));
-            }
+    /// Creates the endpoint of a service, if it has none yet.
+    ///
+    /// # Errors
+    /// No memory for it.
+    pub fn declare(&mut self, name: &'static str, memory: &mut Memory) -> Result<(), Fatal> {
+        if self.find(name).is_none() {
             let endpoint =
                 memory.object(Kind::Endpoint).map_err(|error| alloc::format!("endpoint of `{name}`: {error}"))?;
             self.0.push(Service { name, endpoint });

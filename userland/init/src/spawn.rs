@@ -62,8 +62,12 @@ impl Init {
         let device = match component.manifest.drives().next() {
             None => None,
             Some(_) => match self.devices.find(&component) {
-                Some(device) => Some(device),
-                None => return self.without_device(index),
+                Ok(Some(device)) => Some(device),
+                Ok(None) => return self.without_device(index),
+                Err(why) => {
+                    self.log(Level::Error, 0, &alloc::format!("{} cannot start: {why}", component.name));
+                    return self.give_up(index);
+                }
             },
         };
         let epoch = record.epoch + 1;
@@ -295,7 +299,7 @@ impl<'i> Building<'i> {
         Ok(())
     }
 
-    /// Registers, interrupts and DMA of exactly one node.
+    /// Registers and interrupts of exactly one node; the DmaSpace if the manifest asks for it.
     fn device(&mut self, device: &Device) -> Result<(), SyscallError> {
         for (index, &range) in device.registers.iter().enumerate() {
             let (frame, offset, pages) = self.init.devices.frame_for(&device.path, range)?;
@@ -312,9 +316,11 @@ impl<'i> Building<'i> {
             self.copy(irq.slot(), slot, Rights::IRQ_BIND | Rights::IRQ_ACK, Badge(0))?;
             self.name("irq:", &alloc::format!("{index}"), slot, 0);
         }
-        let slot = self.next();
-        self.copy(DMA.slot(), slot, Rights::INVOKE, Badge(0))?;
-        self.name("dma", "", slot, 0);
+        if self.component.manifest.dma() {
+            let slot = self.next();
+            self.copy(DMA.slot(), slot, Rights::INVOKE, Badge(0))?;
+            self.name("dma", "", slot, 0);
+        }
         Ok(())
     }
 

@@ -23,10 +23,12 @@ impl Init {
     fn carry_out(&mut self, badge: Badge, request: Request) -> Result<Message, Status> {
         match request {
             Request::List { index } => {
+                self.permit(badge, "inspect")?;
                 let record = self.components.get(index as usize).ok_or(Status::End)?;
                 Ok(self.summary_of(record).encode())
             }
             Request::Caps { component, line: number } => {
+                self.permit(badge, "inspect")?;
                 let record = self.by_number(component).ok_or(Status::NoComponent)?;
                 self.describe(record, number).map(|text| line(&text)).ok_or(Status::End)
             }

@@ -10,15 +10,17 @@ use crate::status::statuses;
 pub mod method {
     /// Word 0 = index from 0 → word 0 = component, word 1 = state, word 2 = bytes of memory it was given, word 3 = bytes
     /// of them in use, word 4 = epoch, word 5 = ticks of CPU time, word 6 = bytes, the name follows. Status `End`: no
-    /// such index.
+    /// such index. Takes the grant `inspect`.
     pub const LIST: u32 = 1;
-    /// Word 0 = component, word 1 = line from 0 → word 0 = bytes, a line of text follows. Status `End`: no such line.
+    /// Word 0 = component, word 1 = line from 0 → word 0 = bytes, a line of text follows. Status `End`: no such line. Takes
+    /// the grant `inspect`.
     pub const CAPS: u32 = 2;
-    /// Word 0 = component: ends it; what its manifest says about restarts does not apply.
+    /// Word 0 = component: ends it as a crash would, so its restart policy applies: what is to stay away is killed until
+    /// the policy gives it up. Takes the grant `kill`.
     pub const KILL: u32 = 3;
-    /// Switches the machine off.
+    /// Switches the machine off. Takes the grant `power`.
     pub const POWEROFF: u32 = 4;
-    /// Resets the machine.
+    /// Resets the machine. Takes the grant `power`.
     pub const REBOOT: u32 = 5;
     /// Word 0 = what has been reached ([`super::Milestone`]).
     pub const MILESTONE: u32 = 6;
@@ -51,9 +53,9 @@ pub type Result<T> = core::result::Result<T, Error<Status>>;
 pub enum State {
     /// It runs.
     Running = 0,
-    /// It ended by itself or was killed.
+    /// It ended by itself.
     Ended = 1,
-    /// It crashed and was not started again.
+    /// It crashed or was killed and was not started again.
     GivenUp = 2,
     /// The machine has no device for it.
     NoDevice = 3,
@@ -247,7 +249,7 @@ impl<C: Call> Supervisor<C> {
         }
     }
 
-    /// Ends a component.
+    /// Ends a component; its restart policy applies.
     ///
     /// # Errors
     /// [`Error`].

@@ -27,6 +27,14 @@ impl Line {
         Self { bytes: [0; LINE], len: 0 }
     }
 
+    /// The line as one that a terminal shows and does not obey.
+    #[cfg_attr(not(target_os = "none"), allow(dead_code))]
+    pub(crate) fn printable(&mut self) -> &[u8] {
+        let text = &mut self.bytes[..self.len];
+        text.iter_mut().filter(|byte| byte.is_ascii_control()).for_each(|byte| *byte = b' ');
+        text
+    }
+
     /// Sends the line to the log service; what the service answers does not matter here.
     pub(crate) fn send(&self, level: u64) {
         let mut message = Message::new(LOG_WRITE, [level, self.len as u64]);

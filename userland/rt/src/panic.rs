@@ -1,4 +1,5 @@
-//! How a component ends: a line to the log service, then a fault that its supervisor sees.
+//! How a component ends: a line to the log service, then a fault that its supervisor sees. init has neither: its line
+//! goes to the kernel's console, and the machine is switched off.
 
 /// Immediate of the `brk` that ends a component after a panic.
 pub const BRK_PANIC: u16 = 0x7a01;
@@ -14,8 +15,24 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
         Some(place) => write!(line, "panicked at {}:{}: {}", place.file(), place.line(), info.message()),
         None => write!(line, "panicked: {}", info.message()),
     };
-    line.send(log::Level::Error as u64);
+    match crate::env().map(|env| env.start_info().component) {
+        Some(0) => last_words(&mut line),
+        _ => line.send(log::Level::Error as u64),
+    }
     end::<BRK_PANIC>()
+}
+
+/// init's own end: nobody serves it, nobody starts it again.
+#[cfg(target_os = "none")]
+fn last_words(line: &mut crate::logger::Line) {
+    /// PSCI SYSTEM_OFF (ARM DEN0022, 5.1.9).
+    const SYSTEM_OFF: u32 = 0x8400_0008;
+    let console = crate::Cap::<crate::KernelConsole>::from_slot(abi::SLOT_CONSOLE);
+    console.write(b"\ninit: ");
+    console.write(line.printable());
+    console.write(b"; the system ends\n");
+    // Where the machine cannot be switched off the fault that follows tells the kernel.
+    let _ = crate::Cap::<crate::Smc>::from_slot(abi::SLOT_SMC).call_function(SYSTEM_OFF, [0; 3]);
 }
 
 /// Ends the component in an orderly way: the supervisor sees that it left.

@@ -17,7 +17,8 @@ impl Registers {
     }
 
     fn place(self, offset: usize, size: usize) -> usize {
-        assert!(offset.is_multiple_of(size) && offset + size <= self.bytes, "register {offset:#x} outside its block");
+        let inside = offset.checked_add(size).is_some_and(|end| end <= self.bytes);
+        assert!(offset.is_multiple_of(size) && inside, "register {offset:#x} outside its block");
         self.base + offset
     }
 
@@ -67,7 +68,7 @@ impl Registers {
 
     /// A part of the block.
     pub fn part(self, offset: usize, bytes: usize) -> Self {
-        assert!(offset + bytes <= self.bytes, "part outside its block");
+        assert!(offset.checked_add(bytes).is_some_and(|end| end <= self.bytes), "part outside its block");
         Self { base: self.base + offset, bytes }
     }
 }

@@ -21,6 +21,9 @@ pub fn tables_written() {
     unsafe { asm!("dsb ishst", "isb", options(nostack, preserves_flags)) };
 }
 
+/// Bytes of a device tree's header.
+const HEADER: usize = 40;
+
 /// Maps the blocks that hold the device tree read-only and returns its bytes; `None` when the pointer is not aligned.
 ///
 /// # Safety
@@ -39,16 +42,18 @@ pub unsafe fn map_tree(tree: Phys, size: impl Fn(&[u8]) -> Option<usize>) -> Opt
         tables_written();
     };
     map(0);
-    map(1);
+    if offset + HEADER > block {
+        map(1);
+    }
     let start = (layout::TREE + offset) as *const u8;
-    // SAFETY: at least one block lies mapped behind the header.
-    let header = unsafe { core::slice::from_raw_parts(start, 40) };
+    // SAFETY: the blocks that the header lies in are mapped.
+    let header = unsafe { core::slice::from_raw_parts(start, HEADER) };
     let bytes = size(header)?;
     let blocks = (offset + bytes).div_ceil(block);
     if blocks > layout::TREE_BLOCKS {
         return None;
     }
-    (2..blocks).for_each(map);
+    (1..blocks).for_each(map);
     // SAFETY: all blocks of the tree are mapped read-only for the life of the kernel.
     Some(unsafe { core::slice::from_raw_parts(start, bytes) })
 }
@@ -134,8 +139,9 @@ impl MapBuilder {
                 unsafe { place.write_volatile(pte::leaf(at, level, attributes)) };
                 return Some(span);
             }
-            if level == 3 {
-                return Some(span);
+            if level == 3 || pte::is_leaf(value, level) {
+                // Mapped already. Ranges do not overlap, so this is not met; a block must not be taken for a table.
+                return Some(span - (offset & (span - 1)));
             }
             let table = if value & 1 == 0 {
                 let table = self.new_table()?;

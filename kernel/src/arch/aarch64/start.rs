@@ -218,11 +218,17 @@ fn map_range(builder: &mut MapBuilder, range: Range, code: Range) -> Option<()> 
 fn bring_up_gic(described: &Described<'_>, window: &mut DeviceWindow) -> Option<Gic> {
     match described.gic.as_ref()? {
         GicNode::V2 { distributor, cpu } => {
+            if distributor.size < 0x1000 || cpu.size < 0x100 {
+                return None;
+            }
             let distributor = window.map(distributor.base, distributor.size.min(0x1000))?;
             let cpu = window.map(cpu.base, cpu.size.min(0x2000))?;
             Some(Gic::V2(V2::new(distributor, cpu)))
         }
         GicNode::V3 { distributor, redistributors, stride } => {
+            if distributor.size < 0x1_0000 {
+                return None;
+            }
             let distributor = window.map(distributor.base, distributor.size.min(0x1_0000))?;
             let stride = stride.and_then(|stride| usize::try_from(stride).ok()).unwrap_or(super::gic::REDISTRIBUTOR);
             let mut regions = [None; 4];

@@ -36,15 +36,27 @@ pub fn cases() -> Vec<Case> {
             bundle[70] ^= 1;
             bundle
         }),
-        bundle("program", "a changed program is one line and the end", "CRC: is", |mut bundle| {
-            let last = bundle.len() - 1;
-            bundle[last] ^= 1;
-            bundle
+        Case::new("bad.bundle.program", "a component with a changed program is named and left out", |lab| {
+            broken_component(lab, "CRC: is", |bundle, record| number(bundle, record + 72, 8))
         }),
+        Case::new("bad.bundle.manifest", "a component with a changed manifest is named and left out", |lab| {
+            broken_component(lab, "manifest: ", |bundle, record| number(bundle, record + 40, 4))
+        }),
+        Case::new("bad.bundle.all", "a bundle of broken components is the end", all_broken),
         Case::new("bad.tree.sound", "a sound tree boots when it is handed over as it is", sound_tree),
         tree("gic", "an unknown interrupt controller is named", "interrupt controller", "arm,gic-v3", "xrm,gic-v3"),
         tree("timer", "a missing timer is named", "timer", "arm,armv8-timer", "xrm,armv8-timer"),
         tree("memory", "a tree without memory is one line", "memory", "memory", "xemory"),
+        Case::new("bad.tree.overlap", "a driver starts though another node's registers reach into its page", |lab| {
+            let disk = Disk::File(lab.sample_disk()?);
+            let mut console = overlapping_tree(lab, 0x0a00_3c00, vec![disk])?;
+            contains(&console.command("caps virtio-blk")?, "device registers 0xa003000..0xa005000")?;
+            contains(&console.command("cat /Welcome.txt")?, "This disk was made")
+        }),
+        Case::new("bad.tree.overlap-driver", "registers that reach into those of a driver are named", |lab| {
+            let mut console = overlapping_tree(lab, 0x0900_0800, Vec::new())?;
+            contains(&console.command("log")?, "of them /pl011@9000000 has 0x9000000..0x9001000")
+        }),
         Case::new("bad.tree.truncated", "a truncated tree is one line", truncated_tree),
         Case::new("bad.tree.noise", "a tree with random changes boots or is one line", noisy_trees),
         Case::new("bad.disk.gpt", "a disk without partition table gives an error", |lab| {
@@ -76,6 +88,51 @@ fn bad_bundle(lab: &mut Lab, line: &str, spoil: fn(Vec<u8>) -> Vec<u8>) -> Resul
     ends(&mut console)
 }
 
+/// A number of some bytes of a bundle (`userland/bundle/src/format.rs`).
+fn number(bundle: &[u8], at: usize, bytes: usize) -> Result<usize> {
+    let bytes = bundle.get(at..at + bytes).context("the bundle is cut off")?;
+    Ok(bytes.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte)))
+}
+
+/// One byte of the file service is flipped, where `place` says from bundle and record: the others run, and who calls it
+/// gets an error.
+fn broken_component(lab: &mut Lab, what: &str, place: fn(&[u8], usize) -> Result<usize>) -> Result<()> {
+    let mut bundle = lab.bundle()?;
+    let count = number(&bundle, 12, 4)?;
+    let records = (0..count).map(|index| 64 + 192 * index);
+    let named = records.zip(1..).find(|(record, _)| bundle[*record..].starts_with(b"file\0"));
+    let (record, component) = named.context("the bundle has no file service")?;
+    let place = place(&bundle, record)?;
+    *bundle.get_mut(place).context("the record leads out of the bundle")? ^= 0x40;
+    let file = put(lab, "bundle.img", &bundle)?;
+    let disks = vec![Disk::File(lab.sample_disk()?)];
+    let mut console = lab.boot_to_prompt(Boot { bundle: Some(file), disks, ..Boot::default() })?;
+    let text = console.text();
+    let line = format!("bundle: component {component} (file): {what}");
+    ensure!(text.lines().filter(|text| text.starts_with(&line)).count() == 1, "no line {line:?}:\n{text}");
+    contains(&text, &format!("{} of {count} components started", count - 1))?;
+    let error = console.command("ls")?;
+    ensure!(error.lines().count() == 1, "{error}");
+    let list = console.command("ps")?;
+    ensure!(list.lines().filter(|line| line.contains("running")).count() == count - 1, "{list}");
+    contains(&console.command("log")?, &line)
+}
+
+/// Whole header and table, and zeros for everything else.
+fn all_broken(lab: &mut Lab) -> Result<()> {
+    let mut bundle = lab.bundle()?;
+    let count = number(&bundle, 12, 4)?;
+    bundle[64 + 192 * count..].fill(0);
+    let file = put(lab, "bundle.img", &bundle)?;
+    let mut console = lab.boot(Boot { bundle: Some(file), ..Boot::default() })?;
+    console.expect_within("init: no component of the bundle can be started", SOON)?;
+    let status = console.wait_for_end(SOON)?;
+    ensure!(status.success(), "QEMU ended with {status}");
+    let text = console.text();
+    ensure!(text.lines().filter(|line| line.ends_with("it is left out")).count() == count, "{text}");
+    Ok(())
+}
+
 /// It halts or switches itself off, and the processor never took a wild step.
 fn ends(console: &mut Console) -> Result<()> {
     let status = console.wait_for_end(SOON)?;
@@ -105,6 +162,18 @@ fn bad_tree(lab: &mut Lab, line: &str, from: &str, to: &str) -> Result<()> {
 
 fn find(bytes: &[u8], text: &str) -> Option<usize> {
     bytes.windows(text.len()).position(|window| window == text.as_bytes())
+}
+
+/// Boots with a virtio slot, the one below the first disk's, whose registers are said to be a page long and to begin at
+/// `address`.
+fn overlapping_tree(lab: &mut Lab, address: u64, disks: Vec<Disk>) -> Result<Console> {
+    let reg = |base: u64, size: u64| [base.to_be_bytes(), size.to_be_bytes()].concat();
+    let slot = reg(0x0a00_3c00, 0x200);
+    let mut tree = lab.device_tree()?;
+    let place = tree.windows(slot.len()).position(|window| window == slot).context("QEMU's tree has no slot 30")?;
+    tree[place..place + slot.len()].copy_from_slice(&reg(address, 0x1000));
+    let tree = put(lab, "tree.dtb", &tree)?;
+    lab.boot_to_prompt(Boot { tree: Some(tree), disks, ..Boot::default() })
 }
 
 /// The strings of the tree are gone, and with them the names of all properties.

@@ -1,8 +1,9 @@
 //! What breaks says so: the kernel in a readable report, a component through init, which starts it again.
 
+use std::fs;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::lab::{Boot, Case, Lab, contains};
 use crate::machine::Disk;
@@ -18,6 +19,8 @@ pub fn cases() -> Vec<Case> {
         kernel("write", "the kernel cannot write its own code", FAULT),
         kernel("execute", "the kernel cannot execute its own data", FAULT),
         kernel("stack", "a kernel stack overflow ends at the guard page", FAULT),
+        Case::new("crash.init.panic", "a panic of init is one line and the end", init_panics),
+        Case::new("crash.init.fault", "a fault of init is one line and the end", init_faults),
         Case::new(
             "crash.restart.driver",
             "a killed driver is started again and its clients carry on",
@@ -27,6 +30,12 @@ pub fn cases() -> Vec<Case> {
         Case::new("crash.restart.console", "a killed console driver comes back", console_comes_back),
         Case::new("crash.restart.shell", "a killed shell comes back with a prompt", shell_comes_back),
         Case::new("crash.restart.once", "a second time it stays away", stays_away),
+        Case::new(
+            "crash.mute",
+            "without a console driver init prints, and no terminal obeys a component",
+            prints_plainly,
+        ),
+        Case::new("crash.restart.always", "what crashes again and again is given up", given_up),
     ]
 }
 
@@ -42,6 +51,42 @@ fn kernel_report(lab: &mut Lab, id: &str, words: &[&str]) -> Result<()> {
     let named = text.lines().any(|line| (lab.symbolise())(line).contains("kernel::"));
     ensure!(named, "no address of the report has a name:\n{text}");
     Ok(())
+}
+
+fn init_panics(lab: &mut Lab) -> Result<()> {
+    let mut console = lab.boot(Boot { bootargs: Some("selftest=init".into()), ..Boot::default() })?;
+    console.expect("init: panicked at userland/init/src/main.rs:")?;
+    ends_with_one_line(&mut console, "asked for by selftest=init; the system ends")
+}
+
+/// The image's own init, whose first instruction is one that is none.
+fn init_faults(lab: &mut Lab) -> Result<()> {
+    let mut image = fs::read(&lab.machine().kernel)?;
+    let init = image.windows(8).rposition(|bytes| bytes == b"TUTINIT1").context("no init behind the kernel")?;
+    let word = |at: usize| -> Result<u64> {
+        Ok(u64::from_le_bytes(image.get(init + at..init + at + 8).context("init is cut off")?.try_into()?))
+    };
+    let entry = word(16)?;
+    // Each segment: address, offset, pages.
+    let segments =
+        (0..4).map(|index| Ok((word(32 + 32 * index)?, word(40 + 32 * index)?))).collect::<Result<Vec<_>>>()?;
+    let holds = segments.into_iter().filter(|(address, _)| (1..=entry).contains(address)).max();
+    let (address, offset) = holds.context("init's entry lies in no segment")?;
+    let first = init + (offset + entry - address) as usize;
+    image.get_mut(first..first + 4).context("init's entry lies outside")?.fill(0);
+    let file = lab.scratch()?.join("Image");
+    fs::write(&file, image)?;
+    let mut console = lab.boot(Boot { kernel: Some(file), ..Boot::default() })?;
+    console.expect("kernel: init died, the system ends: ")?;
+    ends_with_one_line(&mut console, &format!("init backtrace: #0 {entry:#x}"))
+}
+
+fn ends_with_one_line(console: &mut crate::Console, words: &str) -> Result<()> {
+    let status = console.wait_for_end(Duration::from_secs(10))?;
+    ensure!(status.success(), "QEMU ended with {status}");
+    let text = console.text();
+    ensure!(text.lines().filter(|line| !line.is_empty()).count() == 1, "not one line:\n{text}");
+    contains(&text, words)
 }
 
 fn with_disk(lab: &mut Lab) -> Result<crate::Console> {
@@ -93,4 +138,23 @@ fn stays_away(lab: &mut Lab) -> Result<()> {
     ensure!(given_up, "{list}");
     console.command("ls /")?;
     contains(&console.command("help")?, "poweroff")
+}
+
+fn given_up(lab: &mut Lab) -> Result<()> {
+    let mut console = lab.boot_to_prompt(Boot { set: Some("restart"), ..Boot::default() })?;
+    let log = console.command("log")?;
+    contains(&log, "crash-loop is not started again: 10 restarts within 10 s")?;
+    let restarts = log.lines().filter(|line| line.ends_with("crash-loop is started again")).count();
+    ensure!(restarts == 10, "{restarts} restarts:\n{log}");
+    let list = console.command("ps")?;
+    ensure!(list.lines().any(|line| line.contains("crash-loop") && line.contains("given up")), "{list}");
+    Ok(())
+}
+
+fn prints_plainly(lab: &mut Lab) -> Result<()> {
+    let mut console = lab.boot(Boot { set: Some("mute"), ..Boot::default() })?;
+    console.expect("1 of 1 components started")?;
+    console.expect(r"crash-loop: panicked at ")?;
+    console.expect(r"\u{1b}[31mon purpose")?;
+    console.expect("crash-loop is not started again: 10 restarts within 10 s").map(drop)
 }

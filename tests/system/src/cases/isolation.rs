@@ -39,7 +39,7 @@ fn log_of(lab: &mut Lab) -> Result<String> {
 }
 
 fn refused(lab: &mut Lab) -> Result<()> {
-    contains(&log_of(lab)?, "trespass: 13 of 13 refused as defined")
+    contains(&log_of(lab)?, "trespass: 18 of 18 refused as defined")
 }
 
 fn faults(lab: &mut Lab, culprit: &str, fault: &str) -> Result<()> {

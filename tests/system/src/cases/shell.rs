@@ -36,6 +36,8 @@ fn shows_capabilities(lab: &mut Lab) -> Result<()> {
     let driver = console.command("caps pl011")?;
     contains(&driver, "0x9000000")?;
     contains(&driver, "serial")?;
+    ensure!(!driver.contains("(dma)"), "a UART is no bus master:\n{driver}");
+    contains(&console.command("caps virtio-blk")?, "(dma)")?;
     let shell = console.command("caps shell")?;
     contains(&shell, "file")?;
     ensure!(!shell.contains("0x9000000") && !shell.contains("Irq"), "{shell}");

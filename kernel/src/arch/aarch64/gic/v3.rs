@@ -38,8 +38,8 @@ fn redistributor(regions: &[Registers], stride: usize) -> Option<Registers> {
     let affinity = affinity();
     let wanted = (affinity >> 32 << 24 | affinity & 0xff_ffff) as u32;
     for region in regions {
-        let mut offset = 0;
-        while offset + REDISTRIBUTOR <= region.bytes() {
+        let mut offset = 0usize;
+        while offset.checked_add(REDISTRIBUTOR).is_some_and(|end| end <= region.bytes()) {
             let frame = region.part(offset, REDISTRIBUTOR);
             let typer = frame.read_long(GICR_TYPER);
             if (typer >> 32) as u32 == wanted {
@@ -48,7 +48,7 @@ fn redistributor(regions: &[Registers], stride: usize) -> Option<Registers> {
             if typer & TYPER_LAST != 0 {
                 break;
             }
-            offset += stride;
+            offset = offset.saturating_add(stride);
         }
     }
     None

@@ -1,9 +1,10 @@
-//! Makes every call that the kernel must refuse, and compares the error with the defined one.
+//! Makes every call that the kernel and the supervisor must refuse, and compares the error with the defined one.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
+use ipc::supervisor::{Request, Status};
 use rt::{
-    Badge, Cap, Endpoint, ErrorCode, Frame, LOG, Message, NOTIFICATION, Perms, REPLY, Rights, SPACE, SyscallError,
-    TABLE, THREAD, ThreadConfig,
+    Badge, Cap, Endpoint, ErrorCode, Frame, LOG, Message, NOTIFICATION, Perms, REPLY, Rights, SPACE, SUPERVISOR,
+    SyscallError, TABLE, THREAD, ThreadConfig,
 };
 
 rt::entry!(run);
@@ -61,6 +62,15 @@ const ATTEMPTS: [(&str, ErrorCode, Attempt); 13] = [
     }),
 ];
 
+/// What the supervisor refuses to who has no grant.
+const REQUESTS: [(&str, Request); 5] = [
+    ("listing the components", Request::List { index: 0 }),
+    ("looking at what a component holds", Request::Caps { component: 1, line: 0 }),
+    ("killing a component", Request::Kill { component: 1 }),
+    ("switching the machine off", Request::PowerOff),
+    ("resetting the machine", Request::Reboot),
+];
+
 fn run(_: &'static rt::Env) {
     let frame = match rt::new_frame(1) {
         Ok(frame) => frame,
@@ -68,7 +78,20 @@ fn run(_: &'static rt::Env) {
     };
     let refused =
         ATTEMPTS.iter().filter(|(what, expected, attempt)| is_refused(what, *expected, attempt(frame))).count();
-    log::info!("trespass: {refused} of {} refused as defined", ATTEMPTS.len());
+    let refused = refused + REQUESTS.iter().filter(|(what, request)| is_not_permitted(what, request)).count();
+    log::info!("trespass: {refused} of {} refused as defined", ATTEMPTS.len() + REQUESTS.len());
+}
+
+fn is_not_permitted(what: &str, request: &Request) -> bool {
+    let expected = Status::NotPermitted.answer().label;
+    let result = SUPERVISOR.call(&request.encode());
+    match &result {
+        Ok(answer) if answer.label == expected => log::info!("trespass: {what}: {}", Status::NotPermitted),
+        Ok(answer) if answer.label == 0 => log::error!("isolation broken: {what} was not refused"),
+        Ok(answer) => log::error!("trespass: {what}: status {}, expected: {expected}", answer.label),
+        Err(refused) => log::error!("trespass: {what}: {}", refused.error),
+    }
+    result.is_ok_and(|answer| answer.label == expected)
 }
 
 fn is_refused(what: &str, expected: ErrorCode, result: Result<(), SyscallError>) -> bool {

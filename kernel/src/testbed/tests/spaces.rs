@@ -1,0 +1,209 @@
+//! Map, unmap, protect, page table memory.
+
+use abi::{
+    ErrorCode, InWord, Kind, Op, Rights, Slots,
+    layout::{PAGE, USER_END},
+};
+
+use super::{Bed, TABLE};
+use crate::mm::Ref;
+use crate::object::AddressSpace;
+
+const SPACE: u32 = 40;
+const FRAME: u32 = 41;
+
+fn world(pages: u64) -> (Bed, Ref<AddressSpace>) {
+    let mut bed = Bed::new();
+    bed.make(Kind::AddressSpace, pages, SPACE);
+    bed.make(Kind::Frame, 4, FRAME);
+    let space = bed.cap(bed.init, SPACE).object_of().unwrap();
+    (bed, space)
+}
+
+fn map(frame: u32, address: u64, first: u64, pages: u64, perms: u64) -> [u64; 5] {
+    [frame.into(), address, first, pages, perms]
+}
+
+#[test]
+fn refusals() {
+    let (mut bed, _) = world(8);
+    bed.make(Kind::AddressSpace, 8, 42);
+    bed.give(1, 43, FRAME, Rights::READ | Rights::WRITE, 0);
+    bed.ok(Op::Retype, abi::SLOT_DEVICES, &[Kind::Frame as u64, 1, 0, TABLE, 44, 0x900_0000, 0, 0]);
+    let good = 0x10_0000;
+    let mut refused = |args: [u64; 5]| bed.refused(Op::Map, SPACE, &args);
+    let invalid = |argument| (ErrorCode::InvalidArgument, argument);
+    assert_eq!(refused(map(900, good, 0, 1, 1)), (ErrorCode::EmptySlot, 1));
+    assert_eq!(refused(map(FRAME, good + 8, 0, 1, 1)), (ErrorCode::Misaligned, 2));
+    for address in [USER_END, USER_END - PAGE, !4095, 1 << 63] {
+        assert_eq!(refused(map(FRAME, address, 0, 2, 1)), invalid(2), "{address:#x}");
+    }
+    assert_eq!(refused(map(FRAME, good, 4, 1, 1)), invalid(3));
+    assert_eq!(refused(map(FRAME, good, u64::MAX, 2, 1)), invalid(3));
+    for (first, pages) in [(0, 0), (0, 5), (3, 2), (1, u64::MAX), (0, 1 << 52)] {
+        assert_eq!(refused(map(FRAME, good, first, pages, 1)), invalid(4), "{first} {pages}");
+    }
+    for perms in [0, 2, 4, 6, 8, 16, 256, u64::MAX] {
+        assert_eq!(refused(map(FRAME, good, 0, 1, perms)), invalid(5), "{perms}");
+    }
+    assert_eq!(refused(map(FRAME, good, 0, 1, 7)), (ErrorCode::WriteExecute, 5));
+    assert_eq!(refused(map(43, good, 0, 1, 5)), (ErrorCode::MissingRight, 5));
+    assert_eq!(refused(map(44, good, 0, 1, 5)), invalid(5));
+    bed.ok(Op::Map, SPACE, &map(FRAME, good, 0, 4, 3));
+    let mut refused = |args: [u64; 5]| bed.refused(Op::Map, SPACE, &args);
+    assert_eq!(refused(map(FRAME, 0x20_0000, 0, 1, 1)), (ErrorCode::AlreadyMapped, 1));
+    assert_eq!(refused(map(43, good + 3 * PAGE, 0, 2, 1)), (ErrorCode::Overlap, 0));
+    assert_eq!(refused(map(43, good - PAGE, 0, 2, 1)), (ErrorCode::Overlap, 0));
+    assert_eq!(bed.refused(Op::Unmap, 42, &[FRAME.into()]), (ErrorCode::NotMapped, 1));
+    assert_eq!(bed.refused(Op::Unmap, SPACE, &[43]), (ErrorCode::NotMapped, 1));
+    assert_eq!(bed.refused(Op::Protect, 42, &[FRAME.into(), 1]), (ErrorCode::NotMapped, 1));
+    assert_eq!(bed.refused(Op::Protect, SPACE, &[FRAME.into(), 7]), (ErrorCode::WriteExecute, 2));
+    assert_eq!(bed.refused(Op::Protect, SPACE, &[FRAME.into(), 2]), (ErrorCode::InvalidArgument, 2));
+    assert_eq!(bed.refused(Op::Protect, SPACE, &[43, 5]), (ErrorCode::MissingRight, 2));
+    bed.ok(Op::Protect, SPACE, &[FRAME.into(), 5]);
+    bed.ok(Op::Protect, SPACE, &[FRAME.into(), 3]);
+    bed.ok(Op::Unmap, SPACE, &[FRAME.into()]);
+    bed.ok(Op::Map, 42, &map(FRAME, USER_END - PAGE, 3, 1, 1));
+}
+
+#[test]
+fn the_pool_runs_out_and_is_filled() {
+    let (mut bed, space) = world(4);
+    bed.make(Kind::Untyped, 3, 42);
+    bed.make(Kind::Untyped, 3, 43);
+    assert_eq!(bed.refused(Op::Map, SPACE, &map(FRAME, 0x10_0000, 0, 1, 1)), (ErrorCode::NoPool, 0));
+    bed.ok(Op::AddPool, SPACE, &[42]);
+    assert_eq!(bed.k.mem[space].free_pages, 5);
+    bed.ok(Op::Map, SPACE, &map(FRAME, 0x10_0000, 0, 4, 1));
+    assert_eq!(bed.k.mem[space].free_pages, 2);
+    assert_eq!(bed.refused(Op::AddPool, SPACE, &[42]), (ErrorCode::HasChildren, 1));
+    bed.make_of(43, Kind::Endpoint, 0, 44);
+    assert_eq!(bed.refused(Op::AddPool, SPACE, &[43]), (ErrorCode::HasChildren, 1));
+    assert_eq!(bed.refused(Op::AddPool, SPACE, &[abi::SLOT_DEVICES.into()]), (ErrorCode::InvalidArgument, 1));
+    assert_eq!(bed.refused(Op::Retype, 42, &[9, 1, 0, TABLE, 45, 0, 0, 0]), (ErrorCode::HasChildren, 0));
+}
+
+#[test]
+fn without_its_pool_a_space_is_empty_and_usable() {
+    let (mut bed, space) = world(5);
+    bed.make(Kind::Untyped, 8, 42);
+    bed.make(Kind::Untyped, 8, 43);
+    bed.ok(Op::AddPool, SPACE, &[42]);
+    bed.ok(Op::AddPool, SPACE, &[43]);
+    for copy in 50..58 {
+        bed.give(1, copy, FRAME, Rights::READ, 0);
+        bed.ok(Op::Map, SPACE, &map(copy, 0x4000_0000 * u64::from(copy - 49), 0, 2, 1));
+    }
+    bed.k.machine.preempt_every = 1;
+    let input = InWord::new(Op::Delete as u8, 0, 0, 0);
+    bed.trap(bed.init, input, Slots::new(1, 0), [42, 0, 0, 0, 0, 0, 0, 0]);
+    let mut rounds = 0;
+    while bed.restarts(bed.init) {
+        bed.check();
+        // Nobody gets in between.
+        assert!(bed.k.mem[space].lost);
+        rounds += 1;
+        bed.again(bed.init);
+    }
+    assert!(rounds > 0);
+    bed.check();
+    bed.k.machine.preempt_every = 0;
+    assert_eq!((bed.k.mem[space].free_pages, bed.k.mem[space].lost), (3, false));
+    assert!((50..58).all(|slot| bed.cap(bed.init, slot).space.is_none()));
+    // The other pool is an Untyped again; the space's own pages serve.
+    bed.ok(Op::Map, SPACE, &map(50, 0x10_0000, 0, 2, 1));
+    bed.make_of(43, Kind::Frame, 8, 44);
+    assert_eq!(bed.refused(Op::Map, SPACE, &map(51, 0x4000_0000, 0, 2, 1)), (ErrorCode::NoPool, 0));
+}
+
+#[test]
+fn giving_a_pool_makes_way_and_goes_on() {
+    let (mut bed, space) = world(2);
+    bed.make(Kind::Untyped, 40, 42);
+    bed.k.machine.preempt_every = 1;
+    let input = InWord::new(Op::AddPool as u8, 0, 0, 0);
+    bed.trap(bed.init, input, Slots::new(SPACE, 0), [42, 0, 0, 0, 0, 0, 0, 0]);
+    let mut rounds = 0;
+    while bed.restarts(bed.init) {
+        bed.check();
+        bed.again(bed.init);
+        rounds += 1;
+    }
+    assert!(rounds > 2);
+    assert_eq!(bed.k.mem[space].free_pages, 40);
+    bed.check();
+}
+
+#[test]
+fn a_large_unmap_makes_way_and_goes_on() {
+    let (mut bed, space) = world(8);
+    bed.make(Kind::Frame, 300, 42);
+    bed.ok(Op::Map, SPACE, &map(42, 0x10_0000, 0, 300, 3));
+    bed.k.activate(space);
+    bed.k.machine.preempt_every = 1;
+    let input = InWord::new(Op::Unmap as u8, 0, 0, 0);
+    bed.trap(bed.init, input, Slots::new(SPACE, 0), [42, 0, 0, 0, 0, 0, 0, 0]);
+    assert!(bed.restarts(bed.init));
+    bed.check();
+    let left = bed.cap(bed.init, 42);
+    assert!(left.extra < 300 && left.word > 0x10_0000);
+    bed.k.machine.preempt_every = 0;
+    bed.again(bed.init);
+    assert_eq!(bed.cap(bed.init, 42).space, None);
+    let flushed: u64 = bed.k.machine.flushed.iter().map(|&(_, _, pages)| pages).sum();
+    assert_eq!(flushed, 300, "every page was flushed");
+    bed.check();
+}
+
+#[test]
+fn blocks_are_used_where_they_fit() {
+    let (mut bed, space) = world(10);
+    let base = 0x1_0000_0000u64;
+    let args = [Kind::Frame as u64, 1 << 18, 0, TABLE, 42, base, 0, 0];
+    bed.ok(Op::Retype, abi::SLOT_DEVICES, &args);
+    bed.ok(Op::Map, SPACE, &map(42, 0x8000_0000, 0, 1 << 18, 3));
+    assert_eq!(bed.k.mem[space].free_pages, 7, "one block of a gigabyte");
+    bed.ok(Op::Unmap, SPACE, &[42]);
+    bed.ok(Op::Map, SPACE, &map(42, 0x8000_1000, 1, 1024, 3));
+    assert_eq!(bed.k.mem[space].free_pages, 4);
+    bed.ok(Op::Protect, SPACE, &[42, 1]);
+    bed.check();
+    bed.ok(Op::Unmap, SPACE, &[42]);
+    // So many tables that the pool is used up: refused early, however large the Frame.
+    bed.ok(Op::Delete, 1, &[42]);
+    let huge = [Kind::Frame as u64, 1 << 31, 0, TABLE, 42, base, 0, 0];
+    bed.ok(Op::Retype, abi::SLOT_DEVICES, &huge);
+    assert_eq!(bed.refused(Op::Map, SPACE, &map(42, 0x8000_0000, 1, (1 << 31) - 1, 1)), (ErrorCode::NoPool, 0));
+}
+
+#[test]
+fn mappings_end_with_frame_and_with_space() {
+    let (mut bed, space) = world(8);
+    bed.give(1, 42, FRAME, Rights::READ, 0);
+    bed.ok(Op::Map, SPACE, &map(42, 0x10_0000, 0, 4, 1));
+    bed.ok(Op::Map, SPACE, &map(FRAME, 0x20_0000, 0, 4, 1));
+    bed.ok(Op::Revoke, 1, &[FRAME.into()]);
+    assert_eq!(bed.k.translate_for_tests(space, 0x10_0000), None);
+    assert!(bed.k.translate_for_tests(space, 0x20_0000).is_some());
+    bed.ok(Op::Delete, 1, &[SPACE.into()]);
+    let cap = bed.cap(bed.init, FRAME);
+    assert_eq!((cap.space, cap.word, cap.extra), (None, 0, 0));
+}
+
+#[test]
+fn asids_are_stolen() {
+    let mut bed = Bed::new();
+    bed.make(Kind::Untyped, 700, 42);
+    let mut spaces = Vec::new();
+    for slot in 100..400 {
+        bed.make_of(42, Kind::AddressSpace, 2, slot);
+        let space: Ref<AddressSpace> = bed.cap(bed.init, slot).object_of().unwrap();
+        assert_ne!(bed.k.activate(space), 0);
+        spaces.push(space);
+        bed.check();
+    }
+    assert_eq!(bed.k.mem[spaces[0]].ttbr, 0, "the first lost its own");
+    bed.k.activate(spaces[0]);
+    bed.ok(Op::Revoke, 1, &[42]);
+    bed.make_of(42, Kind::Frame, 700, 43);
+}
