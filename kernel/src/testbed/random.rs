@@ -13,7 +13,7 @@ use crate::fault::{self, Fault};
 use crate::interrupt;
 use crate::kernel::Kernel;
 use crate::mm::{Phys, Ref};
-use crate::object::{State, Thread};
+use crate::object::{SchedContext, State, Thread};
 
 /// Numbers that only look random.
 struct Random(u64);
@@ -220,6 +220,21 @@ impl Fuzz {
         (frame, space, cap.word)
     }
 
+    /// A slot that likely holds a Thread without time of its own, or such time.
+    fn homeless(&mut self, thread: Ref<Thread>, kind: Kind) -> u64 {
+        for _ in 0..4 {
+            let index = self.slot_of(thread, kind);
+            let k = &self.bed.k;
+            if let Ok((_, cap)) = k.get_cap(thread, index, kind, Rights::empty(), 0)
+                && (cap.object_of::<Thread>().is_some_and(|thread| k.mem[thread].home.is_none())
+                    || cap.object_of::<SchedContext>().is_some_and(|time| k.mem[time].home.is_none()))
+            {
+                return index;
+            }
+        }
+        self.slot_of(thread, kind)
+    }
+
     fn empty_slot(&mut self) -> u64 {
         if self.random.one_in(4) { self.any_slot() } else { u64::from(slot::FREE) + self.random.below(11) }
     }
@@ -337,8 +352,8 @@ impl Fuzz {
                 kind(self, Kind::SchedControl)
             }
             Op::SchedBind => {
-                regs[0] = kind(self, Kind::Thread);
-                kind(self, Kind::SchedContext)
+                regs[0] = self.homeless(thread, Kind::Thread);
+                self.homeless(thread, Kind::SchedContext)
             }
             Op::SchedUnbind if !self.random.one_in(3) => 0,
             Op::SchedUnbind | Op::SchedConsumed => kind(self, Kind::SchedContext),

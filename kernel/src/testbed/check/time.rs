@@ -19,8 +19,9 @@ impl Checker {
         if let Some(home) = t.home {
             must!(self.exists(home), "{thread:?} has time of its own that does not exist");
             must!(k.mem[home].home == Some(thread), "{home:?} is not {thread:?}'s own time");
-            let lent = matches!(t.state, State::AwaitingReply(reply) if k.mem[reply].time.is_some());
-            must!(t.time.is_some() || lent, "{thread:?} has time and does not run on it");
+            // One who waits for an answer lent its time, or finds its own when the answer comes.
+            let waits = matches!(t.state, State::AwaitingReply(_));
+            must!(t.time.is_some() || waits, "{thread:?} has time and does not run on it");
         }
         must!(t.header.capabilities > 0 || t.time.is_none() && t.home.is_none(), "{thread:?} is dead and has time");
         if let State::AwaitingReply(reply) = t.state {

@@ -59,7 +59,7 @@ fn a_thread_revokes_its_own_memory() {
         let input = InWord::new(Op::Revoke as u8, 0, 0, 0);
         bed.trap(thread, input, Slots::new(1, 0), [4, 0, 0, 0, 0, 0, 0, 0]);
         bed.check();
-        while bed.exists(thread) && bed.restarts(thread) {
+        while bed.exists(thread) && bed.runnable(thread) && bed.restarts(thread) {
             bed.again(thread);
             bed.check();
         }
@@ -70,7 +70,7 @@ fn a_thread_revokes_its_own_memory() {
             bed.interrupt(&[]);
         }
         assert!(bed.k.graves.is_none());
-        assert!(!bed.exists(thread) || bed.k.mem[thread].state == State::Suspended);
+        assert!(!bed.exists(thread) || !bed.runnable(thread));
         assert_eq!(bed.ok(Op::Poll, abi::SLOT_NOTIFICATION, &[])[0], 0);
     }
 }

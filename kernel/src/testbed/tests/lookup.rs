@@ -26,6 +26,7 @@ fn targets() -> Vec<(Op, Kind, Rights)> {
         (Op::ThreadResume, Thread, Rights::CONTROL),
         (Op::ThreadSuspend, Thread, Rights::CONTROL),
         (Op::ThreadWriteRegisters, Thread, Rights::CONFIGURE),
+        (Op::ThreadReadRegisters, Thread, Rights::CONFIGURE),
         (Op::ThreadBind, Thread, Rights::BIND),
         (Op::ThreadCancel, Thread, Rights::CONTROL),
         (Op::Map, AddressSpace, Rights::MAP),
@@ -44,6 +45,12 @@ fn targets() -> Vec<(Op, Kind, Rights)> {
         (Op::DebugRegisters, Debug, Rights::INVOKE),
         (Op::DebugRead, Debug, Rights::INVOKE),
         (Op::DebugThread, Debug, Rights::INVOKE),
+        (Op::SchedConfigure, SchedControl, Rights::INVOKE),
+        (Op::SchedBind, SchedContext, Rights::SCHED_BIND),
+        (Op::SchedUnbind, SchedContext, Rights::SCHED_BIND),
+        (Op::SchedConsumed, SchedContext, Rights::SCHED_READ),
+        (Op::TimerArm, Timer, Rights::INVOKE),
+        (Op::TimerCancel, Timer, Rights::INVOKE),
     ]
 }
 
@@ -57,6 +64,7 @@ fn original(bed: &mut Bed, kind: Kind) -> u32 {
         Kind::Reply => abi::SLOT_REPLY,
         Kind::Notification => abi::SLOT_NOTIFICATION,
         Kind::IrqControl => abi::SLOT_IRQ_CONTROL,
+        Kind::SchedControl => abi::SLOT_SCHED_CONTROL,
         Kind::Debug => abi::SLOT_DEBUG,
         Kind::KernelConsole => abi::SLOT_CONSOLE,
         Kind::Smc => abi::SLOT_SMC,
