@@ -162,3 +162,73 @@ impl Deadlines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mm::Phys;
+
+    const RAM: u64 = 0x4000_0000;
+
+    fn depth_of_spine(mem: &Mem, heap: &Deadlines) -> u32 {
+        let (mut at, mut depth) = (heap.root, 0);
+        while let Some(node) = at {
+            (at, depth) = (mem[node].right, depth + 1);
+        }
+        depth
+    }
+
+    /// Random additions, removals and takings against a sorted list.
+    #[test]
+    fn as_a_sorted_list() {
+        let mut mem = crate::arch::arena(Phys(RAM), 1 << 20);
+        let mut seed = 0x1234_5678_9abc_def1u64;
+        let mut random = move |below: u64| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            seed % below
+        };
+        let mut nodes: Vec<Ref<Node>> = Vec::new();
+        for index in 1..=400 {
+            let place = Phys(RAM + 1024 * index);
+            let object = mem.create(place, SchedContext::new());
+            nodes.push(Ref::from_number(object.number()).unwrap());
+        }
+        let (mut heap, mut list) = (Deadlines::new(), Vec::<(u64, Ref<Node>)>::new());
+        let mut now = 0;
+        for step in 0..40_000 {
+            let node = nodes[random(nodes.len() as u64) as usize];
+            match random(4) {
+                0 | 1 if !mem[node].queued => {
+                    let deadline = now + random(if step % 2000 < 1000 { 20 } else { 100_000 });
+                    heap.add(&mut mem, node, deadline);
+                    list.push((deadline, node));
+                }
+                2 => {
+                    heap.remove(&mut mem, node);
+                    list.retain(|&(_, other)| other != node);
+                }
+                _ => {
+                    now += random(30);
+                    while let Some(due) = heap.take_due(&mut mem, now) {
+                        let Due::Refill(object) = due else { panic!("{due:?}") };
+                        let at = list.iter().position(|&(_, node)| node.number() == object.number()).unwrap();
+                        let (deadline, _) = list.remove(at);
+                        assert!(deadline <= now && list.iter().all(|&(other, _)| other >= deadline));
+                    }
+                    assert!(list.iter().all(|&(deadline, _)| deadline > now));
+                }
+            }
+            assert_eq!(heap.first(&mem), list.iter().map(|&(deadline, _)| deadline).min());
+            assert!(nodes.iter().filter(|&&node| mem[node].queued).count() == list.len());
+            assert!(depth_of_spine(&mem, &heap) <= (list.len() + 1).ilog2());
+        }
+        while let Some(Due::Refill(object)) = heap.take_due(&mut mem, u64::MAX) {
+            let first = list.iter().map(|&(deadline, _)| deadline).min().unwrap();
+            let at = list.iter().position(|&(_, node)| node.number() == object.number()).unwrap();
+            assert_eq!(list.swap_remove(at).0, first);
+        }
+        assert!(list.is_empty() && heap.root.is_none());
+    }
+}

@@ -507,6 +507,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_used_beyond_the_budget_is_debt() {
+        let mut time = context(10, 100);
+        time.charge(0, 4);
+        time.charge(50, 9);
+        assert_eq!((time.left, time.debt, time.consumed), (0, 3, 13));
+        time.refill(100);
+        assert_eq!((time.left, time.debt), (1, 0));
+        time.refill(150);
+        assert_eq!(time.left, 7);
+        time.refill(200);
+        assert_eq!((time.left, time.out), (10, 0));
+    }
+
+    #[test]
+    fn a_stretch_in_pieces_is_one() {
+        let mut time = context(50, 100);
+        (0..20).for_each(|piece| time.charge(piece * 2, 2));
+        assert_eq!((time.out, time.refills[0]), (1, Refill { at: 100, amount: 40 }));
+    }
+
+    /// A thread that seldom runs does not find its time all in one late refill.
+    #[test]
+    fn what_is_due_comes_back_before_stretches_become_one() {
+        let mut time = context(50, 100);
+        for round in 0..1000 {
+            time.charge(round * 200, 5);
+            assert!(time.left >= 10, "{} left in round {round}", time.left);
+        }
+    }
+
+    #[test]
     fn debts_are_paid_from_refills() {
         let mut time = context(10, 100);
         time.charge(0, 10);

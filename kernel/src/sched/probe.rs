@@ -71,7 +71,10 @@ impl Kernel {
         };
         let thread = &self.mem[current];
         if thread.state != State::Ready || thread.time.is_none() || thread.time != sched.context {
-            return Err(format!("{current:?} is {:?} and runs on {:?}, has {:?}", thread.state, sched.context, thread.time));
+            return Err(format!(
+                "{current:?} is {:?} and runs on {:?}, has {:?}",
+                thread.state, sched.context, thread.time
+            ));
         }
         let context = &self.mem[sched.context.unwrap()];
         let mut end = sched.slice_end;

@@ -420,7 +420,12 @@ impl Checker {
             State::Ready => {
                 let runs = k.sched.current() == Some(thread);
                 let time = t.time.is_some_and(|time| k.mem[time].has_time());
-                must!(runs || t.queued == time, "{thread:?} is ready, {}queued and has {}time", not(t.queued), not(time));
+                must!(
+                    runs || t.queued == time,
+                    "{thread:?} is ready, {}queued and has {}time",
+                    not(t.queued),
+                    not(time)
+                );
                 must!(t.fault.is_none(), "{thread:?} runs with a fault");
             }
             State::Sending(endpoint) => {

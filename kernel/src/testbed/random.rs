@@ -16,7 +16,7 @@ use crate::mm::{Phys, Ref};
 use crate::object::{SchedContext, State, Thread};
 
 /// Numbers that only look random.
-struct Random(u64);
+pub(super) struct Random(pub u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -26,11 +26,11 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
-    fn one_in(&mut self, many: u64) -> bool {
+    pub fn one_in(&mut self, many: u64) -> bool {
         self.below(many) == 0
     }
 
@@ -148,7 +148,9 @@ impl Fuzz {
         let bed = &mut self.bed;
         bed.ok(Op::Revoke, abi::SLOT_TABLE, &[WORLD.into()]);
         bed.ok(Op::Revoke, abi::SLOT_TABLE, &[DEVICES.into()]);
-        for control in [abi::SLOT_IRQ_CONTROL, abi::SLOT_DEBUG, abi::SLOT_DMA, abi::SLOT_CONSOLE, abi::SLOT_SCHED_CONTROL] {
+        for control in
+            [abi::SLOT_IRQ_CONTROL, abi::SLOT_DEBUG, abi::SLOT_DMA, abi::SLOT_CONSOLE, abi::SLOT_SCHED_CONTROL]
+        {
             bed.ok(Op::Revoke, abi::SLOT_TABLE, &[control.into()]);
         }
         assert!(bed.k.graves.is_none(), "the dead are buried");

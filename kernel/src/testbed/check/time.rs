@@ -70,7 +70,10 @@ impl Checker {
             let r = &k.mem[reply];
             must!(r.time == Some(context) && r.above == above, "{reply:?} does not know its place in {context:?}");
             let before = above.map(|above: Ref<Reply>| k.mem[above].caller);
-            must!(before.is_none_or(|before| before == r.receiver), "{reply:?}: who took the call is not who lent it on");
+            must!(
+                before.is_none_or(|before| before == r.receiver),
+                "{reply:?}: who took the call is not who lent it on"
+            );
             caller = r.caller;
             (above, at, count) = (Some(reply), r.below, count + 1);
         }
@@ -132,4 +135,3 @@ impl Checker {
         Ok(n.rank)
     }
 }
-

@@ -11,6 +11,8 @@ mod scheduling;
 mod spaces;
 mod tables;
 mod threads;
+mod time;
+mod timers;
 mod untyped;
 
 use abi::{ErrorCode, Kind, OutWord, Rights, SyscallError};

@@ -22,12 +22,12 @@ fn tick(bed: &mut Bed, ms: u64) {
 }
 
 /// Init out of the way, so that others run.
-fn without_init(bed: &mut Bed) {
+pub(super) fn without_init(bed: &mut Bed) {
     assert_eq!(bed.ipc(bed.init, Op::Wait, abi::SLOT_NOTIFICATION, 0, Message::default()), Outcome::Blocked);
 }
 
 /// Ticks that were used of a thread's own time.
-fn used(bed: &mut Bed, thread: Ref<Thread>) -> u64 {
+pub(super) fn used(bed: &mut Bed, thread: Ref<Thread>) -> u64 {
     bed.k.settle_time();
     bed.k.mem[thread].home.map_or(0, |time| bed.k.mem[time].consumed)
 }

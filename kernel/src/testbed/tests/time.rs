@@ -1,0 +1,467 @@
+//! SchedContexts: budgets, donation and return, reserve and debt, the timeout fault.
+
+use abi::{ErrorCode, FaultKind, Kind, Op, Rights};
+
+use super::scheduling::{used, without_init};
+use super::{Bed, CLIENT, DOOR, MEMORY, Message, Outcome, Pair, REPLY, SERVER, State, error, refusal, returned};
+use crate::mm::Ref;
+use crate::object::{SchedContext, Thread};
+
+const CONTROL: u32 = abi::SLOT_SCHED_CONTROL;
+/// Where a process's own SchedContext lies, counted from its first slot.
+const TIME: u32 = 5;
+
+fn limit(bed: &mut Bed, process: u32, budget: u64, period: u64, flags: u64) {
+    bed.ok(Op::SchedConfigure, CONTROL, &[(process + TIME).into(), budget, period, flags]);
+}
+
+fn time_of(bed: &Bed, process: u32) -> Ref<SchedContext> {
+    bed.cap(bed.init, process + TIME).object_of().unwrap()
+}
+
+fn left(bed: &mut Bed, process: u32) -> u64 {
+    bed.k.settle_time();
+    let time = time_of(bed, process);
+    bed.k.mem[time].left
+}
+
+fn current(bed: &Bed) -> Option<Ref<Thread>> {
+    bed.k.sched.current()
+}
+
+/// Init, which was out of the way, is back.
+fn wake_init(bed: &mut Bed) {
+    let bell = bed.k.mem[bed.init].bound.unwrap();
+    bed.k.notify(bell, 1);
+    bed.leave();
+    assert_eq!(current(bed), Some(bed.init));
+}
+
+/// A client with this budget in a call that a server with time of its own has taken; init is out of the way.
+fn in_a_call(budget: u64, period: u64) -> Pair {
+    let mut pair = Pair::new();
+    limit(&mut pair.bed, CLIENT, budget, period, 0);
+    pair.receive();
+    without_init(&mut pair.bed);
+    pair.call(Message::default());
+    assert_eq!(current(&pair.bed), Some(pair.server));
+    pair
+}
+
+#[test]
+fn a_budget_leaves_the_others_their_share() {
+    let mut bed = Bed::new();
+    let greedy = bed.process(MEMORY, 50, 200, 0);
+    let meek = bed.process(MEMORY, 60, 10, 0);
+    limit(&mut bed, 50, 300, 1000, 0);
+    without_init(&mut bed);
+    assert_eq!(current(&bed), Some(greedy));
+    bed.pass(299);
+    assert_eq!(current(&bed), Some(greedy));
+    bed.pass(1);
+    assert_eq!(current(&bed), Some(meek));
+    bed.pass(699);
+    assert_eq!(current(&bed), Some(meek));
+    bed.pass(1);
+    assert_eq!(current(&bed), Some(greedy));
+    bed.pass(99_000);
+    assert_eq!((used(&mut bed, greedy), used(&mut bed, meek)), (30_000, 70_000));
+    let consumed = bed.k.machine.clock;
+    wake_init(&mut bed);
+    assert_eq!(bed.ok(Op::SchedConsumed, 50 + TIME, &[])[0] + bed.ok(Op::SchedConsumed, 60 + TIME, &[])[0], consumed);
+}
+
+#[test]
+fn without_time_nobody_runs() {
+    let mut bed = Bed::new();
+    let thread = bed.process(MEMORY, 50, 200, 0);
+    limit(&mut bed, 50, 0, 1000, 0);
+    assert!(!bed.runnable(thread));
+    limit(&mut bed, 50, 1000, 1000, 0);
+    assert!(bed.runnable(thread));
+    bed.ok(Op::SchedUnbind, 50 + TIME, &[]);
+    assert!(!bed.runnable(thread));
+    bed.ok(Op::SchedBind, 50 + TIME, &[52]);
+    assert!(bed.runnable(thread));
+    for slot in [50 + TIME, 50] {
+        bed.ok(Op::Delete, 1, &[slot.into()]);
+    }
+    bed.k.force(thread);
+    bed.call(thread, Op::Delete, 1, &[6]).unwrap();
+    assert!(!bed.runnable(thread) && bed.k.mem[thread].time.is_none());
+}
+
+#[test]
+fn a_smaller_budget_counts_at_once() {
+    let mut bed = Bed::new();
+    let thread = bed.process(MEMORY, 50, 200, 0);
+    bed.give(50, 10, CONTROL, Rights::INVOKE, 0);
+    without_init(&mut bed);
+    bed.pass(1000);
+    bed.call(thread, Op::SchedConfigure, 10, &[6, 20, 1000, 0]).unwrap();
+    bed.pass(20);
+    assert_eq!((current(&bed), bed.runnable(thread)), (None, false));
+    bed.pass(980);
+    assert_eq!(current(&bed), Some(thread));
+}
+
+#[test]
+fn refusals() {
+    let mut bed = Bed::new();
+    let thread = bed.process(MEMORY, 50, 100, 0);
+    bed.make(Kind::SchedContext, 0, 70);
+    let configure = |bed: &mut Bed, args: [u64; 4]| bed.refused(Op::SchedConfigure, CONTROL, &args);
+    assert_eq!(configure(&mut bed, [71, 1, 1, 0]), (ErrorCode::EmptySlot, 1));
+    assert_eq!(configure(&mut bed, [52, 1, 1, 0]), (ErrorCode::WrongKind, 1));
+    assert_eq!(configure(&mut bed, [70, 2, 1, 0]), (ErrorCode::InvalidArgument, 2));
+    assert_eq!(configure(&mut bed, [70, 1, 1 << 58, 0]), (ErrorCode::InvalidArgument, 3));
+    assert_eq!(configure(&mut bed, [70, 1, 1, 2]), (ErrorCode::InvalidArgument, 4));
+    bed.give(1, 72, 70, Rights::SCHED_READ, 0);
+    assert_eq!(configure(&mut bed, [72, 1, 1, 0]), (ErrorCode::MissingRight, 1));
+    assert_eq!(bed.refused(Op::SchedBind, 70, &[52]), (ErrorCode::Busy, 1));
+    assert_eq!(bed.refused(Op::SchedBind, 50 + TIME, &[52]), (ErrorCode::Busy, 0));
+    assert_eq!(bed.refused(Op::SchedBind, 70, &[50]), (ErrorCode::WrongKind, 1));
+    bed.give(1, 73, 52, Rights::CONFIGURE, 0);
+    assert_eq!(bed.refused(Op::SchedBind, 70, &[73]), (ErrorCode::MissingRight, 1));
+    assert!(bed.runnable(thread));
+}
+
+#[test]
+fn the_time_of_the_dead_is_free() {
+    let mut bed = Bed::new();
+    let dead = bed.process(MEMORY, 50, 100, 0);
+    let other = bed.process(MEMORY, 60, 100, 0);
+    bed.ok(Op::SchedUnbind, 60 + TIME, &[]);
+    bed.ok(Op::Revoke, 1, &[52]);
+    bed.ok(Op::Delete, 1, &[52]);
+    assert!(!bed.exists(dead));
+    bed.ok(Op::SchedBind, 50 + TIME, &[62]);
+    assert!(bed.runnable(other));
+}
+
+#[test]
+fn time_follows_a_call_and_comes_back() {
+    let mut pair = in_a_call(300, 1000);
+    let before = used(&mut pair.bed, pair.server);
+    pair.bed.pass(70);
+    pair.reply(Message::default());
+    assert_eq!(used(&mut pair.bed, pair.client), 70);
+    assert_eq!(used(&mut pair.bed, pair.server), before);
+    pair.receive();
+    pair.bed.pass(30);
+    assert_eq!(used(&mut pair.bed, pair.client), 100);
+    pair.call(Message::default());
+    pair.bed.pass(20);
+    pair.reply_receive(Message::default());
+    assert_eq!(current(&pair.bed), Some(pair.client));
+    assert_eq!((used(&mut pair.bed, pair.client), left(&mut pair.bed, CLIENT)), (120, 180));
+    assert_eq!(used(&mut pair.bed, pair.server), before);
+}
+
+#[test]
+fn who_takes_a_call_that_waits_runs_on_its_time_at_once() {
+    let mut pair = Pair::new();
+    without_init(&mut pair.bed);
+    pair.call(Message::default());
+    assert_eq!(current(&pair.bed), Some(pair.server));
+    pair.bed.pass(40);
+    pair.receive();
+    pair.bed.pass(50);
+    assert_eq!((used(&mut pair.bed, pair.client), used(&mut pair.bed, pair.server)), (50, 40));
+}
+
+#[test]
+fn a_server_without_time_serves_on_that_of_its_callers() {
+    let mut pair = Pair::new();
+    pair.receive();
+    pair.bed.ok(Op::SchedUnbind, SERVER + TIME, &[]);
+    without_init(&mut pair.bed);
+    for _ in 0..3 {
+        pair.call(Message::default());
+        assert_eq!(current(&pair.bed), Some(pair.server));
+        pair.bed.pass(10);
+        pair.reply_receive(Message::default());
+        assert_eq!(current(&pair.bed), Some(pair.client));
+    }
+    assert_eq!(used(&mut pair.bed, pair.client), 30);
+}
+
+#[test]
+fn a_server_without_time_waits_for_that_of_a_caller_who_has_none_left() {
+    let mut pair = Pair::new();
+    limit(&mut pair.bed, CLIENT, 100, 1000, 0);
+    without_init(&mut pair.bed);
+    pair.bed.k.force(pair.client);
+    pair.bed.pass(99);
+    pair.call(Message::default());
+    pair.bed.k.machine.clock += 1;
+    // The server takes the call in the last moment of its own time.
+    pair.receive();
+    let time = time_of(&pair.bed, SERVER);
+    wake_init(&mut pair.bed);
+    pair.bed.ok(Op::SchedUnbind, SERVER + TIME, &[]);
+    assert!(pair.bed.k.mem[time].holder.is_none());
+    without_init(&mut pair.bed);
+    pair.bed.pass(1000);
+    assert_eq!(current(&pair.bed), Some(pair.server));
+}
+
+/// A chain: the client calls the server, which calls a third.
+fn chain() -> (Pair, Ref<Thread>) {
+    let mut pair = Pair::new();
+    let third = pair.bed.process(MEMORY, 80, 100, 0);
+    pair.bed.make(Kind::Endpoint, 0, 90);
+    pair.bed.give(80, DOOR, 90, Rights::RECEIVE, 0);
+    pair.bed.give(SERVER, 12, 90, Rights::SEND, 0);
+    limit(&mut pair.bed, CLIENT, 300, 1000, 0);
+    pair.bed.ipc(third, Op::Receive, DOOR, REPLY, Message::default());
+    pair.receive();
+    without_init(&mut pair.bed);
+    pair.call(Message::default());
+    assert_eq!(pair.bed.ipc(pair.server, Op::Call, 12, 0, Message::default()), Outcome::Blocked);
+    assert_eq!(current(&pair.bed), Some(third));
+    (pair, third)
+}
+
+#[test]
+fn nested_calls_hand_it_on_and_back() {
+    let (mut pair, third) = chain();
+    pair.bed.pass(10);
+    pair.bed.ipc(third, Op::ReplyReceive, DOOR, REPLY, Message::default());
+    assert_eq!(current(&pair.bed), Some(pair.server));
+    pair.bed.pass(10);
+    pair.reply_receive(Message::default());
+    assert_eq!(current(&pair.bed), Some(pair.client));
+    assert_eq!((used(&mut pair.bed, pair.client), used(&mut pair.bed, third)), (20, 0));
+}
+
+#[test]
+fn who_stops_waiting_has_its_time_at_once_however_far_it_went() {
+    let (mut pair, third) = chain();
+    pair.bed.pass(10);
+    wake_init(&mut pair.bed);
+    pair.bed.ok(Op::ThreadCancel, CLIENT + 2, &[]);
+    assert_eq!(pair.bed.k.mem[pair.client].time, Some(time_of(&pair.bed, CLIENT)));
+    without_init(&mut pair.bed);
+    pair.bed.k.force(third);
+    pair.bed.pass(50);
+    assert_eq!((used(&mut pair.bed, pair.client), used(&mut pair.bed, third)), (10, 50));
+    pair.bed.ipc(third, Op::ReplyReceive, DOOR, REPLY, Message::default());
+    assert_eq!(pair.bed.k.mem[pair.server].time, Some(time_of(&pair.bed, SERVER)));
+    assert_eq!(error(pair.reply(Message::default())), refusal(ErrorCode::InvalidState, 0));
+}
+
+#[test]
+fn time_stays_with_a_reply_that_is_put_off() {
+    let mut pair = in_a_call(300, 1000);
+    let other = {
+        wake_init(&mut pair.bed);
+        let other = pair.bed.process(MEMORY, 80, 100, 0);
+        pair.bed.give(80, DOOR, super::ENDPOINT, Rights::SEND, 0);
+        pair.bed.make(Kind::Reply, 0, 91);
+        pair.bed.ok(Op::Move, SERVER, &[12, 1, 91]);
+        without_init(&mut pair.bed);
+        other
+    };
+    pair.bed.k.force(pair.server);
+    pair.bed.pass(10);
+    assert_eq!(pair.bed.ipc(pair.server, Op::Receive, DOOR, 12, Message::default()), Outcome::Blocked);
+    let (own, lent) = (time_of(&pair.bed, SERVER), time_of(&pair.bed, CLIENT));
+    assert_eq!((pair.bed.k.mem[pair.server].time, pair.bed.k.mem[lent].holder), (Some(own), None));
+    pair.bed.ipc(other, Op::Call, DOOR, 0, Message::default());
+    assert_eq!(current(&pair.bed), Some(pair.server));
+    // The first is answered on the time of the second.
+    pair.bed.pass(20);
+    pair.reply(Message::default());
+    assert_eq!(pair.bed.k.mem[pair.client].time, Some(lent));
+    assert_eq!(pair.bed.k.mem[pair.server].time, Some(time_of(&pair.bed, 80)));
+    assert_eq!((used(&mut pair.bed, pair.client), used(&mut pair.bed, other)), (10, 20));
+}
+
+#[test]
+fn a_server_goes_on_with_its_reserve_and_the_caller_owes_it() {
+    let mut pair = in_a_call(100, 1000);
+    pair.bed.pass(100);
+    assert_eq!(current(&pair.bed), Some(pair.server));
+    assert_eq!(pair.bed.k.mem[pair.server].time, Some(time_of(&pair.bed, SERVER)));
+    pair.bed.pass(30);
+    pair.reply_receive(Message::default());
+    assert_eq!((used(&mut pair.bed, pair.client), used(&mut pair.bed, pair.server)), (100, 30));
+    assert_eq!((current(&pair.bed), pair.bed.runnable(pair.client)), (None, false));
+    // 100 come back, 30 of them are owed and come a period later.
+    pair.bed.pass(870);
+    assert_eq!((current(&pair.bed), left(&mut pair.bed, CLIENT)), (Some(pair.client), 70));
+    pair.bed.pass(70);
+    assert_eq!(current(&pair.bed), None);
+    pair.bed.pass(930);
+    assert_eq!((current(&pair.bed), left(&mut pair.bed, CLIENT)), (Some(pair.client), 100));
+}
+
+#[test]
+fn a_server_that_takes_another_message_works_for_itself() {
+    let mut pair = in_a_call(100, 1000);
+    pair.bed.pass(120);
+    wake_init(&mut pair.bed);
+    pair.bed.make(Kind::Reply, 0, 91);
+    pair.bed.ok(Op::Move, SERVER, &[12, 1, 91]);
+    without_init(&mut pair.bed);
+    pair.bed.k.force(pair.server);
+    pair.bed.ipc(pair.server, Op::Receive, DOOR, 12, Message::default());
+    pair.bed.pass(50);
+    pair.bed.k.cancel_ipc(pair.server, ErrorCode::Cancelled);
+    pair.bed.leave();
+    pair.bed.pass(50);
+    pair.reply(Message::default());
+    let time = time_of(&pair.bed, CLIENT);
+    assert_eq!(pair.bed.k.mem[time].debt, 20, "what it used before it received again");
+}
+
+#[test]
+fn a_server_finishes_on_its_reserve_when_the_caller_dies() {
+    let mut pair = in_a_call(300, 1000);
+    pair.bed.pass(10);
+    wake_init(&mut pair.bed);
+    for slot in [CLIENT + 2, CLIENT] {
+        pair.bed.ok(Op::Revoke, 1, &[slot.into()]);
+        pair.bed.ok(Op::Delete, 1, &[slot.into()]);
+    }
+    without_init(&mut pair.bed);
+    assert_eq!(current(&pair.bed), Some(pair.server));
+    pair.bed.pass(25);
+    assert_eq!(used(&mut pair.bed, pair.server), 25);
+    assert_eq!(error(pair.reply(Message::default())), refusal(ErrorCode::InvalidState, 0));
+}
+
+#[test]
+fn lent_time_that_is_destroyed_or_unbound_leaves_the_server_its_own() {
+    for op in [Op::Delete, Op::SchedUnbind] {
+        let mut pair = in_a_call(300, 1000);
+        pair.bed.pass(10);
+        wake_init(&mut pair.bed);
+        if op == Op::Delete {
+            pair.bed.ok(Op::Revoke, 1, &[(CLIENT + TIME).into()]);
+            pair.bed.ok(Op::Delete, 1, &[(CLIENT + TIME).into()]);
+        } else {
+            pair.bed.ok(Op::SchedUnbind, CLIENT + TIME, &[]);
+        }
+        without_init(&mut pair.bed);
+        assert_eq!(current(&pair.bed), Some(pair.server));
+        pair.bed.pass(25);
+        assert_eq!(used(&mut pair.bed, pair.server), 25);
+        pair.reply_receive(Message::default());
+        assert_eq!((pair.state(pair.client), pair.bed.runnable(pair.client)), (State::Ready, false));
+        assert_eq!(current(&pair.bed), None);
+    }
+}
+
+/// The fast path takes it for granted that who waits for a message has time of its own.
+#[test]
+fn a_server_whose_time_is_taken_while_it_waits_is_served_the_long_way() {
+    let mut pair = Pair::new();
+    pair.receive();
+    pair.bed.ok(Op::SchedUnbind, SERVER + TIME, &[]);
+    let State::Receiving(endpoint, _) = pair.state(pair.server) else { panic!("waits") };
+    assert_eq!(pair.bed.k.mem[endpoint].word, crate::object::Endpoint::SLOW);
+    pair.bed.ok(Op::SchedBind, SERVER + TIME, &[(SERVER + 2).into()]);
+    assert_eq!(u64::from(pair.bed.k.mem[endpoint].word), pair.server.number());
+    without_init(&mut pair.bed);
+    pair.call(Message::default());
+    assert_eq!(current(&pair.bed), Some(pair.server));
+}
+
+#[test]
+fn running_out_is_a_fault_where_it_is_asked_for() {
+    let mut bed = Bed::new();
+    bed.make(Kind::Endpoint, 0, 70);
+    bed.give(1, 71, 70, Rights::SEND, 0x99 << 40);
+    let thread = bed.process(MEMORY, 50, 100, 71);
+    limit(&mut bed, 50, 100, 1000, 1);
+    let handled = bed.ipc(bed.init, Op::Receive, 70, REPLY, Message::default());
+    assert_eq!(handled, Outcome::Blocked);
+    bed.pass(100);
+    assert_eq!(current(&bed), Some(bed.init));
+    let (_, out, badge) = returned(bed.result(bed.init));
+    assert_eq!((out.label(), badge), (FaultKind::Timeout as u32, 0x99 << 40));
+    // Resumed, it still waits for its time.
+    bed.ipc(bed.init, Op::ReplyReceive, 70, REPLY, Message::default());
+    assert_eq!((bed.k.mem[thread].state, current(&bed)), (State::Ready, None));
+    bed.pass(900);
+    assert_eq!(current(&bed), Some(thread));
+    bed.pass(100);
+    assert_eq!(current(&bed), Some(bed.init));
+    // More time is another answer.
+    limit(&mut bed, 50, 500, 1000, 1);
+    bed.ipc(bed.init, Op::ReplyReceive, 70, REPLY, Message::default());
+    assert_eq!(current(&bed), Some(thread));
+}
+
+/// Clients with budgets call servers of two kinds, nested and put off, and somebody cancels: tick by tick, no
+/// SchedContext is used more than its budget in any window of its period.
+#[test]
+fn never_more_than_the_budget_in_any_window() {
+    for seed in 1..=6u64 {
+        let mut random = super::super::random::Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut bed = Bed::new();
+        let limits = [(30, 100), (7, 60), (50, 130), (5, 200), (20, 40)];
+        let mut threads = Vec::new();
+        for index in 0..5u32 {
+            let base = 100 + index * 10;
+            bed.make(Kind::Endpoint, 0, base + 8);
+            threads.push(bed.process(MEMORY, base, 100 + index as u8 % 3, 0));
+            bed.make(Kind::Reply, 0, base + 7);
+            bed.ok(Op::Move, base, &[9, 1, (base + 7).into()]);
+        }
+        for client in 0..5u32 {
+            for server in 0..5u32 {
+                let rights = if client == server { Rights::RECEIVE } else { Rights::SEND };
+                bed.give(100 + client * 10, 10 + server, 108 + server * 10, rights, 0);
+            }
+        }
+        for (base, (budget, period)) in (100..).step_by(10).zip(limits) {
+            limit(&mut bed, base, budget, period, 0);
+        }
+        without_init(&mut bed);
+        let mut log = vec![Vec::new(); 5];
+        let mut before = [0; 5];
+        for _ in 0..3000 {
+            bed.pass(1);
+            for (index, &thread) in threads.iter().enumerate() {
+                let now = used(&mut bed, thread);
+                if now > before[index] {
+                    assert_eq!(now, before[index] + 1);
+                    log[index].push(bed.k.machine.clock);
+                }
+                before[index] = now;
+            }
+            let Some(thread) = current(&bed) else {
+                let cancelled = threads[random.below(5) as usize];
+                if random.one_in(5) {
+                    bed.k.cancel_ipc(cancelled, ErrorCode::Cancelled);
+                    bed.leave();
+                }
+                continue;
+            };
+            let own = threads.iter().position(|&other| other == thread).unwrap() as u32;
+            let door = 10 + random.below(5) as u32;
+            let reply = if random.one_in(3) { 9 } else { 8 };
+            match random.below(12) {
+                0 | 1 if door != 10 + own => drop(bed.ipc(thread, Op::Call, door, 0, Message::default())),
+                2 => drop(bed.ipc(thread, Op::Receive, 10 + own, reply, Message::default())),
+                3 => drop(bed.ipc(thread, Op::ReplyReceive, 10 + own, reply, Message::default())),
+                4 => drop(bed.ipc(thread, Op::Reply, reply, 0, Message::default())),
+                5 => {
+                    bed.k.cancel_ipc(threads[random.below(5) as usize], ErrorCode::Cancelled);
+                    bed.leave();
+                }
+                _ => {}
+            }
+        }
+        for ((budget, period), ticks) in limits.into_iter().zip(&log) {
+            assert!(ticks.len() > 20, "{} ticks of ({budget}, {period})", ticks.len());
+            for (index, &start) in ticks.iter().enumerate() {
+                let count = ticks[index..].iter().take_while(|&&tick| tick < start + period).count() as u64;
+                assert!(count <= budget, "{count} of {budget} in {period} from {start} on");
+            }
+        }
+    }
+}
