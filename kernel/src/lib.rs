@@ -23,4 +23,4 @@ mod kernel;
 #[cfg(test)]
 mod testbed;
 
-pub use kernel::{Kernel, Next, Res};
+pub use kernel::{Kernel, Next, Preempted, Res};

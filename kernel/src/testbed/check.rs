@@ -1,6 +1,6 @@
 //! What must always hold, whatever was called: looked at from outside, between two system calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use abi::{Kind, Perms, layout::PAGE};
 
@@ -48,6 +48,8 @@ pub struct Checker {
     extents: Vec<Extent>,
     deep: bool,
     boot: Option<Ref<AddressSpace>>,
+    /// By TTBR: how many flushes there were when its leaves were looked at, and those.
+    cached: HashMap<u64, (usize, Vec<(u64, u64)>)>,
 }
 
 fn object<T: Object>(number: u64) -> Ref<T> {
@@ -106,6 +108,7 @@ impl Checker {
             extents: Vec::new(),
             deep: true,
             boot,
+            cached: HashMap::new(),
         }
     }
 
@@ -135,6 +138,9 @@ impl Checker {
             }
         }
         self.check_deadlines(k)?;
+        if self.deep {
+            self.check_lost_asids(k)?;
+        }
         self.check_lines(k)
     }
 
@@ -523,7 +529,7 @@ impl Checker {
     }
 
     /// The list of mappings says the same as the page tables, and every page of it is accounted for once.
-    fn check_space(&self, k: &Kernel, space: Ref<AddressSpace>) -> Check {
+    fn check_space(&mut self, k: &Kernel, space: Ref<AddressSpace>) -> Check {
         let s = &k.mem[space];
         if s.ttbr != 0 {
             must!(pte::asid(s.ttbr) != 0, "{space:?} has the empty address space's ASID");
@@ -552,6 +558,7 @@ impl Checker {
             return Ok(());
         }
         let (leaves, tables) = leaves(k, s.root, 0, 0)?;
+        self.check_flushed(k, s.ttbr, &leaves)?;
         must!(s.free_pages as u64 + tables == pool, "{space:?}: {} free, {tables} used of {pool} pages", s.free_pages);
         must!(
             leaves.len() == mapped.iter().map(|(_, cap)| cap.extra as usize).sum(),
@@ -573,6 +580,34 @@ impl Checker {
                 must!(!ask(write) || cap.rights.bits() & 2 != 0, "{space:?}: {at:#x} is writable");
                 must!(!ask(read | Perms::EXECUTE) || cap.rights.bits() & 4 != 0, "{space:?}: {at:#x} is executable");
             }
+        }
+        Ok(())
+    }
+
+    /// What a translation cache may hold of an address space is what its tables say: what went from them was flushed.
+    fn check_flushed(&mut self, k: &Kernel, ttbr: u64, now: &[(u64, u64)]) -> Check {
+        if ttbr == 0 {
+            return Ok(());
+        }
+        let (flushes, before) = self.cached.remove(&ttbr).unwrap_or_default();
+        let since = k.machine.flushed.get(flushes..).unwrap_or_default();
+        for &(address, value) in &before {
+            let same = now.binary_search(&(address, value)).is_ok();
+            must!(same || flushed(since, ttbr, address), "{address:#x} of TTBR {ttbr:#x} may still be cached");
+        }
+        self.cached.insert(ttbr, (k.machine.flushed.len(), now.to_vec()));
+        Ok(())
+    }
+
+    /// An ASID that an address space lost, or that died, was flushed.
+    fn check_lost_asids(&mut self, k: &Kernel) -> Check {
+        let held = |ttbr: u64| k.asids.owner(pte::asid(ttbr)).is_some_and(|space| k.mem[space].ttbr == ttbr);
+        let lost: Vec<_> = self.cached.keys().copied().filter(|&ttbr| !held(ttbr)).collect();
+        for ttbr in lost {
+            let (flushes, before) = self.cached.remove(&ttbr).unwrap_or_default();
+            let since = k.machine.flushed.get(flushes..).unwrap_or_default();
+            let all = before.iter().all(|&(address, _)| flushed(since, ttbr, address));
+            must!(all, "TTBR {ttbr:#x} is gone and may still be cached");
         }
         Ok(())
     }
@@ -618,6 +653,14 @@ fn receivers(k: &Kernel, endpoint: Ref<Endpoint>) -> Result<Vec<Ref<Thread>>, St
         list.push(thread);
     }
     Ok(list)
+}
+
+/// Whether the translation of an address was flushed.
+fn flushed(since: &[(u64, u64, u64)], ttbr: u64, address: u64) -> bool {
+    since.iter().any(|&(of, start, pages)| {
+        let covers = pages == 0 || (start..start + pages * PAGE).contains(&address);
+        pte::asid(of) == pte::asid(ttbr) && covers
+    })
 }
 
 fn header_kind(kind: Kind) -> bool {

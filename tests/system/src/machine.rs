@@ -56,7 +56,7 @@ pub enum Disk {
 pub struct Direct {
     /// The device tree.
     pub tree: PathBuf,
-    /// The file of [`STUB`].
+    /// The file of the few instructions.
     pub stub: PathBuf,
 }
 

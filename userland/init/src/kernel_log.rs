@@ -35,7 +35,7 @@ impl KernelLog {
     }
 
     fn byte(&self, at: u64) -> u8 {
-        let capacity = (self.ring.bytes - TEXT) as u64;
+        let capacity = (self.ring.bytes() - TEXT) as u64;
         let offset = TEXT + (at % capacity) as usize;
         let word = self.ring.read_register(offset & !3).unwrap_or(0);
         word.to_le_bytes()[offset % 4]
@@ -44,7 +44,7 @@ impl KernelLog {
     /// The next complete line and its level, if there is one.
     pub fn next(&mut self) -> Option<(Level, String)> {
         let written = self.written();
-        let capacity = (self.ring.bytes - TEXT) as u64;
+        let capacity = (self.ring.bytes() - TEXT) as u64;
         // What was overwritten before it was read is lost.
         self.read = self.read.max(written.saturating_sub(capacity));
         while self.read < written {

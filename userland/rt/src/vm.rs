@@ -34,12 +34,9 @@ impl From<SyscallError> for VmError {
 /// A Frame mapped into this process. Dropping it does not unmap: see [`unmap`].
 #[derive(Clone, Copy, Debug)]
 pub struct Mapping {
-    /// The Frame.
-    pub frame: Cap<Frame>,
-    /// First byte.
-    pub address: u64,
-    /// Bytes.
-    pub bytes: usize,
+    pub(crate) frame: Cap<Frame>,
+    pub(crate) address: u64,
+    pub(crate) bytes: usize,
 }
 
 /// A new Frame of zeroed memory out of the process's own.
@@ -83,15 +80,32 @@ pub fn unmap(mapping: Mapping) -> Result<(), VmError> {
 }
 
 impl Mapping {
-    /// The bytes of memory that the kernel keeps as the boot loader left it (device tree, bundle): nobody can write it.
-    /// `None` for any other mapping, which is told by its capability's lack of the right to write.
+    /// The Frame.
+    pub const fn frame(&self) -> Cap<Frame> {
+        self.frame
+    }
+
+    /// First byte.
+    pub const fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// Bytes.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The bytes of the device tree or the bundle, which the kernel keeps as the boot loader left them and gives to init
+    /// alone. `None` for any other mapping: in another process the lack of the right to write says nothing of what the
+    /// giver of the Frame may do.
     pub fn kept_bytes(&self) -> Option<&'static [u8]> {
-        if cfg!(not(target_os = "none")) || SPACE.protect(self.frame, Perms::READ | Perms::WRITE).is_ok() {
+        let init = crate::env().is_some_and(|env| env.start_info().component == 0);
+        if !init || SPACE.protect(self.frame, Perms::READ | Perms::WRITE).is_ok() {
             return None;
         }
-        // SAFETY: the mapping is readable and stays for the life of the process (dropping it does not unmap, and
-        // `unmap` documents that kept bytes end with it); the kernel hands out kept memory without the right to write,
-        // which was just tried, and so do all copies.
+        // SAFETY: init maps no Frame that another process gave it, and of those the kernel and its own memory give it
+        // only kept memory lacks the right to write, which was tried just now (and the log ring, which is read word by
+        // word); init never unmaps that.
         Some(unsafe { core::slice::from_raw_parts(self.address as *const u8, self.bytes) })
     }
 

@@ -42,21 +42,24 @@ impl Mmio {
     /// registers, although the Frame reaches to the end of its last page.
     ///
     /// # Errors
-    /// The component was not given the registers, the block does not lie inside the Frame, or the kernel refused.
+    /// The component was not given the registers, the block does not lie inside the Frame or begins at an odd place, or
+    /// the kernel refused.
     pub fn open(env: &Env, index: usize) -> Result<Self, Error> {
         let &(name, place) = NAMES.get(index).ok_or(Error::new("reg", Cause::Limit))?;
         let frame = env.cap(name)?;
-        let mapped = env.size(name)?;
+        // Only whole pages are mapped.
+        let mapped = env.size(name)? / PAGE * PAGE;
         let (offset, bytes) = match env.start_info().find(place) {
             Some(entry) => (u64::from(entry.slot), u64::from(entry.size)),
             None => (0, mapped),
         };
-        if offset.checked_add(bytes).is_none_or(|end| end > mapped) {
+        // The widest register is 8 bytes: with the block its registers are aligned.
+        if !offset.is_multiple_of(8) || offset.checked_add(bytes).is_none_or(|end| end > mapped) {
             return Err(Error::new(name, Cause::Outside));
         }
         let mapping = rt::map(frame, mapped / PAGE, Perms::READ | Perms::WRITE)
             .map_err(|error| Error::new(name, error.into()))?;
-        Ok(Self { base: Base::new(mapping.address + offset), bytes: bytes as usize })
+        Ok(Self { base: Base::new(mapping.address() + offset), bytes: bytes as usize })
     }
 
     /// A block of `bytes` bytes in front of a fake device.

@@ -13,6 +13,9 @@ use crate::dma::{self, Memory};
 /// Most pieces of a request in one direction.
 pub const MAX_PIECES: usize = 2;
 
+/// How often a device is asked whether its reset is over (virtio 1.2, 4.2.3.1).
+const RESET_LOOKS: u32 = 100_000;
+
 /// A part of attached memory.
 #[derive(Clone, Debug)]
 pub struct Piece {
@@ -191,10 +194,17 @@ impl<const SIZE: usize> Queue<SIZE> {
     }
 
     /// Resets the device, which then no longer reaches memory, and returns the cookies of the requests it had. Neither
-    /// the device nor the queue is of use afterwards.
+    /// the device nor the queue is of use afterwards. The memory of a device that does not end its reset is never freed.
     pub fn abandon(&mut self, transport: &mut impl Transport) -> impl Iterator<Item = u32> {
         transport.set_status(DeviceStatus::empty());
-        self.requests.iter_mut().filter_map(|request| request.take().map(|request| request.cookie))
+        let at_rest = (0..RESET_LOOKS).any(|_| transport.get_status() == DeviceStatus::empty());
+        self.requests.iter_mut().filter_map(move |place| {
+            let cookie = place.as_ref().map(|request| request.cookie);
+            if at_rest {
+                *place = None;
+            }
+            cookie
+        })
     }
 }
 

@@ -197,7 +197,7 @@ pub fn flush_range(asid: u16, start: u64, pages: u64) {
     }
     tables_written();
     for page in 0..pages {
-        let operand = u64::from(asid) << 48 | (start >> PAGE_BITS) + page & 0xfff_ffff_ffff;
+        let operand = (u64::from(asid) << 48) | (((start >> PAGE_BITS) + page) & 0xfff_ffff_ffff);
         // SAFETY: TLB maintenance changes no memory.
         unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack)) };
     }

@@ -87,13 +87,13 @@ fn the_pool_runs_out_and_is_filled() {
 fn without_its_pool_a_space_is_empty_and_usable() {
     let (mut bed, space) = world(5);
     bed.make(Kind::Untyped, 8, 42);
-    bed.make(Kind::Untyped, 8, 43);
-    bed.ok(Op::AddPool, SPACE, &[42]);
+    bed.make(Kind::Untyped, 16, 43);
     bed.ok(Op::AddPool, SPACE, &[43]);
     for copy in 50..58 {
         bed.give(1, copy, FRAME, Rights::READ, 0);
         bed.ok(Op::Map, SPACE, &map(copy, 0x4000_0000 * u64::from(copy - 49), 0, 2, 1));
     }
+    bed.ok(Op::AddPool, SPACE, &[42]);
     bed.k.machine.preempt_every = 1;
     let input = InWord::new(Op::Delete as u8, 0, 0, 0);
     bed.trap(bed.init, input, Slots::new(1, 0), [42, 0, 0, 0, 0, 0, 0, 0]);
@@ -112,7 +112,7 @@ fn without_its_pool_a_space_is_empty_and_usable() {
     assert!((50..58).all(|slot| bed.cap(bed.init, slot).space.is_none()));
     // The other pool is an Untyped again; the space's own pages serve.
     bed.ok(Op::Map, SPACE, &map(50, 0x10_0000, 0, 2, 1));
-    bed.make_of(43, Kind::Frame, 8, 44);
+    bed.make_of(43, Kind::Frame, 16, 44);
     assert_eq!(bed.refused(Op::Map, SPACE, &map(51, 0x4000_0000, 0, 2, 1)), (ErrorCode::NoPool, 0));
 }
 
@@ -185,7 +185,10 @@ fn mappings_end_with_frame_and_with_space() {
     bed.ok(Op::Revoke, 1, &[FRAME.into()]);
     assert_eq!(bed.k.translate_for_tests(space, 0x10_0000), None);
     assert!(bed.k.translate_for_tests(space, 0x20_0000).is_some());
+    let ttbr = bed.k.activate(space);
+    bed.k.machine.flushed.clear();
     bed.ok(Op::Delete, 1, &[SPACE.into()]);
+    assert_eq!(bed.k.machine.flushed, [(ttbr, 0, 0)]);
     let cap = bed.cap(bed.init, FRAME);
     assert_eq!((cap.space, cap.word, cap.extra), (None, 0, 0));
 }
