@@ -28,8 +28,8 @@ pub use notification::Notification;
 pub use reply::Reply;
 pub use sched_context::SchedContext;
 pub use smc::SYSTEM_OFF;
-pub use timer::Timer;
 pub use thread::{Held, State, Thread};
+pub use timer::Timer;
 
 pub use crate::cap::CapTable;
 

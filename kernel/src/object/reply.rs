@@ -40,7 +40,18 @@ impl Object for Reply {
 impl Reply {
     /// A Reply that nobody waits for.
     pub const fn new() -> Self {
-        Self { header: Header::new(Kind::Reply), caller: None, receiver: None, waiting: None, time: None, above: None, below: None, debt: 0, next: None, prev: None }
+        Self {
+            header: Header::new(Kind::Reply),
+            caller: None,
+            receiver: None,
+            waiting: None,
+            time: None,
+            above: None,
+            below: None,
+            debt: 0,
+            next: None,
+            prev: None,
+        }
     }
 }
 

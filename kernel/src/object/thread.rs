@@ -192,9 +192,9 @@ impl Kernel {
     /// Computes what the thread caches of its held slots.
     fn refresh(&mut self, thread: Ref<Thread>) {
         let page = self.mem[thread].held[Held::Page as usize].cap;
-        let table = self.mem[thread].table().map_or((0, 0), |table| {
-            (self.mem.mapped_at(table), u64::from(self.mem[table].slots()))
-        });
+        let table = self.mem[thread]
+            .table()
+            .map_or((0, 0), |table| (self.mem.mapped_at(table), u64::from(self.mem[table].slots())));
         // A thread without an address space finds a zero, which ends the fast path.
         let none = self.mem.mapped_at(thread) + core::mem::offset_of!(Context, pad) as u64;
         let ttbr_at = self.mem[thread]

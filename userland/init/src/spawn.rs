@@ -11,8 +11,8 @@ use bundle::Component;
 use ipc::log::Level;
 use ipc::supervisor::State;
 use rt::{
-    AddressSpace, Badge, Cap, CapTable, Endpoint, Frame, Irq, Kind, Notification, Perms, Retype, Rights, SchedContext, SyscallError,
-    TABLE, Thread, ThreadConfig, Untyped,
+    AddressSpace, Badge, Cap, CapTable, Endpoint, Frame, Irq, Kind, Notification, Perms, Retype, Rights, SchedContext,
+    SyscallError, TABLE, Thread, ThreadConfig, Untyped,
 };
 
 use crate::Init;
