@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod boot;
+mod conformance;
 mod crash;
 mod disk;
 mod isolation;
@@ -11,6 +12,14 @@ use crate::lab::Case;
 
 /// All cases, in the order in which they run.
 pub fn all() -> Vec<Case> {
-    let areas = [boot::cases(), disk::cases(), shell::cases(), isolation::cases(), crash::cases(), bad_input::cases()];
+    let areas = [
+        boot::cases(),
+        disk::cases(),
+        shell::cases(),
+        isolation::cases(),
+        conformance::cases(),
+        crash::cases(),
+        bad_input::cases(),
+    ];
     areas.into_iter().flatten().collect()
 }

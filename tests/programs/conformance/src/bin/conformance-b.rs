@@ -1,0 +1,11 @@
+//! The second server: more urgent than the first.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+rt::entry!(run);
+
+fn run(env: &'static rt::Env) {
+    match env.cap("provide:conformance-b") {
+        Ok(endpoint) => conformance_programs::server::serve(endpoint, None),
+        Err(missing) => log::error!("{missing}"),
+    }
+}
