@@ -250,6 +250,9 @@ impl Kernel {
         if self.mem[caller].fault.take().is_some() {
             let resume = input.label() == 0;
             self.mem[caller].state = if resume { State::Ready } else { State::Faulted };
+            if resume {
+                self.mem[caller].key = self.mem[caller].priority.into();
+            }
             return resume.then_some(caller);
         }
         self.transfer(server, caller, input, 0);

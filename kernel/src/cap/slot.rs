@@ -4,7 +4,7 @@ use abi::{Badge, Kind, Rights};
 use bitflags::bitflags;
 
 use crate::mm::{Object, Phys, Ref};
-use crate::object::AddressSpace;
+use crate::object::{AddressSpace, Header};
 
 bitflags! {
     /// Facts about a capability beside its rights.
@@ -162,6 +162,7 @@ pub struct Slot {
 const _: () = assert!(size_of::<Slot>() == 64);
 // The header of a table stands where slot 0 would: its first byte is a kind, and its fast bits are zero.
 const _: () = assert!(core::mem::offset_of!(Cap, kind) == 0 && core::mem::offset_of!(Cap, flags) == 2);
+const _: () = assert!(core::mem::offset_of!(Header, kind) == 0 && core::mem::offset_of!(Header, none) == 1);
 
 impl Slot {
     /// An empty slot.

@@ -262,7 +262,11 @@ impl Kernel {
             let (asid, robbed) = self.asids.assign(space);
             self.forget_loaded();
             if let Some(robbed) = robbed {
-                self.mem[robbed].ttbr = 0;
+                // The core may be in it still, and must not fill what is flushed below from its tables.
+                let ttbr = core::mem::take(&mut self.mem[robbed].ttbr);
+                if ttbr != 0 {
+                    self.machine.leave_space(ttbr);
+                }
             }
             let ttbr = pte::ttbr(self.mem[space].root, asid);
             self.machine.flush_asid(ttbr);

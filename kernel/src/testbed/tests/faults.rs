@@ -45,6 +45,17 @@ fn a_fault_is_a_message_and_its_answer_resumes() {
     assert_eq!((t.state, t.context.pc, t.context.x[0], t.context.x[8]), (State::Ready, 0x20_0040, 11, 88));
 }
 
+/// The next server it becomes is one that the fast path knows.
+#[test]
+fn a_thread_that_a_reply_and_receive_resumes_runs_in_an_ordinary_way() {
+    let (mut bed, thread) = world();
+    fault(&mut bed, thread);
+    receive(&mut bed);
+    assert_eq!(bed.ipc(bed.init, Op::ReplyReceive, FAULTS, REPLY, Message::default()), Outcome::Blocked);
+    let t = &bed.k.mem[thread];
+    assert_eq!((t.state, t.key), (State::Ready, t.priority.into()));
+}
+
 #[test]
 fn another_label_leaves_it_stopped_until_it_is_resumed() {
     let (mut bed, thread) = world();

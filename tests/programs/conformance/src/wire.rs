@@ -103,9 +103,9 @@ impl Wrong {
         self.kept_from(mine, after, |value| value >> 8 == pattern(sender, call, 0) >> 8);
         let out = OutWord(after[8]);
         self.unless(out.words() == words, "another length", [out.0, words.into(), call.into()]);
-        for register in 0..8 {
+        for (register, &value) in after.iter().enumerate().take(8) {
             let expected = if register < usize::from(words) { pattern(sender, call, register) } else { 0 };
-            self.unless(after[register] == expected, "another word", [register as u64, after[register], expected]);
+            self.unless(value == expected, "another word", [register as u64, value, expected]);
         }
     }
 

@@ -87,13 +87,9 @@ impl Client {
         // The server takes the number of words to answer from the number of the call.
         let back = ((self.calls + 1) / 9 % 9) as u8;
         let after = self.call(server, method::ECHO, words, back, unused);
-        for register in 0..8 {
+        for (register, &value) in after.iter().enumerate().take(8) {
             let expected = if register < usize::from(back) { pattern(SERVER, self.calls, register) } else { 0 };
-            self.wrong.unless(
-                after[register] == expected,
-                "another word",
-                [register as u64, after[register], expected],
-            );
+            self.wrong.unless(value == expected, "another word", [register as u64, value, expected]);
         }
     }
 
