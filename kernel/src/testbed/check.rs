@@ -426,12 +426,8 @@ impl Checker {
             State::Ready => {
                 let runs = k.sched.current() == Some(thread);
                 let time = t.time.is_some_and(|time| k.mem[time].has_time());
-                must!(
-                    runs || t.queued == time,
-                    "{thread:?} is ready, {}queued and has {}time",
-                    not(t.queued),
-                    not(time)
-                );
+                must!(!t.queued || t.time.is_some(), "{thread:?} is queued and has nothing to run on");
+                must!(runs || t.queued || !time, "{thread:?} is ready, has time and is nowhere");
                 must!(t.fault.is_none(), "{thread:?} runs with a fault");
             }
             State::Sending(endpoint) => {

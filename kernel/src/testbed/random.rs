@@ -54,7 +54,8 @@ mod slot {
     pub const CONSOLE: u32 = 19;
     pub const SCHED_CONTROL: u32 = 20;
     pub const TIMER: u32 = 7;
-    pub const FREE: u32 = 21;
+    pub const OTHER_ENDPOINT: u32 = 21;
+    pub const FREE: u32 = 22;
 }
 
 const WORKERS: usize = 4;
@@ -121,14 +122,19 @@ impl Fuzz {
             let all = Rights::from_bits_retain(0xf);
             bed.give(base, slot::NOTIFICATION, NOTIFICATIONS + worker % 2, all, 0);
             bed.give(base, slot::ENDPOINT, ENDPOINTS + worker / 2, all, u64::from(worker + 1) << 40);
+            bed.give(base, slot::OTHER_ENDPOINT, ENDPOINTS + 1 - worker / 2, all, u64::from(worker + 5) << 40);
             bed.give(base, slot::IRQ_CONTROL, abi::SLOT_IRQ_CONTROL, all, 0);
             bed.give(base, slot::DEBUG, abi::SLOT_DEBUG, all, 0);
             bed.give(base, slot::DMA, abi::SLOT_DMA, all, 0);
             bed.give(base, slot::CONSOLE, abi::SLOT_CONSOLE, all, 0);
             bed.give(base, slot::SCHED_CONTROL, abi::SLOT_SCHED_CONTROL, all, 0);
-            // One is unlimited, one has its fault handler told, one is passive.
+            // One is unlimited, one has its fault handler told; two are alone with what they run on.
             let (budget, period, flags) = [(1, 1, 0), (400, 2000, 1), (300, 1000, 0), (500, 900, 0)][worker as usize];
             bed.ok(Op::SchedConfigure, abi::SLOT_SCHED_CONTROL, &[(base + 5).into(), budget, period, flags]);
+            if worker >= 2 {
+                bed.ok(Op::Revoke, abi::SLOT_TABLE, &[(base + 5).into()]);
+                bed.ok(Op::Move, base, &[6, abi::SLOT_TABLE.into(), (base + 5).into()]);
+            }
             self.workers.push(thread);
         }
         for worker in 0..WORKERS as u32 {
@@ -238,7 +244,7 @@ impl Fuzz {
     }
 
     fn empty_slot(&mut self) -> u64 {
-        if self.random.one_in(4) { self.any_slot() } else { u64::from(slot::FREE) + self.random.below(11) }
+        if self.random.one_in(4) { self.any_slot() } else { u64::from(slot::FREE) + self.random.below(10) }
     }
 
     fn address(&mut self) -> u64 {
@@ -557,7 +563,8 @@ impl Fuzz {
         let ticks = ticks.min(1 << 20);
         self.note(format!("{ticks} ticks pass"));
         self.bed.k.machine.clock += ticks;
-        if self.bed.k.machine.clock >= self.bed.k.machine.deadline {
+        // Sometimes a system call comes first.
+        if self.bed.k.machine.clock >= self.bed.k.machine.deadline && !self.random.one_in(4) {
             self.bed.k.machine.pending.push_back(27);
             interrupt::handle(&mut self.bed.k);
             self.bed.leave();

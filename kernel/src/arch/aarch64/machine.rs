@@ -63,8 +63,12 @@ impl Machine {
         self.ticks_per_ms * ms
     }
 
-    /// The timer's interrupt fires when the counter reaches `deadline`.
+    /// The timer's interrupt fires when the counter reaches `deadline`; `u64::MAX`: never. Then it is off: an emulator that
+    /// skips idle time would skip to the end of time.
     pub fn set_timer(&mut self, deadline: u64) {
+        if deadline == u64::MAX {
+            return CNTV_CTL_EL0.set(0);
+        }
         CNTV_CVAL_EL0.set(deadline);
         CNTV_CTL_EL0.set(1);
     }

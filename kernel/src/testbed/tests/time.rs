@@ -4,6 +4,7 @@ use abi::{ErrorCode, FaultKind, Kind, Op, Rights};
 
 use super::scheduling::{used, without_init};
 use super::{Bed, CLIENT, DOOR, MEMORY, Message, Outcome, Pair, REPLY, SERVER, State, error, refusal, returned};
+use crate::fault::Fault;
 use crate::mm::Ref;
 use crate::object::{SchedContext, Thread};
 
@@ -314,6 +315,80 @@ fn a_server_that_takes_another_message_works_for_itself() {
     pair.reply(Message::default());
     let time = time_of(&pair.bed, CLIENT);
     assert_eq!(pair.bed.k.mem[time].debt, 20, "what it used before it received again");
+}
+
+#[test]
+fn a_fault_is_not_handled_on_the_time_of_an_earlier_caller() {
+    let mut pair = in_a_call(300, 1000);
+    wake_init(&mut pair.bed);
+    pair.bed.make(Kind::Reply, 0, 91);
+    pair.bed.ok(Op::Move, SERVER, &[12, 1, 91]);
+    pair.bed.give(1, 92, super::ENDPOINT, Rights::SEND, 0);
+    let faulty = pair.bed.process(MEMORY, 80, 200, 92);
+    without_init(&mut pair.bed);
+    pair.bed.k.force(faulty);
+    let fault = Fault { kind: FaultKind::Read, address: 0, syndrome: 0 };
+    crate::fault::handle(&mut pair.bed.k, faulty, fault);
+    pair.bed.leave();
+    assert_ne!(pair.bed.ipc(pair.server, Op::Receive, DOOR, 12, Message::default()), Outcome::Blocked);
+    let (own, lent) = (time_of(&pair.bed, SERVER), time_of(&pair.bed, CLIENT));
+    assert_eq!((pair.bed.k.mem[pair.server].time, pair.bed.k.mem[lent].holder), (Some(own), None));
+}
+
+#[test]
+fn time_that_ends_on_the_way_back_does_not_run() {
+    let mut bed = Bed::new();
+    bed.make(Kind::Endpoint, 0, super::ENDPOINT);
+    let client = bed.process(MEMORY, CLIENT, 150, 0);
+    let server = bed.process(MEMORY, SERVER, 100, 0);
+    bed.give(CLIENT, DOOR, super::ENDPOINT, Rights::SEND, 0);
+    bed.give(SERVER, DOOR, super::ENDPOINT, Rights::RECEIVE, 0);
+    limit(&mut bed, CLIENT, 100, 1000, 0);
+    bed.ipc(server, Op::Receive, DOOR, REPLY, Message::default());
+    without_init(&mut bed);
+    bed.ipc(client, Op::Call, DOOR, 0, Message::default());
+    bed.pass(99);
+    // The answer comes before the timer is looked at.
+    bed.k.machine.clock += 1;
+    bed.ipc(server, Op::Reply, REPLY, 0, Message::default());
+    assert_eq!((current(&bed), bed.runnable(client)), (Some(server), false));
+    bed.pass(900);
+    assert_eq!(current(&bed), Some(client));
+}
+
+#[test]
+fn who_lent_time_waits_for_it_even_with_other_of_its_own() {
+    let mut pair = Pair::new();
+    pair.receive();
+    pair.bed.ok(Op::SchedUnbind, SERVER + TIME, &[]);
+    let third = pair.bed.process(MEMORY, 80, 100, 0);
+    pair.bed.make(Kind::Endpoint, 0, 90);
+    pair.bed.give(80, DOOR, 90, Rights::RECEIVE, 0);
+    pair.bed.give(SERVER, 12, 90, Rights::SEND, 0);
+    pair.bed.ipc(third, Op::Receive, DOOR, REPLY, Message::default());
+    pair.call(Message::default());
+    pair.bed.ipc(pair.server, Op::Call, 12, 0, Message::default());
+    pair.bed.ok(Op::SchedBind, SERVER + TIME, &[(SERVER + 2).into()]);
+    assert_eq!(pair.bed.k.mem[pair.server].time, None);
+    pair.bed.ipc(third, Op::ReplyReceive, DOOR, REPLY, Message::default());
+    assert_eq!(pair.bed.k.mem[pair.server].time, Some(time_of(&pair.bed, CLIENT)));
+    pair.reply(Message::default());
+    assert_eq!(pair.bed.k.mem[pair.server].time, Some(time_of(&pair.bed, SERVER)));
+}
+
+#[test]
+fn time_that_is_destroyed_while_it_waits_leaves_no_deadline() {
+    let mut bed = Bed::new();
+    let thread = bed.process(MEMORY, 50, 100, 0);
+    limit(&mut bed, 50, 100, 1000, 0);
+    without_init(&mut bed);
+    bed.pass(100);
+    assert!(!bed.runnable(thread) && bed.k.deadlines.first(&bed.k.mem) == Some(1000));
+    wake_init(&mut bed);
+    bed.ok(Op::Revoke, 1, &[(50 + TIME).into()]);
+    bed.ok(Op::Delete, 1, &[(50 + TIME).into()]);
+    assert_eq!(bed.k.deadlines.first(&bed.k.mem), None);
+    bed.pass(2000);
 }
 
 #[test]
