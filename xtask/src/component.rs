@@ -85,9 +85,18 @@ fn tables<'a>(metadata: &'a serde_json::Value, package: &str) -> Vec<(String, St
     one.into_iter().chain(several).collect()
 }
 
+/// Bytes of a protocol's name: slots are called `provide:NAME`, in 24 bytes.
+const LONGEST_PROTOCOL: usize = 16;
+
 fn parse(value: &serde_json::Value) -> Result<Manifest> {
     let table: Table = Table::deserialize(value)?;
     ensure!(!table.dma || !table.drives.is_empty(), "dma: what drives no device has no use for it");
+    for name in table.provides.iter().chain(&table.uses) {
+        ensure!(
+            name.len() <= LONGEST_PROTOCOL,
+            "`{name}`: a protocol's name has at most {LONGEST_PROTOCOL} bytes: the slot `provide:{name}` would be cut"
+        );
+    }
     Ok(Manifest {
         provides: table.provides,
         uses: table.uses,
@@ -158,6 +167,13 @@ mod tests {
     fn an_unknown_key_is_named() {
         let error = parse(&serde_json::json!({ "provide": ["block"] })).expect_err("refused").to_string();
         assert!(error.contains("`provide`"), "{error}");
+    }
+
+    #[test]
+    fn a_protocol_whose_slot_would_be_cut_is_refused() {
+        assert!(parse(&serde_json::json!({ "provides": ["exactly-sixteen-"] })).is_ok());
+        let error = parse(&serde_json::json!({ "uses": ["more-than-sixteen"] })).expect_err("refused").to_string();
+        assert!(error.contains("`more-than-sixteen`"), "{error}");
     }
 
     #[test]

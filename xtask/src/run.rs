@@ -117,6 +117,10 @@ fn boot(machine: &Machine, serial: Serial, symbols: Symbols) -> Result<ExitCode>
     let mut command = machine.command(serial)?;
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start QEMU")?;
     let result = pass_on(&mut child, symbols);
+    if result.is_err() {
+        // Nobody reads any more: QEMU would wait for that for ever.
+        let _ = child.kill();
+    }
     let status = child.wait()?;
     result?;
     if io::stdout().is_terminal() {
@@ -125,9 +129,36 @@ fn boot(machine: &Machine, serial: Serial, symbols: Symbols) -> Result<ExitCode>
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Output that waits. QEMU makes its input non-blocking, and on a terminal that is the same open file as our output: a
+/// write finds it full whenever the terminal is slower than QEMU.
+struct Patient<W>(W);
+
+impl<W: Write> Patient<W> {
+    fn retry<T>(&mut self, mut attempt: impl FnMut(&mut W) -> io::Result<T>) -> io::Result<T> {
+        loop {
+            match attempt(&mut self.0) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+impl<W: Write> Write for Patient<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.retry(|to| to.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.retry(Write::flush)
+    }
+}
+
 fn pass_on(child: &mut Child, symbols: Symbols) -> Result<()> {
     let mut from = child.stdout.take().context("no pipe to QEMU")?;
-    let mut to = Annotator::new(io::stdout().lock(), symbols);
+    let mut to = Annotator::new(Patient(io::stdout().lock()), symbols);
     let mut buffer = [0; 4096];
     loop {
         let count = from.read(&mut buffer).context("QEMU's output cannot be read")?;
@@ -135,5 +166,35 @@ fn pass_on(child: &mut Child, symbols: Symbols) -> Result<()> {
             return Ok(());
         }
         to.write_all(&buffer[..count])?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes a byte every second time, as a terminal that is slower than its writer.
+    struct Slow(Vec<u8>, bool);
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.0.extend_from_slice(&bytes[..1]);
+            Ok(1)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_slow_terminal_loses_nothing() {
+        let mut to = Patient(Slow(Vec::new(), false));
+        to.write_all(b"many bytes").unwrap();
+        assert_eq!(to.0.0, b"many bytes");
     }
 }

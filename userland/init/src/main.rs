@@ -128,7 +128,9 @@ impl Init {
         let running = self.components.iter().filter(|record| record.instance.is_some()).count();
         let given: u64 = self.components.iter().map(Record::memory_bytes).sum();
         let left = self.memory.left();
-        let since = self.env.start_info().nanoseconds(rt::now_ticks());
+        // The counter goes on through a warm reset: what is known is when the kernel was entered.
+        let info = self.env.start_info();
+        let since = info.nanoseconds(rt::now_ticks().saturating_sub(info.boot_ticks));
         let text = alloc::format!(
             "Tutti: {running} of {listed} components started, {} KiB given, {} MiB left, {} ms since reset",
             given / 1024,
