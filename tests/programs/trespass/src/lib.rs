@@ -1,6 +1,7 @@
 //! What the trespassers have in common: reaching for an address that is none of theirs.
 //!
-//! This is the one place outside the rooms of unsafe code that has some: its purpose is to do what safe code cannot.
+//! With the conformance programs this is the one place outside the rooms of unsafe code that has some: its purpose is to
+//! do what safe code cannot.
 //! Each access either faults, which is what the tests wait for, or yields a number that proves the isolation broken.
 #![cfg_attr(target_os = "none", no_std)]
 #![allow(unsafe_code)]
