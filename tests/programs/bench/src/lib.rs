@@ -9,16 +9,10 @@ use alloc::vec::Vec;
 /// What bench-hello says before the nanoseconds since reset at which it began.
 pub const FIRST_INSTRUCTION: &str = "first instruction at ";
 
-/// Here `cargo xtask bench --explain` begins to look: what follows is the measured work of this metric. It finds the
-/// function by its name and the metric in its arguments, so a call must stay a call.
+/// The measured work of this metric begins here, and with the second call it ends. `cargo xtask bench --explain` finds
+/// the function by its name and the metric in its arguments, so a call must stay a call.
 #[inline(never)]
-pub fn measuring(metric: &str) {
-    core::hint::black_box(metric);
-}
-
-/// Here it ends, if the work did not repeat itself before.
-#[inline(never)]
-pub fn measured(metric: &str) {
+pub fn mark(metric: &str) {
     core::hint::black_box(metric);
 }
 
