@@ -147,12 +147,7 @@ pub struct Lock {
 impl Lock {
     /// A lock that the boot core, number 0, holds.
     pub const fn held() -> Self {
-        Self {
-            next: AtomicU32::new(1),
-            serving: AtomicU32::new(0),
-            online: AtomicU32::new(1),
-            open: AtomicU32::new(0),
-        }
+        Self { next: AtomicU32::new(1), serving: AtomicU32::new(0), online: AtomicU32::new(1), open: AtomicU32::new(0) }
     }
 
     /// A core takes part from now on. Called by the holder.

@@ -3,10 +3,10 @@
 use abi::{OutWord, SyscallError};
 
 use crate::arch::Machine;
+use crate::cores::Cores;
 use crate::mm::regions::Regions;
 use crate::mm::{Mem, Ref};
 use crate::object::{Grave, Lines, Thread};
-use crate::cores::Cores;
 
 /// The result of an operation that can be refused.
 pub type Res<T> = Result<T, SyscallError>;

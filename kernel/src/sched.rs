@@ -143,7 +143,6 @@ impl Scheduler {
     pub const fn current(&self) -> Option<Ref<Thread>> {
         self.current
     }
-
 }
 
 impl Default for Scheduler {

@@ -23,13 +23,7 @@ pub struct Machine {
 
 impl Machine {
     /// Everything was found and brought up.
-    pub(super) fn new(
-        gic: Gic,
-        timer_line: u32,
-        frequency: u64,
-        conduit: Option<Conduit>,
-        ring: (Phys, u64),
-    ) -> Self {
+    pub(super) fn new(gic: Gic, timer_line: u32, frequency: u64, conduit: Option<Conduit>, ring: (Phys, u64)) -> Self {
         let lines = gic.lines();
         Self { gic, lines, timer_line, ticks_per_ms: frequency / 1000, conduit, ring }
     }

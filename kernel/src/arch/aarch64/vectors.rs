@@ -13,8 +13,8 @@ use core::mem::offset_of;
 use abi::{Kind, Op, Rights};
 
 use crate::cap::{Cap, Flags};
-use crate::object::{Endpoint, Notification, Reply, SchedContext, State, Thread};
 use crate::gate::Area;
+use crate::object::{Endpoint, Notification, Reply, SchedContext, State, Thread};
 
 /// The bit of a capability's first word that a flag is.
 const fn bit(flag: Flags) -> u32 {

@@ -35,6 +35,7 @@ const PRIORITY: u32 = 0xa0a0_a0a0;
 
 /// The controller.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one, in a static")]
 pub enum Gic {
     /// GICv2.
     V2(V2),
