@@ -51,6 +51,8 @@ pub(super) extern "C" fn sync(syndrome: u64, address: u64) -> usize {
     if let Some(thread) = k.sched.current() {
         if syndrome >> 26 & 0x3f == class::SVC && syndrome & 0xffff == 0 {
             syscall::handle(k, thread);
+        } else if is_untranslated(syndrome) {
+            fault::untranslated(k, thread, decode(syndrome, address));
         } else {
             fault::handle(k, thread, decode(syndrome, address));
         }
@@ -72,6 +74,11 @@ pub(super) extern "C" fn irq() -> usize {
     let k = kernel();
     interrupt::handle(k);
     leave(k)
+}
+
+/// A data access without translation, at whatever level.
+fn is_untranslated(syndrome: u64) -> bool {
+    syndrome >> 26 & 0x3f == class::DATA_ABORT && matches!(syndrome & 0x3f, 0x04..=0x07)
 }
 
 fn decode(syndrome: u64, address: u64) -> Fault {
