@@ -13,7 +13,7 @@ use crate::mm::regions::Range;
 use crate::mm::{Mem, Object, Phys, Ref};
 use crate::syscall::Args;
 
-/// An address space. Its first page holds this and its [`Window`]s, the second is the root table, the others are its pool.
+/// An address space. Its first page holds this and its [`super::Window`]s, the second is the root table, the others are its pool.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub struct AddressSpace {
