@@ -42,7 +42,13 @@ fn manifest() -> Manifest {
 }
 
 fn component(name: &str) -> write::Component {
-    write::Component { name: name.into(), program: program(), manifest: manifest(), grants: vec!["power".into()], core: 3 }
+    write::Component {
+        name: name.into(),
+        program: program(),
+        manifest: manifest(),
+        grants: vec!["power".into()],
+        core: 3,
+    }
 }
 
 fn sample() -> Vec<u8> {

@@ -9,8 +9,8 @@ mod process;
 
 use alloc::string::String;
 
-use bench_programs::{each, mark};
 use bench_programs::report::{self, Line};
+use bench_programs::{each, mark};
 use rt::{Env, now_ticks, ticks_per_second};
 
 rt::entry!(run);
