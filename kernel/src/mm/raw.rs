@@ -10,7 +10,8 @@
 //! * What is passed to `read_entry` and `write_entry` lies in a table of an address space: its root, or a page of its pool.
 //! * A table's slots are made by zeroing alone: all zeros is an empty slot (`cap::Slot` tests it). So are the windows of an
 //!   address space, integers in its first page, which was zeroed.
-//! * The kernel is entered by one core at a time with interrupts masked; `&mut Mem` is `&mut` for all objects.
+//! * Only the holder of the kernel's lock, with interrupts masked, has a `Mem`; `&mut Mem` is `&mut` for all objects. The fast
+//!   paths, which have none, run only while nobody holds the lock (`gate`).
 #![allow(unsafe_code)]
 
 use core::marker::PhantomData;
