@@ -16,7 +16,7 @@ impl Kernel {
                 (cap.object, u64::from(cap.pages) * PAGE, cap.word, mapped * PAGE)
             }
             Kind::Frame => (cap.object, u64::from(cap.pages) * PAGE, cap.word, cap.mapped() * PAGE),
-            Kind::CapTable => self.place::<CapTable>(cap, |table| u64::from(table.slots()) * 64),
+            Kind::CapTable => self.place::<CapTable>(cap, |table| u64::from(table.end()) * 64),
             Kind::Thread => self.place::<Thread>(cap, |_| size_of::<Thread>() as u64),
             Kind::Endpoint => self.place::<Endpoint>(cap, |_| size_of::<Endpoint>() as u64),
             Kind::Notification => self.place::<Notification>(cap, |_| size_of::<Notification>() as u64),
