@@ -41,7 +41,8 @@ fpu_store:
     stp q30, q31, [x0, #480]
     mrs x1, fpcr
     mrs x2, fpsr
-    stp x1, x2, [x0, #{CONTROL}]
+    add x0, x0, #{CONTROL}
+    stp x1, x2, [x0]
     ret
 
     .global fpu_load
@@ -62,7 +63,8 @@ fpu_load:
     ldp q26, q27, [x0, #416]
     ldp q28, q29, [x0, #448]
     ldp q30, q31, [x0, #480]
-    ldp x1, x2, [x0, #{CONTROL}]
+    add x0, x0, #{CONTROL}
+    ldp x1, x2, [x0]
     msr fpcr, x1
     msr fpsr, x2
     ret
