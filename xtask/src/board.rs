@@ -221,6 +221,7 @@ mod tests {
             priority: 100,
             restart: Restart::Once,
             dma: false,
+            fpu: false,
             requests: words(requests),
         };
         let description = Description {
