@@ -5,6 +5,7 @@ mod boot;
 mod conformance;
 mod crash;
 mod disk;
+mod fpu;
 mod isolation;
 mod shell;
 
@@ -18,6 +19,7 @@ pub fn all() -> Vec<Case> {
         shell::cases(),
         isolation::cases(),
         conformance::cases(),
+        fpu::cases(),
         crash::cases(),
         bad_input::cases(),
     ];
