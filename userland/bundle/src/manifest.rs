@@ -66,8 +66,8 @@ pub struct Manifest<'a> {
 
 impl<'a> Manifest<'a> {
     pub(crate) fn parse(manifest: &'a [u8], grants: &'a [u8]) -> Result<Self, Fault> {
-        check(manifest, "manifest", |tag| tag != tag::GRANT)?;
-        check(grants, "grants", |tag| tag == tag::GRANT)?;
+        check(manifest, "manifest", |tag| !matches!(tag, tag::GRANT | tag::CORE))?;
+        check(grants, "grants", |tag| matches!(tag, tag::GRANT | tag::CORE))?;
         Ok(Self { manifest, grants })
     }
 
@@ -135,6 +135,13 @@ impl<'a> Manifest<'a> {
     /// Whether its threads may use floating point and vector registers.
     pub fn fpu(&self) -> bool {
         self.number(tag::FPU) == Some(1)
+    }
+
+    /// The core on which the board lets it run: 0 where the board says nothing. A machine with fewer cores takes it modulo
+    /// their number.
+    pub fn core(&self) -> u8 {
+        let number = values(self.grants, tag::CORE).find_map(|value| number(tag::CORE, value));
+        number.and_then(|core| u8::try_from(core).ok()).unwrap_or(0)
     }
 
     /// The encoded manifest.
@@ -210,7 +217,7 @@ fn number(tag: u16, value: &[u8]) -> Option<u64> {
     match (tag, value) {
         (tag::MEMORY | tag::STACK, [_, _, _, _, _, _, _, _]) => u64_at(value, 0),
         (tag::TABLE, [_, _, _, _]) => u32_at(value, 0).map(u64::from),
-        (tag::PRIORITY | tag::RESTART | tag::DMA | tag::FPU, [byte]) => Some((*byte).into()),
+        (tag::PRIORITY | tag::RESTART | tag::DMA | tag::FPU | tag::CORE, [byte]) => Some((*byte).into()),
         _ => None,
     }
 }
@@ -248,7 +255,7 @@ fn check_item(part: &'static str, tag: u16, value: &[u8]) -> Result<bool, Fault>
             drive(value).ok_or(malformed)?;
             Ok(false)
         }
-        tag::MEMORY | tag::STACK | tag::TABLE | tag::PRIORITY | tag::RESTART | tag::DMA | tag::FPU => {
+        tag::MEMORY | tag::STACK | tag::TABLE | tag::PRIORITY | tag::RESTART | tag::DMA | tag::FPU | tag::CORE => {
             check_number(tag, number(tag, value).ok_or(malformed)?)?;
             Ok(true)
         }
