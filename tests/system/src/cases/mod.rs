@@ -4,6 +4,7 @@ mod bad_input;
 mod boot;
 mod conformance;
 mod crash;
+mod debugging;
 mod disk;
 mod fpu;
 mod isolation;
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Case> {
         conformance::cases(),
         fpu::cases(),
         crash::cases(),
+        debugging::cases(),
         bad_input::cases(),
     ];
     areas.into_iter().flatten().collect()
