@@ -59,7 +59,7 @@ pub fn alone(which: usize) {
 }
 
 /// Calls of a client.
-const CALLS: u32 = 3000;
+const CALLS: u32 = 1000;
 
 /// Computes, calls the server, and goes on computing; compares its own numbers and the server's.
 pub fn client(env: &Env, seed: u32) {

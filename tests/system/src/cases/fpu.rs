@@ -25,8 +25,8 @@ const ENDS: [&str; 5] = [
     "fpu: seed 1: 30 rounds, 0 wrong",
     "fpu: seed 2: 30 rounds, 0 wrong",
     "fpu: seed 3: 30 rounds, 0 wrong",
-    "fpu: client 5: 3000 calls, 0 wrong",
-    "fpu: client 6: 3000 calls, 0 wrong",
+    "fpu: client 5: 1000 calls, 0 wrong",
+    "fpu: client 6: 1000 calls, 0 wrong",
 ];
 
 fn computes(lab: &mut Lab, cores: u32, bootargs: Option<&'static str>) -> Result<()> {
