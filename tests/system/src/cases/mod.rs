@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod boot;
+mod budget;
 mod conformance;
 mod crash;
 mod debugging;
@@ -20,6 +21,7 @@ pub fn all() -> Vec<Case> {
         isolation::cases(),
         conformance::cases(),
         crash::cases(),
+        budget::cases(),
         debugging::cases(),
         bad_input::cases(),
     ];
