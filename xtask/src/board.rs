@@ -233,6 +233,7 @@ mod tests {
             restart: Restart::Once,
             budget: None,
             dma: false,
+            fpu: false,
             requests: words(requests),
         };
         let description = Description {

@@ -68,6 +68,8 @@ pub struct Manifest {
     pub budget: Option<(u32, u32)>,
     /// Whether its device is a bus master.
     pub dma: bool,
+    /// Whether its threads may use floating point and vector registers.
+    pub fpu: bool,
     /// Authority it asks for.
     pub requests: Vec<String>,
 }
@@ -174,6 +176,9 @@ fn encode_manifest(manifest: &Manifest) -> Vec<u8> {
     }
     if manifest.dma {
         item(&mut bytes, tag::DMA, &[1]);
+    }
+    if manifest.fpu {
+        item(&mut bytes, tag::FPU, &[1]);
     }
     manifest.requests.iter().for_each(|name| item(&mut bytes, tag::REQUEST, name.as_bytes()));
     bytes

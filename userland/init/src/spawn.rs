@@ -366,6 +366,7 @@ impl<'i> Building<'i> {
             fault: Some(Cap::<Endpoint>::from_slot(fault)),
             priority,
             ceiling: priority,
+            fpu: self.component.manifest.fpu(),
         })?;
         thread.bind(notification)?;
         let time = self.object::<SchedContext>(Kind::SchedContext, 0)?;

@@ -7,6 +7,7 @@ mod conformance;
 mod crash;
 mod debugging;
 mod disk;
+mod fpu;
 mod isolation;
 mod shell;
 
@@ -20,6 +21,7 @@ pub fn all() -> Vec<Case> {
         shell::cases(),
         isolation::cases(),
         conformance::cases(),
+        fpu::cases(),
         crash::cases(),
         budget::cases(),
         debugging::cases(),
