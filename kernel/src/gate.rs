@@ -1,10 +1,16 @@
 //! How cores keep apart: one fair lock for everything but the fast paths, a reader flag and a gate per core for those, and
 //! parking, so that the holder of the lock can stop another core. Decision 0009; atomics only, nothing of the machine.
 
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// Most cores.
 pub const MAX_CORES: usize = 8;
+
+/// What the fast paths compare: the core above, the priority below. The keys of one core lie less than 2^15 apart, those of
+/// different cores more.
+pub const fn key(core: usize, priority: i32) -> i64 {
+    ((core as i64) << 16) + priority as i64
+}
 
 /// What a core was doing when it came to the lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,10 +44,15 @@ pub struct Area {
     pub stack: AtomicUsize,
     /// Zeros, to clear registers with.
     pub zeros: [u64; 2],
-    /// The most urgent priority in the core's ready queues, -1 when they are empty.
-    pub floor: AtomicI32,
+    /// What the key of a thread must reach to go on in the place of another: see [`Area::set_floor`]. The fast path loads it
+    /// together with the next.
+    pub floor: AtomicI64,
+    /// The time that is being used, as the fast path names it.
+    pub context: AtomicU64,
     /// The core's number.
     pub number: AtomicU32,
+    /// Not 0: the thread that runs may use the FPU, and no fast path hands over to another.
+    pub fpu_open: AtomicU32,
     /// Where the registers of the thread lie that entered the kernel; 0: none.
     pub thread: AtomicUsize,
     /// An [`Event`].
@@ -66,8 +77,10 @@ impl Area {
             reader: Reader { flag: AtomicU32::new(0) },
             stack: AtomicUsize::new(0),
             zeros: [0; 2],
-            floor: AtomicI32::new(-1),
+            floor: AtomicI64::new(-1),
+            context: AtomicU64::new(0),
             number: AtomicU32::new(0),
+            fpu_open: AtomicU32::new(0),
             thread: AtomicUsize::new(0),
             event: AtomicU32::new(0),
             parked: AtomicBool::new(false),
@@ -75,6 +88,13 @@ impl Area {
             affinity: AtomicU64::new(0),
             arrival: AtomicU32::new(0),
         }
+    }
+
+    /// The most urgent priority in the core's ready queues, -1 when they are empty.
+    pub fn set_floor(&self, top: i32) {
+        let closed = self.fpu_open.load(Ordering::Relaxed) != 0;
+        let floor = if closed { i64::MAX } else { key(self.number.load(Ordering::Relaxed) as usize, top) };
+        self.floor.store(floor, Ordering::Relaxed);
     }
 
     /// The fast path's side of the gate, as the assembly does it: `false` when the slow way must be gone.

@@ -110,7 +110,12 @@ impl Kernel {
     /// If the bound thread waits in a receive, its receive ends with the bits.
     pub(crate) fn deliver_bound(&mut self, notification: Ref<Notification>) {
         let Some(thread) = self.mem[notification].bound else { return };
-        if self.mem[notification].bits == 0 || !matches!(self.mem[thread].state, State::Receiving(..)) {
+        if self.mem[notification].bits == 0 {
+            return;
+        }
+        if !matches!(self.mem[thread].state, State::Receiving(_)) {
+            // Its next receive returns at once.
+            self.mem[thread].fast_reply = self.no_fast_reply(thread);
             return;
         }
         self.leave(thread);
