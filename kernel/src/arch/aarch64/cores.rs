@@ -119,6 +119,7 @@ pub(super) fn start_all(
         area.stack.store(stack, Ordering::Relaxed);
         area.number.store(number as u32, Ordering::Relaxed);
         area.affinity.store(cpu.mpidr, Ordering::Relaxed);
+        area.set_floor(-1);
         match start(cpu, described.psci, area, entry, number as u64, k) {
             Ok(()) => {
                 k.sched.add();

@@ -6,6 +6,7 @@ mod cache;
 mod console;
 mod cores;
 mod crash;
+mod fast;
 mod gic;
 mod layout;
 mod machine;
