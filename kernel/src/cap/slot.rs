@@ -20,10 +20,12 @@ bitflags! {
         const IN_IRQ = 8;
         /// The slot lies in a Timer.
         const IN_TIMER = 16;
-        /// An Endpoint with the right to send: one bit test for the fast path, as is the next.
+        /// An Endpoint with the right to send: one bit test for the fast path, as are the next.
         const FAST_SEND = 32;
         /// An Endpoint with the right to receive.
         const FAST_RECEIVE = 64;
+        /// A Notification with the right to wait.
+        const FAST_WAIT = 128;
     }
 }
 
@@ -32,6 +34,7 @@ bitflags! {
 /// | kind | `object` | `pages` | `word` | `extra` | `space` |
 /// | --- | --- | --- | --- | --- | --- |
 /// | Untyped | physical address | size | bytes handed out | end of zeroed bytes | page table memory of |
+/// | Reserve | physical address | size | first address | | tied to |
 /// | Frame | physical address | size | address mapped at | pages mapped | mapped in |
 /// | Endpoint, Notification | reference, as [`Direct`] has it | | badge | | |
 /// | others | reference, as [`Direct`] has it, or 0 | | | | |
@@ -46,7 +49,7 @@ pub struct Cap {
     pub flags: Flags,
     /// Frame: its memory type.
     pub memory: u8,
-    /// Untyped, Frame: pages.
+    /// Untyped, Reserve, Frame: pages.
     pub pages: u32,
     /// See the table.
     pub object: u64,
@@ -85,9 +88,10 @@ impl Cap {
     fn with_fast_bits(mut self) -> Self {
         let fast = |yes: bool, flag: Flags| if yes { flag } else { Flags::empty() };
         let endpoint = self.kind == Kind::Endpoint;
-        self.flags -= Flags::FAST_SEND | Flags::FAST_RECEIVE;
+        self.flags -= Flags::FAST_SEND | Flags::FAST_RECEIVE | Flags::FAST_WAIT;
         self.flags |= fast(endpoint && self.rights.contains(Rights::SEND), Flags::FAST_SEND)
-            | fast(endpoint && self.rights.contains(Rights::RECEIVE), Flags::FAST_RECEIVE);
+            | fast(endpoint && self.rights.contains(Rights::RECEIVE), Flags::FAST_RECEIVE)
+            | fast(self.kind == Kind::Notification && self.rights.contains(Rights::WAIT), Flags::FAST_WAIT);
         self
     }
 
@@ -113,7 +117,7 @@ impl Cap {
 
     /// Whether a copy of it may exist: memory that is handed out and the right to one answer may not.
     pub const fn is_copyable(&self) -> bool {
-        !matches!(self.kind, Kind::Null | Kind::Untyped | Kind::Reply)
+        !matches!(self.kind, Kind::Null | Kind::Untyped | Kind::Reserve | Kind::Reply)
     }
 
     /// A copy with at most `rights`: a Frame's copy has no mapping.
@@ -140,9 +144,9 @@ pub struct Links {
     pub prev: Option<Ref<Slot>>,
     /// The next with the same parent.
     pub next: Option<Ref<Slot>>,
-    /// Frames: the previous one mapped in the same address space.
+    /// What has a `space`: the previous one with the same.
     pub map_prev: Option<Ref<Slot>>,
-    /// Frames: the next one mapped in the same address space.
+    /// The next one with the same.
     pub map_next: Option<Ref<Slot>>,
 }
 

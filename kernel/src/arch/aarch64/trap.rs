@@ -99,6 +99,8 @@ pub(super) extern "C" fn sync(context: usize, syndrome: u64, address: u64) -> us
         } else if syndrome >> 26 & 0x3f == class::INSTRUCTION_ABORT && k.lacks_space(thread) {
             // A fast path let it go on. Now its address space gets an ASID again.
             k.forget_loaded();
+        } else if is_untranslated(syndrome) {
+            fault::untranslated(k, thread, decode(syndrome, address));
         } else {
             fault::handle(k, thread, decode(syndrome, address));
         }
@@ -120,6 +122,11 @@ pub(super) extern "C" fn irq(context: usize) -> usize {
     let (k, _) = enter(context, Event::Other);
     interrupt::handle(k);
     leave(k)
+}
+
+/// A data access without translation, at whatever level.
+fn is_untranslated(syndrome: u64) -> bool {
+    syndrome >> 26 & 0x3f == class::DATA_ABORT && matches!(syndrome & 0x3f, 0x04..=0x07)
 }
 
 fn decode(syndrome: u64, address: u64) -> Fault {

@@ -5,12 +5,13 @@ extern crate alloc;
 
 mod block;
 mod messages;
+mod objects;
 mod process;
 
 use alloc::format;
 use alloc::string::String;
 
-use bench_programs::each;
+use bench_programs::{each, mark};
 use ipc::serial::Serial;
 use rt::{Endpoint, Env, NOTIFICATION, now_ticks, ticks_per_second};
 
@@ -22,6 +23,7 @@ const WARM_UP: u64 = 20;
 
 fn run(env: &'static Env) {
     let mut lines = messages::lines(env);
+    lines.extend(objects::lines());
     lines.extend([process::spawn(), block::read(env)]);
     if let Err(error) = print(env, &lines) {
         log::error!("bench: {error}");
@@ -35,12 +37,15 @@ fn metric(name: &str, value: u64) -> Line {
     Ok(format!("metric {name} {value} instructions"))
 }
 
-/// The cost of one of many rounds of `round`.
-fn measure(mut round: impl FnMut() -> Result<(), String>) -> Result<u64, String> {
+/// The metric that is the cost of one of many rounds of `round`.
+fn measure(name: &str, mut round: impl FnMut() -> Result<(), String>) -> Line {
     (0..WARM_UP).try_for_each(|_| round())?;
+    mark(name);
     let start = now_ticks();
     (0..ROUNDS).try_for_each(|_| round())?;
-    Ok(each(now_ticks() - start, ticks_per_second(), ROUNDS))
+    let end = now_ticks();
+    mark(name);
+    metric(name, each(end - start, ticks_per_second(), ROUNDS))
 }
 
 fn print(env: &Env, lines: &[Line]) -> Result<(), String> {

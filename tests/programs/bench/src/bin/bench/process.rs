@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use bench_programs::FIRST_INSTRUCTION;
+use bench_programs::{FIRST_INSTRUCTION, mark};
 use ipc::log::{self as log_protocol, Found};
 use ipc::supervisor::Supervisor;
 use rt::{LOG, SUPERVISOR};
@@ -17,7 +17,9 @@ pub fn spawn() -> Line {
     let supervisor = Supervisor(SUPERVISOR);
     let hello = component(&supervisor, "bench-hello")?;
     let last = log_lines(0)?.last().map_or(0, |line| line.sequence);
+    mark("process.spawn");
     supervisor.kill(hello).map_err(|error| format!("kill: {error:?}"))?;
+    mark("process.spawn");
     let lines = log_lines(last + 1)?;
     let begun = lines.iter().find(|line| line.component == 0 && line.text.as_str().contains("is started again"));
     let begun = begun.ok_or("init says nothing of a start")?.nanoseconds;
