@@ -80,7 +80,8 @@ impl Cap {
 
     /// The first capability of an object, with all rights.
     pub fn of<T: Object>(object: Ref<T>) -> Self {
-        let cap = Self { kind: T::KIND, rights: Rights::all_of(T::KIND), object: Direct::from(object).word(), ..Self::NULL };
+        let cap =
+            Self { kind: T::KIND, rights: Rights::all_of(T::KIND), object: Direct::from(object).word(), ..Self::NULL };
         cap.with_fast_bits()
     }
 

@@ -284,7 +284,7 @@ impl Kernel {
     }
 
     /// Whether a thread that faulted just had no address space loaded: it lost its ASID while it waited.
-    pub(crate) fn lacks_space(&self, thread: Ref<Thread>) -> bool {
+    pub fn lacks_space(&self, thread: Ref<Thread>) -> bool {
         self.mem[thread].space().is_some_and(|space| pte::asid(self.mem[space].ttbr) == 0)
     }
 

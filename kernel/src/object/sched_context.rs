@@ -257,7 +257,7 @@ impl Kernel {
     /// The time a thread has: what came with the call it serves, unless that ended and it goes on with its own; else its own.
     /// `None`: it has none, or it lent what it had and waits for the answer. A thread without time of its own that takes
     /// another message goes on with that of a call it still owes.
-    pub(crate) fn time_of(&self, thread: Ref<Thread>) -> Option<Ref<SchedContext>> {
+    pub fn time_of(&self, thread: Ref<Thread>) -> Option<Ref<SchedContext>> {
         let Thread { state, home, reply, debts, .. } = self.mem[thread];
         if let State::AwaitingReply(reply) = state
             && self.mem[reply].time.is_some()
@@ -277,7 +277,7 @@ impl Kernel {
     }
 
     /// Who has a SchedContext: the last it was lent to through calls that are not answered, else the thread whose it is.
-    pub(crate) fn holder(&self, context: Ref<SchedContext>) -> Option<Ref<Thread>> {
+    pub fn holder(&self, context: Ref<SchedContext>) -> Option<Ref<Thread>> {
         let mut holder = self.mem[context].home?;
         while let State::AwaitingReply(reply) = self.mem[holder].state
             && self.mem[reply].time == Some(context.into())

@@ -465,7 +465,10 @@ impl Checker {
         }
         self.check_time_of(k, thread)?;
         if let Some(reply) = t.reply {
-            must!(self.exists(reply) && k.mem[reply].receiver == Some(thread), "{thread:?}: {reply:?} is not its Reply");
+            must!(
+                self.exists(reply) && k.mem[reply].receiver == Some(thread),
+                "{thread:?}: {reply:?} is not its Reply"
+            );
         }
         if t.fast_reply != k.no_fast_reply(thread) && t.fast_reply != 0 {
             let known = t.reply.is_some_and(|reply| Direct::from(reply).word() == t.fast_reply);
@@ -663,7 +666,8 @@ fn receivers(k: &Kernel, endpoint: Ref<Endpoint>) -> Result<Vec<Ref<Thread>>, St
     must!(alone, "{endpoint:?}: not the ordinary case, and the fast path takes it for that");
     if let Some(thread) = e.known_receiver() {
         let t = &k.mem[thread];
-        let ordinary = t.key as u16 == t.priority.into() && t.reply.map(|reply| Direct::from(reply).word()) == Some(t.fast_reply);
+        let ordinary =
+            t.key as u16 == t.priority.into() && t.reply.map(|reply| Direct::from(reply).word()) == Some(t.fast_reply);
         must!(ordinary, "{endpoint:?}: {thread:?} is not what the fast path expects");
         list.push(thread);
     }
