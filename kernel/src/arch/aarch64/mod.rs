@@ -7,6 +7,7 @@ mod console;
 mod cores;
 mod crash;
 mod fast;
+mod fpu;
 mod gic;
 mod layout;
 mod machine;

@@ -99,6 +99,8 @@ pub(super) extern "C" fn sync(context: usize, syndrome: u64, address: u64) -> us
         } else if syndrome >> 26 & 0x3f == class::INSTRUCTION_ABORT && k.lacks_space(thread) {
             // A fast path let it go on. Now its address space gets an ASID again.
             k.forget_loaded();
+        } else if syndrome >> 26 & 0x3f == class::FPU && k.use_fpu(thread) {
+            // The instruction is tried again.
         } else if is_untranslated(syndrome) {
             fault::untranslated(k, thread, decode(syndrome, address));
         } else {
@@ -137,8 +139,8 @@ fn decode(syndrome: u64, address: u64) -> Fault {
         _ => kind,
     };
     let kind = match syndrome >> 26 & 0x3f {
-        0 | 0x18 => FaultKind::Undefined,
-        class::FPU | class::SVE => FaultKind::Fpu,
+        0 | 0x18 | class::SVE => FaultKind::Undefined,
+        class::FPU => FaultKind::Fpu,
         class::SVC => FaultKind::BadSvc,
         class::INSTRUCTION_ABORT => abort(FaultKind::Execute),
         class::DATA_ABORT if syndrome & 1 << 6 != 0 => abort(FaultKind::Write),
@@ -175,6 +177,7 @@ fn switch(mut k: &'static mut Kernel) -> usize {
             k.halt(thread, crate::object::State::Suspended);
         } else {
             k.forget_loaded();
+            k.empty_core(k.sched.own());
             k.machine.enter_nothing();
             cores::leave_idle();
             cores::sleep();
