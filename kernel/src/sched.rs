@@ -1,5 +1,7 @@
 //! Who runs: round-robin within a priority, the most urgent priority first.
 
+use core::sync::atomic::Ordering;
+
 use abi::OutWord;
 
 use crate::deadline::{Deadlines, Due};
