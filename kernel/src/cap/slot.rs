@@ -50,7 +50,7 @@ pub struct Cap {
     pub rights: Rights,
     /// Facts.
     pub flags: Flags,
-    /// Frame: its memory type, and what is being done with its mapping. Untyped: [`SLOTS`], or 0.
+    /// Frame: its memory type, and what is being done with its mapping. Untyped: 1 when it is slots of a table, else 0.
     pub memory: u8,
     /// Untyped, Reserve, Frame: pages.
     pub pages: u32,
