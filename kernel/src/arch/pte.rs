@@ -44,7 +44,7 @@ pub const fn leaf(base: u64, level: u32, attributes: u64) -> u64 {
 }
 
 /// Attributes of a user mapping. The kernel never executes user memory.
-pub fn attributes(perms: Perms, memory: u8) -> u64 {
+pub const fn attributes(perms: Perms, memory: u8) -> u64 {
     let mut bits = AP_USER | ACCESSED | NOT_GLOBAL | PXN | SHARE_INNER | index(memory);
     if !perms.contains(Perms::WRITE) {
         bits |= AP_READ_ONLY;

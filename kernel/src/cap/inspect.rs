@@ -11,6 +11,10 @@ impl Kernel {
     pub fn describe(&self, cap: &Cap) -> [u64; 8] {
         let (base, bytes, extra, used) = match cap.kind {
             Kind::Untyped => (cap.object, u64::from(cap.pages) * PAGE, 0, cap.word),
+            Kind::Reserve => {
+                let mapped = self.window_of(cap).map_or(0, |window| u64::from(window.mapped));
+                (cap.object, u64::from(cap.pages) * PAGE, cap.word, mapped * PAGE)
+            }
             Kind::Frame => (cap.object, u64::from(cap.pages) * PAGE, cap.word, cap.extra * PAGE),
             Kind::CapTable => self.place::<CapTable>(cap, |table| u64::from(table.slots()) * 64),
             Kind::Thread => self.place::<Thread>(cap, |_| size_of::<Thread>() as u64),

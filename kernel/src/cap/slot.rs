@@ -34,6 +34,7 @@ bitflags! {
 /// | kind | `object` | `pages` | `word` | `extra` | `space` |
 /// | --- | --- | --- | --- | --- | --- |
 /// | Untyped | physical address | size | bytes handed out | end of zeroed bytes | page table memory of |
+/// | Reserve | physical address | size | first address | | tied to |
 /// | Frame | physical address | size | address mapped at | pages mapped | mapped in |
 /// | Endpoint, Notification | reference | | badge | | |
 /// | others | reference, or 0 | | | | |
@@ -48,7 +49,7 @@ pub struct Cap {
     pub flags: Flags,
     /// Frame: its memory type.
     pub memory: u8,
-    /// Untyped, Frame: pages.
+    /// Untyped, Reserve, Frame: pages.
     pub pages: u32,
     /// See the table.
     pub object: u64,
@@ -116,7 +117,7 @@ impl Cap {
 
     /// Whether a copy of it may exist: memory that is handed out and the right to one answer may not.
     pub const fn is_copyable(&self) -> bool {
-        !matches!(self.kind, Kind::Null | Kind::Untyped | Kind::Reply)
+        !matches!(self.kind, Kind::Null | Kind::Untyped | Kind::Reserve | Kind::Reply)
     }
 
     /// A copy with at most `rights`: a Frame's copy has no mapping.
@@ -143,9 +144,9 @@ pub struct Links {
     pub prev: Option<Ref<Slot>>,
     /// The next with the same parent.
     pub next: Option<Ref<Slot>>,
-    /// Frames: the previous one mapped in the same address space.
+    /// What has a `space`: the previous one with the same.
     pub map_prev: Option<Ref<Slot>>,
-    /// Frames: the next one mapped in the same address space.
+    /// The next one with the same.
     pub map_next: Option<Ref<Slot>>,
 }
 

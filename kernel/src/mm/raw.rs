@@ -7,13 +7,15 @@
 //!   new object's until the object is destroyed.
 //! * An object is destroyed when its last capability goes, and the destroy steps (`object::destroy`) clear every other
 //!   place that holds its `Ref`: queues, links, held slots. Memory returns to use only after the destroy steps ran.
-//! * A table's slots are made by zeroing alone: all zeros is an empty slot (`cap::Slot` tests it).
+//! * A table's slots are made by zeroing alone: all zeros is an empty slot (`cap::Slot` tests it). So are the windows of an
+//!   address space, integers in its first page, which was zeroed.
 //! * The kernel is entered by one core at a time with interrupts masked; `&mut Mem` is `&mut` for all objects.
 #![allow(unsafe_code)]
 
 use core::marker::PhantomData;
 use core::num::NonZeroU32;
 use core::ops::{Index, IndexMut};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::layout::PAGE;
 
@@ -169,6 +171,13 @@ impl Mem {
         assert!(place.0.is_multiple_of(8));
         // SAFETY: mapped RAM, aligned; volatile because the MMU or user space may read it.
         unsafe { self.at::<u64>(place).write_volatile(value) }
+    }
+
+    /// Writes an entry of a page table. Whoever finds it, another core's MMU too, finds what was written before it.
+    pub fn write_entry(&mut self, place: Phys, value: u64) {
+        assert!(place.0.is_multiple_of(8));
+        // SAFETY: mapped RAM, aligned, and in no object; others only read it, whole.
+        unsafe { AtomicU64::from_ptr(self.at::<u64>(place)) }.store(value, Ordering::Release);
     }
 
     /// Copies words between two places that user space may read and write at any time.

@@ -13,7 +13,7 @@ use crate::mm::regions::Range;
 use crate::mm::{Mem, Object, Phys, Ref};
 use crate::syscall::Args;
 
-/// An address space. Its first page holds this, the second is the root table, the others are its pool.
+/// An address space. Its first page holds this and its [`super::Window`]s, the second is the root table, the others are its pool.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub struct AddressSpace {
@@ -35,8 +35,10 @@ pub struct AddressSpace {
     pub lost: bool,
     /// Free pages of both sorts.
     pub free_pages: u32,
-    /// The first Frame capability mapped here, or Untyped that is page table memory of this.
+    /// The first Frame capability mapped here, Reserve tied to this, or Untyped that is page table memory of this.
     pub maps: Option<Ref<Slot>>,
+    /// How many Reserves it has.
+    pub windows: u32,
 }
 
 impl Object for AddressSpace {
@@ -59,6 +61,7 @@ impl AddressSpace {
                 lost: false,
                 free_pages: pages as u32 - OWN,
                 maps: None,
+                windows: 0,
             },
         )
     }
@@ -101,6 +104,11 @@ const fn span_bits(level: u32) -> u32 {
 /// Where the entry for an address lies in a table at this level.
 const fn entry(table: Phys, level: u32, address: u64) -> Phys {
     Phys(table.0 + ((address >> span_bits(level)) & 511) * 8)
+}
+
+/// The first address behind what the entry for an address at this level covers.
+pub(super) const fn next_entry(address: u64, level: u32) -> u64 {
+    (address | ((1 << span_bits(level)) - 1)) + 1
 }
 
 /// The largest level at which `pages` pages from `address` and `frame` on can be one entry: 1 GiB, 2 MiB, 4 KiB.
@@ -192,21 +200,34 @@ impl Kernel {
         self.machine.tables_written();
     }
 
-    /// The leaf entry that maps an address: where it lies and its level.
-    pub(super) fn find_leaf(&self, space: Ref<AddressSpace>, address: u64) -> Option<(Phys, u32)> {
-        let mut table = self.mem[space].root;
-        for level in 0..4 {
+    /// The entry at which the way to an address ends: where it lies, its level, and what it is, a leaf or 0.
+    #[inline]
+    pub(super) fn walk(&self, space: Ref<AddressSpace>, address: u64) -> (Phys, u32, u64) {
+        let (mut table, mut level) = (self.mem[space].root, 0);
+        loop {
             let place = entry(table, level, address);
             let value = self.mem.read_u64(place);
-            if pte::is_leaf(value, level) {
-                return Some((place, level));
+            if level == 3 || value == 0 || pte::is_leaf(value, level) {
+                return (place, level, value);
             }
-            if value == 0 || level == 3 {
-                return None;
-            }
-            table = pte::address(value);
+            (table, level) = (pte::address(value), level + 1);
         }
-        None
+    }
+
+    /// Adds the tables that are missing below the entry at which the way to an address ends; returns the last entry.
+    pub(super) fn add_tables(&mut self, space: Ref<AddressSpace>, mut place: Phys, level: u32, address: u64) -> Phys {
+        for level in level..3 {
+            let page = take_page(&mut self.mem, space);
+            self.mem.write_entry(place, pte::table(page));
+            place = entry(page, level + 1, address);
+        }
+        place
+    }
+
+    /// The leaf entry that maps an address: where it lies and its level.
+    pub(super) fn find_leaf(&self, space: Ref<AddressSpace>, address: u64) -> Option<(Phys, u32)> {
+        let (place, level, value) = self.walk(space, address);
+        (value != 0).then_some((place, level))
     }
 
     /// Changes the leaves of a span with `change`, then flushes the translations; returns how many pages it came.
@@ -284,6 +305,7 @@ impl Kernel {
             self.machine.flush_asid(ttbr);
             self.asids.release(pte::asid(ttbr));
         }
+        self.mem[space].windows = 0;
         let Some(slot) = self.mem[space].maps else { return Ok(true) };
         self.unlink_mapping(slot);
         Ok(false)
@@ -299,7 +321,7 @@ impl Kernel {
                 machine.flush_asid(mem[space].ttbr);
             }
             let object = &mut mem[space];
-            (object.lost, object.free, object.free_pages) = (true, Phys(0), 0);
+            (object.lost, object.free, object.free_pages, object.windows) = (true, Phys(0), 0, 0);
         }
         // What was mapped is not mapped any more; the slot itself comes last, so that a restart finds its way.
         while let Some(first) = self.mem[space].maps {

@@ -44,7 +44,7 @@ impl Kernel {
         (entry.links.map_prev, entry.links.map_next) = (None, next);
     }
 
-    /// Takes a slot out of its address space's list: it is not mapped, or not page table memory, any more.
+    /// Takes a slot out of its address space's list: it is not mapped, no Reserve, or not page table memory, any more.
     pub(super) fn unlink_mapping(&mut self, slot: Ref<Slot>) {
         let Some(space) = self.mem[slot].cap.space.take() else { return };
         let (prev, next) = (self.mem[slot].links.map_prev.take(), self.mem[slot].links.map_next.take());
@@ -56,8 +56,11 @@ impl Kernel {
             self.mem[next].links.map_prev = prev;
         }
         let cap = &mut self.mem[slot].cap;
-        if cap.kind == Kind::Frame {
-            (cap.word, cap.extra) = (0, 0);
+        match cap.kind {
+            Kind::Frame => (cap.word, cap.extra) = (0, 0),
+            // Whole again, and dirty.
+            Kind::Reserve => (cap.kind, cap.word) = (Kind::Untyped, 0),
+            _ => {}
         }
     }
 

@@ -11,6 +11,7 @@ mod header;
 mod irq;
 mod notification;
 mod reply;
+mod reserve;
 mod sched_context;
 mod smc;
 mod table;
@@ -26,6 +27,7 @@ pub use header::Header;
 pub use irq::{Irq, Lines};
 pub use notification::Notification;
 pub use reply::Reply;
+pub use reserve::Window;
 pub use sched_context::SchedContext;
 pub use smc::SYSTEM_OFF;
 pub use thread::{Held, State, Thread};
@@ -42,6 +44,7 @@ pub(crate) mod ops {
     pub use super::endpoint::{close, open};
     pub use super::irq::{ack, bind, set};
     pub use super::notification::{poll, signal, wait};
+    pub use super::reserve::{release, reserve};
     pub use super::sched_context::{
         bind as sched_bind, configure as sched_configure, consumed as sched_consumed, unbind as sched_unbind,
     };

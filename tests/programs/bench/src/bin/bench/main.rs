@@ -5,6 +5,7 @@ extern crate alloc;
 
 mod block;
 mod messages;
+mod objects;
 mod process;
 
 use alloc::format;
@@ -22,6 +23,7 @@ const WARM_UP: u64 = 20;
 
 fn run(env: &'static Env) {
     let mut lines = messages::lines(env);
+    lines.extend(objects::lines());
     lines.extend([process::spawn(), block::read(env)]);
     if let Err(error) = print(env, &lines) {
         log::error!("bench: {error}");
