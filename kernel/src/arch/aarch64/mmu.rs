@@ -14,6 +14,7 @@ unsafe extern "C" {
     static mut fix_l2: [u64; 512];
     static mut dev_l3: [u64; 512];
     static mut map_l1: [u64; 512];
+    static mut id_l1: [u64; 512];
 }
 
 /// Makes table writes visible to the walker.
@@ -184,6 +185,21 @@ impl MapBuilder {
 /// How many tables a map of these regions can need.
 pub fn tables_needed(regions: &Regions) -> u64 {
     regions.as_slice().len() as u64 * 4 + 4
+}
+
+/// For a self-test during boot: maps the gigabyte around an address of the image once more, for user space, at the end of
+/// the identity map's table, and returns where.
+pub fn map_for_user(address: usize) -> usize {
+    const SPAN: u64 = 1 << 30;
+    let physical: u64;
+    // SAFETY: asks the hardware where the address lies.
+    unsafe { asm!("at s1e1r, {}", "isb", "mrs {}, par_el1", in(reg) address, out(reg) physical, options(nostack)) };
+    let physical = (physical & 0xffff_ffff_f000) | (address as u64 & 0xfff);
+    let block = pte::leaf(physical & !(SPAN - 1), 1, pte::attributes(abi::Perms::READ, 0));
+    // SAFETY: boot runs alone; nothing is mapped that far behind the image.
+    unsafe { (&raw mut id_l1[511]).write_volatile(block) };
+    tables_written();
+    (physical & !(512 * SPAN - 1) | 511 * SPAN | physical & (SPAN - 1)) as usize
 }
 
 /// Loads TTBR0. No barrier: nothing in the kernel touches user memory, and the return to user space synchronises.

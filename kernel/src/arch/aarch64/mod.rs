@@ -7,6 +7,7 @@ mod console;
 mod cores;
 mod crash;
 mod gic;
+mod identity;
 mod layout;
 mod machine;
 mod mmio;

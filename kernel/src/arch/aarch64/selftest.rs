@@ -1,12 +1,23 @@
 //! `selftest=…` on the kernel's command line makes it fail on purpose, so that tests can see that it fails as promised:
 //! `panic`; `read`: an address that is not mapped; `write`: its own code; `execute`: its own data; `stack`: recursion
-//! into the guard page. `init` is for the first process.
+//! into the guard page; `user`: memory that is user space's. `init` is for the first process. `late-core`: the second core
+//! seems to come late and without features. `maps` walks all page tables when init is ready to run.
 
 use core::hint::black_box;
 
+/// The test that is asked for.
+fn asked(bootargs: &str) -> Option<&str> {
+    bootargs.split_ascii_whitespace().find_map(|word| word.strip_prefix("selftest="))
+}
+
+/// Whether this test is asked for.
+pub fn is_asked(bootargs: &str, kind: &str) -> bool {
+    asked(bootargs) == Some(kind)
+}
+
 /// Fails as asked, or returns when nothing was asked.
 pub fn run(bootargs: &str) {
-    let Some(kind) = bootargs.split_ascii_whitespace().find_map(|word| word.strip_prefix("selftest=")) else { return };
+    let Some(kind) = asked(bootargs) else { return };
     match kind {
         "panic" => panic!("asked for by selftest=panic"),
         "read" => touch(super::layout::DEVICES + 0x10_0000, false),
@@ -15,8 +26,9 @@ pub fn run(bootargs: &str) {
         "stack" => {
             log::warn!("recursion ended at {}", recurse(0));
         }
-        "init" => {}
-        other => log::warn!("boot argument selftest={other}: use panic, read, write, execute, stack or init"),
+        "user" => touch_user(),
+        "init" | "late-core" | "maps" => {}
+        other => log::warn!("boot argument selftest={other} is none"),
     }
 }
 
@@ -30,6 +42,13 @@ fn touch(address: usize, write: bool) {
             black_box(place.read_volatile());
         }
     }
+}
+
+/// Maps the page of the kernel's own code for user space and reads it: PAN forbids that.
+fn touch_user() {
+    let address = super::mmu::map_for_user(run as *const () as usize);
+    touch(address, false);
+    log::warn!("the kernel read what user space has mapped: no PAN");
 }
 
 fn execute() {
