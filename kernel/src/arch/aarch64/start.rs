@@ -5,9 +5,9 @@ use core::ops;
 use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use tree::{Gic as GicNode, Machine as Described, Tree};
 
+use super::cores::{self, Community};
 use super::gic::{Gic, V2, V3};
 use super::mmu::{DeviceWindow, MapBuilder};
-use super::cores::{self, Community};
 use super::{console as early, layout, machine::Machine, mmu, psci, trap};
 use crate::arch::pte;
 use crate::boot::{self, Handover};
