@@ -43,15 +43,13 @@ bitflags! {
     /// What is to be done while the system runs.
     #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
     pub struct Quirks: u32 {
-        /// Cleaning a cache line must invalidate it too. User space's own maintenance traps on such a core and is done for it
-        /// (`arch/aarch64/maintenance.rs`).
+        /// Cleaning a cache line must invalidate it too. User
+        /// space's own maintenance then traps on all cores and is done for it ([`crate::maintenance`]).
         const CLEAN_INVALIDATES = 1;
         /// TLB maintenance is complete only the second time; concerns every core, for it is broadcast.
         const TLBI_TWICE = 2;
-        /// The counter can be wrong in the moment in which its low half wraps (`Machine::now`, `rt::now_ticks`).
-        const COUNTER_TWICE = 4;
         /// Something is known for which nothing is done.
-        const OPEN = 8;
+        const OPEN = 4;
     }
 }
 
@@ -85,6 +83,8 @@ pub enum Avoided {
     NoStep,
     /// Common-not-private translations are not used.
     NoSharedTranslations,
+    /// The counter is read twice where its lower half wraps (`Machine::now`, `rt::now_ticks`).
+    CounterTwice,
     /// Device registers are read by load-acquire (`mmio.rs` here and in `drivers/kit`).
     DeviceLoadsAcquire,
     /// Executable becomes non-executable through an invalid entry (`AddressSpace` protect).
@@ -183,7 +183,7 @@ pub const TABLE: &[Erratum] = &[
     erratum(853_709, &[Span(A72, ALL)], Answer::Avoided(Avoided::NoEl2)),
     erratum(1_319_367, &[Span(A72, ALL)], Answer::Avoided(Avoided::NoEl2)),
     erratum(1_655_431, &[Span(A72, ALL)], Answer::Avoided(Avoided::NoAarch32)),
-    erratum(858_921, &[Span(A73, ALL), Span(KRYO_2XX_GOLD, ALL)], Answer::Quirk(Quirks::COUNTER_TWICE)),
+    erratum(858_921, &[Span(A73, ALL), Span(KRYO_2XX_GOLD, ALL)], Answer::Avoided(Avoided::CounterTwice)),
     erratum(1_165_522, &[Span(A76, ALL)], Answer::Avoided(Avoided::NoEl2)),
     erratum(1_188_873, &[Span(A76, (0, 0x20)), Span(N1, (0, 0x20))], Answer::Avoided(Avoided::NoAarch32)),
     erratum(1_286_807, &[Span(A76, (0, 0x30)), Span(KRYO_4XX_GOLD, ALL)], Answer::Quirk(Quirks::TLBI_TWICE)),
@@ -242,8 +242,7 @@ mod tests {
         assert_eq!(quirks(midr(0x41, 0xd03, 0, 4)), Quirks::empty());
         assert_eq!(quirks(midr(0x41, 0xd46, 1, 1)), Quirks::TLBI_TWICE);
         assert_eq!(quirks(midr(0x41, 0xd46, 1, 2)), Quirks::empty());
-        assert_eq!(quirks(midr(0x41, 0xd09, 0, 2)), Quirks::COUNTER_TWICE);
-        assert_eq!(quirks(midr(0x51, 0x800, 0xa, 2)), Quirks::COUNTER_TWICE);
+        assert_eq!(quirks(midr(0x41, 0xd09, 0, 2)), Quirks::empty());
         assert_eq!(quirks(midr(0x51, 0x205, 1, 1)), Quirks::TLBI_TWICE | Quirks::OPEN);
         // The same part number of another maker.
         assert_eq!(quirks(midr(0x42, 0xd03, 0, 2)), Quirks::empty());

@@ -19,6 +19,7 @@ pub mod features;
 pub mod gate;
 pub mod interrupt;
 pub mod ipc;
+pub mod maintenance;
 pub mod mitigation;
 pub mod mm;
 pub mod object;

@@ -225,7 +225,7 @@ impl Kernel {
     }
 
     /// The leaf entry that maps an address: where it lies and its level.
-    pub(super) fn find_leaf(&self, space: Ref<AddressSpace>, address: u64) -> Option<(Phys, u32)> {
+    pub(crate) fn find_leaf(&self, space: Ref<AddressSpace>, address: u64) -> Option<(Phys, u32)> {
         let (place, level, value) = self.walk(space, address);
         (value != 0).then_some((place, level))
     }
@@ -261,7 +261,7 @@ impl Kernel {
     }
 
     /// The physical address behind a user address, if RAM is mapped there.
-    pub(super) fn translate(&self, space: Ref<AddressSpace>, address: u64) -> Option<Phys> {
+    pub(crate) fn translate(&self, space: Ref<AddressSpace>, address: u64) -> Option<Phys> {
         let (place, level) = self.find_leaf(space, address)?;
         let value = self.mem.read_u64(place);
         let within = address & ((1 << span_bits(level)) - 1);

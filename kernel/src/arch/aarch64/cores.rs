@@ -117,6 +117,8 @@ pub(super) struct Community {
     wish: Wish,
     /// What at least one core does.
     does: Protections,
+    /// A self-test wants every quirk on every core.
+    all_quirks: bool,
 }
 
 impl Community {
@@ -127,14 +129,15 @@ impl Community {
             Wish::Auto
         });
         let boot = identity::own(described.psci);
-        let mut community = Self { census: Census::new(&boot, needs), wish, does: Protections::empty() };
+        let all_quirks = described.bootargs.is_some_and(|bootargs| super::selftest::is_asked(bootargs, "errata"));
+        let mut community = Self { census: Census::new(&boot, needs), wish, does: Protections::empty(), all_quirks };
         community.does.set(Protections::OFF, wish == Wish::Off);
         community.note(0, &boot);
         community
     }
 
     fn note(&mut self, number: u32, core: &Identity) {
-        let quirks = identity::note(core);
+        let quirks = identity::note(core, self.all_quirks);
         let mitigation = Mitigation::choose(self.wish, core);
         self.does |= mitigation.protections();
         log::debug!(
@@ -215,6 +218,7 @@ pub(super) fn start_all(
         log::warn!("cores: {} more than this kernel looks at are left out", described.cpus_left_out);
     }
     let in_use = community.settle();
+    identity::obey();
     log::debug!("{} cores, in use{}", k.sched.count(), Named(in_use));
     in_use
 }
@@ -289,6 +293,7 @@ pub(super) extern "C" fn secondary(arrival: &'static Arrival) -> ! {
         }
     };
     TPIDR_EL1.set(&raw const AREAS[number as usize % MAX_CORES] as u64);
+    identity::obey();
     // From here on it waits for the boot core to let go of the lock.
     start::enter_user(trap::join())
 }

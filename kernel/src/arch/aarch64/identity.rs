@@ -52,11 +52,23 @@ pub fn close_side_doors() {
 /// What is to be done because of any core.
 static QUIRKS: AtomicU32 = AtomicU32::new(0);
 
-/// This core takes part.
-pub fn note(core: &Identity) -> Quirks {
-    let quirks = errata::quirks(core.midr);
+/// This core takes part. `all`: it seems to have every quirk there is.
+pub fn note(core: &Identity, all: bool) -> Quirks {
+    let quirks = if all { Quirks::all() } else { errata::quirks(core.midr) };
+    if quirks.contains(Quirks::OPEN) {
+        log::warn!("cores: midr {:#x} has an erratum for which nothing is done", core.midr);
+    }
     QUIRKS.fetch_or(quirks.bits(), Ordering::Relaxed);
     quirks
+}
+
+/// What the quirks of all cores ask of this one: cache maintenance of user space traps (SCTLR_EL1.UCI).
+pub fn obey() {
+    if has(Quirks::CLEAN_INVALIDATES) {
+        let control = read!("sctlr_el1") & !(1 << 26);
+        // SAFETY: what EL0 may do changes nothing for the kernel.
+        unsafe { asm!("msr sctlr_el1, {}", "isb", in(reg) control, options(nostack, preserves_flags)) };
+    }
 }
 
 /// Whether some core has this.

@@ -5,8 +5,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::layout::{PAGE, PAGE_BITS};
 
-use super::layout;
+use super::{identity, layout};
 use crate::arch::pte;
+use crate::errata::Quirks;
 use crate::mm::Phys;
 use crate::mm::regions::{Range, Regions};
 
@@ -230,11 +231,25 @@ pub fn user_table() -> u64 {
     ttbr
 }
 
+/// Makes table writes visible, drops translations of all cores, and waits for that.
+#[inline(always)]
+fn maintain(tlbi: impl Fn()) {
+    tables_written();
+    tlbi();
+    if identity::has(Quirks::TLBI_TWICE) {
+        // SAFETY: a barrier.
+        unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
+        tlbi();
+    }
+    // SAFETY: barriers.
+    unsafe { asm!("dsb ish", "isb", options(nostack, preserves_flags)) };
+}
+
 /// Drops all translations of an ASID.
 pub fn flush_asid(asid: u16) {
     let operand = u64::from(asid) << 48;
     // SAFETY: TLB maintenance changes no memory.
-    unsafe { asm!("dsb ishst", "tlbi aside1is, {}", "dsb ish", "isb", in(reg) operand, options(nostack)) };
+    maintain(|| unsafe { asm!("tlbi aside1is, {}", in(reg) operand, options(nostack, preserves_flags)) });
 }
 
 /// Drops the translations of a range.
@@ -242,14 +257,13 @@ pub fn flush_range(asid: u16, start: u64, pages: u64) {
     if pages > 64 {
         return flush_asid(asid);
     }
-    tables_written();
-    for page in 0..pages {
-        let operand = (u64::from(asid) << 48) | (((start >> PAGE_BITS) + page) & 0xfff_ffff_ffff);
-        // SAFETY: TLB maintenance changes no memory.
-        unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack)) };
-    }
-    // SAFETY: barriers.
-    unsafe { asm!("dsb ish", "isb", options(nostack)) };
+    maintain(|| {
+        for page in 0..pages {
+            let operand = (u64::from(asid) << 48) | (((start >> PAGE_BITS) + page) & 0xfff_ffff_ffff);
+            // SAFETY: TLB maintenance changes no memory.
+            unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack, preserves_flags)) };
+        }
+    });
 }
 
 /// Drops every translation of this core, the boot's identity map among them.

@@ -1,7 +1,7 @@
 //! `selftest=…` on the kernel's command line makes it fail on purpose, so that tests can see that it fails as promised:
 //! `panic`; `read`: an address that is not mapped; `write`: its own code; `execute`: its own data; `stack`: recursion
 //! into the guard page; `user`: memory that is user space's. `init` is for the first process. `late-core`: the second core
-//! seems to come late and without features. `maps` walks all page tables when init is ready to run.
+//! seems to come late and without features. `errata`: every core seems to have every quirk there is. `maps` walks all page tables when init is ready to run.
 
 use core::hint::black_box;
 
@@ -27,7 +27,7 @@ pub fn run(bootargs: &str) {
             log::warn!("recursion ended at {}", recurse(0));
         }
         "user" => touch_user(),
-        "init" | "late-core" | "maps" => {}
+        "init" | "late-core" | "errata" | "maps" => {}
         other => log::warn!("boot argument selftest={other} is none"),
     }
 }

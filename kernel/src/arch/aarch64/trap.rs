@@ -6,13 +6,14 @@ use core::sync::atomic::Ordering;
 
 use abi::FaultKind;
 
-use super::{cores, machine::Machine};
+use super::{cores, identity, machine::Machine};
+use crate::errata::Quirks;
 use crate::fault::{self, Fault};
 use crate::gate::Event;
 use crate::kernel::Kernel;
 use crate::mm::Mem;
 use crate::mm::regions::Regions;
-use crate::{interrupt, syscall};
+use crate::{interrupt, maintenance, syscall};
 
 struct Cell(UnsafeCell<MaybeUninit<Kernel>>);
 
@@ -98,7 +99,7 @@ pub(super) extern "C" fn sync(context: usize, syndrome: u64, address: u64) -> us
             syscall::handle(k, thread);
         } else if is_untranslated(syndrome) {
             fault::untranslated(k, thread, decode(syndrome, address));
-        } else {
+        } else if !(identity::has(Quirks::CLEAN_INVALIDATES) && maintenance::serve(k, thread, syndrome)) {
             fault::handle(k, thread, decode(syndrome, address));
         }
     }
