@@ -87,8 +87,8 @@ pub enum Avoided {
     CounterTwice,
     /// Device registers are read by load-acquire (`mmio.rs` here and in `drivers/kit`).
     DeviceLoadsAcquire,
-    /// Executable becomes non-executable through an invalid entry (`AddressSpace` protect).
-    BreakBeforeMake,
+    /// Syndrome and address of a process's own fault can be wrong: its report misleads, and nothing else rests on it.
+    OnlyMisreported,
     /// PSTATE.SSBS is changed by exception entry and return, never by MSR.
     NoSsbsWrite,
     /// No process writes code; the kernel's maintenance covers all instruction caches.
@@ -203,7 +203,7 @@ pub const TABLE: &[Erratum] = &[
     erratum(2_054_223, &[Span(A710, ALL)], Answer::Avoided(Avoided::NoTrace)),
     erratum(2_119_858, &[Span(A710, ALL), Span(X2, ALL)], Answer::Avoided(Avoided::NoTrace)),
     erratum(2_224_489, &[Span(A710, ALL), Span(X2, ALL)], Answer::Avoided(Avoided::NoTrace)),
-    erratum(2_645_198, &[Span(A715, (0, 0x10))], Answer::Avoided(Avoided::BreakBeforeMake)),
+    erratum(2_645_198, &[Span(A715, (0, 0x10))], Answer::Avoided(Avoided::OnlyMisreported)),
     erratum(3_194_386, INCOMPLETE_TLBI, Answer::Avoided(Avoided::NoSsbsWrite)),
     erratum(4_118_414, INCOMPLETE_TLBI, Answer::Quirk(Quirks::TLBI_TWICE)),
     // Qualcomm's E1003: a TTBR that changes table and ASID at once may leave translations under the wrong ASID.

@@ -7,6 +7,7 @@
 
 pub mod arch;
 pub mod arrival;
+pub mod audit;
 pub mod boot;
 pub mod cap;
 pub mod console;

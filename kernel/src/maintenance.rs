@@ -40,7 +40,7 @@ pub fn serve(k: &mut Kernel, thread: Ref<Thread>, syndrome: u64) -> bool {
     let Some((what, register)) = decode(syndrome) else { return false };
     let address = k.mem[thread].context.x.get(register).copied().unwrap_or(0);
     let Some(space) = k.mem[thread].space() else { return false };
-    if k.find_leaf(space, address).is_none() {
+    if !k.is_mapped_at(space, address) {
         fault::handle(k, thread, Fault { kind: FaultKind::Read, address, syndrome });
         return true;
     }

@@ -124,7 +124,7 @@ fn is_heading(line: &str) -> bool {
 }
 
 fn system(workspace: &Workspace, setup: &Setup, cases: &[Case]) -> Result<Tally> {
-    let needed: Vec<_> = [&tools::QEMU].into_iter().chain(tools::DISK).collect();
+    let needed: Vec<_> = [&tools::QEMU, &tools::GDB].into_iter().chain(tools::DISK).collect();
     setup.require(&needed)?;
     let board = Board::read(workspace, "virt")?;
     let built = build::build(workspace, setup, &board)?;

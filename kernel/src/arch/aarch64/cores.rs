@@ -105,6 +105,9 @@ pub(super) fn wake() {
     sev();
 }
 
+/// What of it is done.
+const DONE: Protections = Protections::PAN.union(Protections::E0PD).union(Protections::SSBS);
+
 /// Where the cores that are started come in. The boot core writes one for each attempt.
 pub(super) static ARRIVALS: [Arrival; MAX_CPUS] = [const { Arrival::new() }; MAX_CPUS];
 
@@ -158,7 +161,7 @@ impl Community {
 
     /// All cores that come have come.
     fn settle(&mut self) -> Protections {
-        self.census.settle() | self.does
+        (self.census.settle() | self.does) & DONE
     }
 }
 

@@ -18,6 +18,13 @@ unsafe extern "C" {
     static mut id_l1: [u64; 512];
 }
 
+/// Makes writes to the tables of user space visible to the walker; the return there synchronises.
+#[inline(always)]
+pub fn user_tables_written() {
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb ishst", options(nostack, preserves_flags)) };
+}
+
 /// Makes table writes visible to the walker.
 pub fn tables_written() {
     // SAFETY: barriers.
@@ -209,6 +216,14 @@ pub fn load_user_table(ttbr: u64) {
     unsafe { asm!("msr ttbr0_el1, {}", in(reg) ttbr, options(nostack, preserves_flags)) };
 }
 
+/// The root of the kernel's tables.
+pub fn kernel_root() -> Phys {
+    let ttbr: u64;
+    // SAFETY: reads a system register.
+    unsafe { asm!("mrs {}, ttbr1_el1", out(reg) ttbr, options(nomem, nostack, preserves_flags)) };
+    pte::address(ttbr)
+}
+
 static EMPTY: AtomicU64 = AtomicU64::new(0);
 
 /// What TTBR0 holds while a core is in no address space.
@@ -234,15 +249,15 @@ pub fn user_table() -> u64 {
 /// Makes table writes visible, drops translations of all cores, and waits for that.
 #[inline(always)]
 fn maintain(tlbi: impl Fn()) {
-    tables_written();
+    user_tables_written();
     tlbi();
     if identity::has(Quirks::TLBI_TWICE) {
         // SAFETY: a barrier.
         unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
         tlbi();
     }
-    // SAFETY: barriers.
-    unsafe { asm!("dsb ish", "isb", options(nostack, preserves_flags)) };
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
 }
 
 /// Drops all translations of an ASID.
@@ -250,18 +265,22 @@ pub fn flush_asid(asid: u16) {
     let operand = u64::from(asid) << 48;
     // SAFETY: TLB maintenance changes no memory.
     maintain(|| unsafe { asm!("tlbi aside1is, {}", in(reg) operand, options(nostack, preserves_flags)) });
+    // SAFETY: a barrier.
+    unsafe { asm!("isb", options(nostack, preserves_flags)) };
 }
 
-/// Drops the translations of a range.
-pub fn flush_range(asid: u16, start: u64, pages: u64) {
-    if pages > 64 {
+/// Drops the translations of some entries that cover 2^`bits` bytes each. No `isb`: the kernel uses none of them, and the
+/// return to user space synchronises.
+pub fn flush_entries(asid: u16, start: u64, entries: u64, bits: u32) {
+    if entries > 64 {
         return flush_asid(asid);
     }
     maintain(|| {
-        for page in 0..pages {
-            let operand = (u64::from(asid) << 48) | (((start >> PAGE_BITS) + page) & 0xfff_ffff_ffff);
+        let mut operand = u64::from(asid) << 48 | (start >> PAGE_BITS) & 0xfff_ffff_ffff;
+        for _ in 0..entries {
             // SAFETY: TLB maintenance changes no memory.
             unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack, preserves_flags)) };
+            operand += 1 << (bits - PAGE_BITS);
         }
     });
 }

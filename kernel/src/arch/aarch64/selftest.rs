@@ -1,9 +1,13 @@
 //! `selftest=…` on the kernel's command line makes it fail on purpose, so that tests can see that it fails as promised:
 //! `panic`; `read`: an address that is not mapped; `write`: its own code; `execute`: its own data; `stack`: recursion
 //! into the guard page; `user`: memory that is user space's. `init` is for the first process. `late-core`: the second core
-//! seems to come late and without features. `errata`: every core seems to have every quirk there is. `maps` walks all page tables when init is ready to run.
+//! seems to come late and without features. `errata`: every core seems to have every quirk there is. `maps` walks all page tables whenever a core becomes idle.
 
 use core::hint::black_box;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use crate::audit;
+use crate::kernel::Kernel;
 
 /// The test that is asked for.
 fn asked(bootargs: &str) -> Option<&str> {
@@ -27,7 +31,8 @@ pub fn run(bootargs: &str) {
             log::warn!("recursion ended at {}", recurse(0));
         }
         "user" => touch_user(),
-        "init" | "late-core" | "errata" | "maps" => {}
+        "maps" => WALK.store(true, Ordering::Relaxed),
+        "init" | "late-core" | "errata" => {}
         other => log::warn!("boot argument selftest={other} is none"),
     }
 }
@@ -41,6 +46,25 @@ fn touch(address: usize, write: bool) {
         } else {
             black_box(place.read_volatile());
         }
+    }
+}
+
+/// Whether all page tables are walked when a core becomes idle.
+static WALK: AtomicBool = AtomicBool::new(false);
+
+/// Walks all page tables, if that is asked for; says so when there are more of them than before.
+pub fn on_idle(k: &Kernel) {
+    static SPACES: AtomicU32 = AtomicU32::new(0);
+    if !WALK.load(Ordering::Relaxed) {
+        return;
+    }
+    match audit::audit(k, Some(super::mmu::kernel_root())) {
+        Ok(tally) if tally.spaces > SPACES.fetch_max(tally.spaces, Ordering::Relaxed) => {
+            let audit::Tally { kernel, processes, spaces } = tally;
+            log::info!("maps: in order: {kernel} of the kernel, {processes} of {spaces} processes");
+        }
+        Ok(_) => {}
+        Err(audit::Unsound { address, value }) => panic!("maps: {address:#x} has the leaf {value:#x}"),
     }
 }
 

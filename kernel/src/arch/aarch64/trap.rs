@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 
 use abi::FaultKind;
 
-use super::{cores, identity, machine::Machine};
+use super::{cores, identity, machine::Machine, selftest};
 use crate::errata::Quirks;
 use crate::fault::{self, Fault};
 use crate::gate::Event;
@@ -174,6 +174,7 @@ fn switch(mut k: &'static mut Kernel) -> usize {
         } else {
             k.forget_loaded();
             k.machine.enter_nothing();
+            selftest::on_idle(k);
             cores::leave_idle();
             cores::sleep();
             k = idle_enter();

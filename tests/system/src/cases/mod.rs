@@ -4,7 +4,9 @@ mod bad_input;
 mod boot;
 mod conformance;
 mod crash;
+mod debugging;
 mod disk;
+mod hardening;
 mod isolation;
 mod shell;
 
@@ -19,6 +21,8 @@ pub fn all() -> Vec<Case> {
         isolation::cases(),
         conformance::cases(),
         crash::cases(),
+        hardening::cases(),
+        debugging::cases(),
         bad_input::cases(),
     ];
     areas.into_iter().flatten().collect()
