@@ -25,7 +25,7 @@ pub use layout::Perms;
 pub use message::{
     InWord, MAX_CAPS, MAX_WORDS, MessagePage, OUT_CAPS_DROPPED, OUT_NOTIFICATION, OutWord, PAGE_WORDS, REG_WORDS, Slots,
 };
-pub use op::Op;
+pub use op::{Op, THREAD_FPU};
 pub use protection::{Named, Protections};
 pub use slots::*;
 pub use start::{

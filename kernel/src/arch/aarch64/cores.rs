@@ -9,7 +9,7 @@ use abi::{Named, Protections};
 use tree::{Conduit, Cpu, EnableMethod, MAX_CPUS, Machine as Described, Status};
 
 use super::mmu::{self, DeviceWindow};
-use super::{identity, psci, start, trap};
+use super::{fpu, identity, psci, start, trap};
 use crate::arrival::{Arrival, TurnedAway};
 use crate::features::{Census, Identity, Lack, Needs};
 use crate::gate::{Area, Event, Lock, MAX_CORES};
@@ -71,8 +71,8 @@ pub(super) fn claim(stack: usize) {
 /// Takes the lock for this core: its thread's registers are saved, it came because of `event`.
 pub(super) fn enter(event: Event) {
     LOCK.enter(&AREAS, number(), event, |area| {
-        area.serve(mmu::leave_user_table);
-        // The lock's release sends an event, and so does who asks to leave the address space.
+        area.serve(mmu::leave_user_table, fpu::save);
+        // The lock's release sends an event, and so does who asks for something.
         wfe();
     });
 }
@@ -258,11 +258,11 @@ fn start(
     }
 }
 
-/// What every core sets for itself: user space reads the virtual counter and no other; floating point traps until it is
-/// asked for.
+/// What every core sets for itself: user space reads the virtual counter and no other; its first use of vector registers
+/// traps.
 pub(super) fn set_registers() {
     CNTKCTL_EL1.set(0b10);
-    CPACR_EL1.set(0);
+    CPACR_EL1.set(fpu::CLOSED);
     identity::close_side_doors();
 }
 

@@ -7,7 +7,11 @@ use crate::lab::{Boot, Case, Lab, contains};
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
     let mut cases = vec![
-        Case::new("hardening.late-core", "a late core that lacks what is in use is refused and named", refuses_late_core),
+        Case::new(
+            "hardening.late-core",
+            "a late core that lacks what is in use is refused and named",
+            refuses_late_core,
+        ),
         Case::new("hardening.late-core.old", "a late core may lack what is not in use", admits_late_core),
         Case::new("hardening.errata", "it runs with everything that errata of any core ask for", obeys_errata),
     ];

@@ -2,10 +2,12 @@
 
 mod bad_input;
 mod boot;
+mod budget;
 mod conformance;
 mod crash;
 mod debugging;
 mod disk;
+mod fpu;
 mod hardening;
 mod isolation;
 mod shell;
@@ -20,8 +22,10 @@ pub fn all() -> Vec<Case> {
         shell::cases(),
         isolation::cases(),
         conformance::cases(),
+        fpu::cases(),
         crash::cases(),
         hardening::cases(),
+        budget::cases(),
         debugging::cases(),
         bad_input::cases(),
     ];
