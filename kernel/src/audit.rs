@@ -73,12 +73,14 @@ mod tests {
     #[test]
     fn init_is_in_order_and_a_bad_leaf_is_found() {
         let mut bed = Bed::new();
+        // It gets its ASID when it first runs.
+        let space = bed.k.mem[bed.init].space().unwrap();
+        bed.k.activate(space);
         let before = audit(&bed.k, None).expect("init's tables are in order");
         assert!(before.spaces == 1 && before.processes > 3 && before.kernel == 0, "{before:?}");
         bed.make(Kind::Frame, 1, 70);
         bed.ok(Op::Map, abi::SLOT_SPACE, &[70, 0x7000_0000, 0, 1, Perms::READ.bits().into()]);
         assert_eq!(audit(&bed.k, None).map(|tally| tally.processes), Ok(before.processes + 1));
-        let space = bed.k.mem[bed.init].space().unwrap();
         let mut table = bed.k.mem[space].root;
         for level in 0..3u32 {
             table = pte::address(bed.k.mem.read_u64(Phys(table.0 + (0x7000_0000 >> (39 - 9 * level) & 511) * 8)));
