@@ -12,8 +12,8 @@ use crate::gate::Area;
 /// CPACR_EL1: user space traps when it reaches for a vector register. The kernel does not, so that the trap can store them
 /// without a barrier first.
 pub(super) const CLOSED: u64 = 0b01 << 20;
-/// CPACR_EL1: nobody traps. SVE and SME stay closed to all.
-const OPEN: u64 = 0b11 << 20;
+/// CPACR_EL1: nobody traps (FPEN = 0b11). SVE and SME stay closed to all.
+const OPEN: u64 = Place::InCore as u64;
 
 global_asm!(
     r#"
@@ -50,49 +50,47 @@ exception:
     lsr w21, w19, #26
     cmp w21, #{EC_FPU}
     b.ne slow
-    mrs x28, tpidr_el1
-    str w20, [x28, #{READER}]
+    mrs x19, tpidr_el1
+    str w20, [x19, #{READER}]
     dmb ish
-    ldar w21, [x28]
+    ldar w21, [x19]
     cbnz w21, 4f
-    ldr x22, [x28, #{OWNER}]
-    mov x23, sp
-    cmp x22, x23
-    b.eq 3f
-    add x24, x23, #({BEHIND} + {PLACE})
-    ldar w25, [x24]                 // where its registers are
-    cmp w25, #{SAVED}
+    ldr x22, [x19, #{OWNER}]
+    cmp sp, x22
+    b.eq 5f
+    add x24, sp, #({BEHIND} + {PLACE})
+    ldar w21, [x24]                 // where its registers are
+    cmp w21, #{SAVED}
     b.ne 4f
     cbz x22, 2f
-    add x26, x22, #({BEHIND} + {PLACE})
-    each_vector stp, x26
-    mrs x19, fpcr
-    mrs x20, fpsr
-    stp x19, x20, [x26, #-16]
-    stlr w25, [x26]
+    add x22, x22, #({BEHIND} + {PLACE})
+    each_vector stp, x22
+    mrs x20, fpcr
+    mrs x23, fpsr
+    stp x20, x23, [x22, #-16]
+    stlr w21, [x22]
 2:  each_vector ldp, x24
-    ldp x19, x20, [x24, #-16]
-    msr fpcr, x19
-    msr fpsr, x20
-    mov w25, #{IN_CORE}
-    str w25, [x24]
-    str x23, [x28, #{OWNER}]
-3:  mov x25, #{OPEN}
-    msr cpacr_el1, x25
-    str w25, [x28, #{FPU_OPEN}]
-    mov x26, #0x7fffffffffffffff
-    str x26, [x28, #{FLOOR}]
-    add x28, x28, #{READER}
-    stlr wzr, [x28]
+    ldp x20, x23, [x24, #-16]
+    msr fpcr, x20
+    msr fpsr, x23
+    mov x23, sp
+    str x23, [x19, #{OWNER}]
+    mov w21, #{OPEN}                // also Place::InCore, and a floor that no key reaches
+    str w21, [x24]
+3:  msr cpacr_el1, x21
+    str w21, [x19, #{FPU_OPEN}]
+    str x21, [x19, #{FLOOR}]
+    add x19, x19, #{READER}
+    stlr wzr, [x19]
     ldp x19, x20, [sp, #152]
     ldp x21, x22, [sp, #168]
     ldp x23, x24, [sp, #184]
-    ldp x25, x26, [sp, #200]
-    ldr x28, [sp, #224]
     eret
-4:  add x28, x28, #{READER}
-    stlr wzr, [x28]
+4:  add x19, x19, #{READER}
+    stlr wzr, [x19]
     b slow
+5:  mov w21, #{OPEN}
+    b 3b
 
     .section .text.fpu, "ax"
     .global fpu_store
@@ -124,11 +122,11 @@ fpu_load:
     BEHIND = const FpuState::BEHIND,
     PLACE = const offset_of!(FpuState, place),
     SAVED = const Place::Saved as u32,
-    IN_CORE = const Place::InCore as u32,
     OPEN = const OPEN,
 );
 
 const _: () = {
+    assert!(OPEN == 0b11 << 20 && OPEN as i64 > crate::gate::key(crate::gate::MAX_CORES, 0));
     assert!(offset_of!(FpuState, v) == 0);
     assert!(offset_of!(FpuState, fpsr) == offset_of!(FpuState, fpcr) + 8);
     assert!(offset_of!(FpuState, place) == offset_of!(FpuState, fpcr) + 16);
