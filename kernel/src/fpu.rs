@@ -16,8 +16,8 @@ pub enum Place {
     Forbidden = 0,
     /// In its [`FpuState`].
     Saved = 1,
-    /// In the core whose owner it is.
-    InCore = 2,
+    /// In the core whose owner it is. The number is what CPACR_EL1 holds then, which the trap has at hand.
+    InCore = 0b11 << 20,
 }
 
 /// The vector registers of a thread while no core holds them: behind each Thread, in the same memory. All zeros is how a

@@ -83,10 +83,12 @@ pub struct Area {
     pub floor: AtomicI64,
     /// The time that is being used, as the fast path names it.
     pub context: AtomicU64,
+    /// What the floor is while the vector registers are closed.
+    pub closed_floor: AtomicI64,
     /// The core's number.
     pub number: AtomicU32,
-    /// Not 0: user space reaches the vector registers, because the thread that runs is their owner. No fast path hands over
-    /// to another meanwhile.
+    /// Not 0: user space reaches the vector registers, because the thread that runs is their owner. A fast path closes them
+    /// before it hands over to another.
     pub fpu_open: AtomicU32,
     /// Where the registers of the thread lie whose vector registers this core holds; 0: none.
     pub fpu_owner: AtomicUsize,
@@ -115,6 +117,7 @@ impl Area {
             zeros: [0; 2],
             floor: AtomicI64::new(-1),
             context: AtomicU64::new(0),
+            closed_floor: AtomicI64::new(-1),
             number: AtomicU32::new(0),
             fpu_open: AtomicU32::new(0),
             fpu_owner: AtomicUsize::new(0),
@@ -131,8 +134,9 @@ impl Area {
     /// registers are open no priority is enough.
     pub fn set_floor(&self, top: i32) {
         let open = self.fpu_open.load(Ordering::Relaxed) != 0;
-        let floor = if open { i64::MAX } else { key(self.number.load(Ordering::Relaxed) as usize, top) };
-        self.floor.store(floor, Ordering::Relaxed);
+        let floor = key(self.number.load(Ordering::Relaxed) as usize, top);
+        self.closed_floor.store(floor, Ordering::Relaxed);
+        self.floor.store(if open { i64::MAX } else { floor }, Ordering::Relaxed);
     }
 
     /// The fast path's side of the gate, as the assembly does it: `false` when the slow way must be gone.

@@ -115,9 +115,10 @@ fast_call:
     tbnz x24, #{NOBODY}, bail
     ldp x25, x26, [x24, #{KEY}]
     ldp x27, x30, [x28, #{FLOOR}]   // floor, time in use
+call_closed:
     sub x25, x25, x27
     cmp x25, #256                   // of this core, and nobody is more urgent
-    b.hi bail
+    b.hi call_open
     ldr x29, [x26]                  // TTBR0
     ldr x25, [x24, #{FAST_REPLY}]
     mov x26, sp
@@ -130,6 +131,26 @@ fast_call:
     save_user
     tbz w8, #11, fewer
     go_on
+
+    // No key reaches the floor. If that is so because the vector registers are open they are closed, and x\n is the floor.
+    .macro close_vectors n
+    ldr w\n, [x28, #{FPU_OPEN}]
+    cbz w\n, bail
+    mov x\n, #{CLOSED}
+    msr cpacr_el1, x\n
+    str wzr, [x28, #{FPU_OPEN}]
+    ldr x\n, [x28, #{CLOSED_FLOOR}]
+    str x\n, [x28, #{FLOOR}]
+    .endm
+
+call_open:
+    add x25, x25, x27
+    close_vectors 27
+    b call_closed
+
+reply_open:
+    close_vectors 23
+    b reply_closed
 
     // Fewer than eight words: the others are 0.
 fewer:
@@ -189,8 +210,9 @@ fast_odd:
     ccmp x22, x29, #0, eq
     b.ne bail
     ldp x21, x22, [x24, #{KEY}]
+reply_closed:
     cmp x21, x23                    // it lent time of this core
-    b.lt bail
+    b.lt reply_open
     ldr x22, [x22]                  // TTBR0
     stp xzr, xzr, [x27, #{R_CALLER}]
     mov x26, sp
@@ -207,7 +229,7 @@ fast_odd:
 
 not_reply:
     cmp x19, x20
-    b.ne slow
+    b.ne exception
     and w21, w8, #0xff
     cmp w21, #{POLL}
     b.ne slow
@@ -238,6 +260,9 @@ not_reply:
     "#,
     READER = const Area::READER,
     FLOOR = const offset_of!(Area, floor),
+    CLOSED_FLOOR = const offset_of!(Area, closed_floor),
+    FPU_OPEN = const offset_of!(Area, fpu_open),
+    CLOSED = const super::fpu::CLOSED,
     ZEROS = const offset_of!(Area, zeros),
     PAIR_MASK = const offset_of!(Thread, pair_mask),
     TABLE = const offset_of!(Thread, table_at),

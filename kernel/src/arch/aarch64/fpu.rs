@@ -6,65 +6,107 @@ use core::sync::atomic::Ordering;
 
 use aarch64_cpu::registers::{CPACR_EL1, Writeable};
 
-use crate::fpu::FpuState;
+use crate::fpu::{FpuState, Place};
 use crate::gate::Area;
 
 /// CPACR_EL1: user space traps when it reaches for a vector register. The kernel does not, so that the trap can store them
 /// without a barrier first.
 pub(super) const CLOSED: u64 = 0b01 << 20;
-/// CPACR_EL1: nobody traps. SVE and SME stay closed to all.
-const OPEN: u64 = 0b11 << 20;
+/// CPACR_EL1: nobody traps (FPEN = 0b11). SVE and SME stay closed to all.
+const OPEN: u64 = Place::InCore as u64;
 
 global_asm!(
     r#"
     .arch_extension fp
     .arch_extension simd
 
+    // Stores or loads v0 to v31; \place is the address of the word behind them.
+    .macro each_vector operation, place
+    \operation q0, q1, [\place, #(0 - {PLACE})]
+    \operation q2, q3, [\place, #(32 - {PLACE})]
+    \operation q4, q5, [\place, #(64 - {PLACE})]
+    \operation q6, q7, [\place, #(96 - {PLACE})]
+    \operation q8, q9, [\place, #(128 - {PLACE})]
+    \operation q10, q11, [\place, #(160 - {PLACE})]
+    \operation q12, q13, [\place, #(192 - {PLACE})]
+    \operation q14, q15, [\place, #(224 - {PLACE})]
+    \operation q16, q17, [\place, #(256 - {PLACE})]
+    \operation q18, q19, [\place, #(288 - {PLACE})]
+    \operation q20, q21, [\place, #(320 - {PLACE})]
+    \operation q22, q23, [\place, #(352 - {PLACE})]
+    \operation q24, q25, [\place, #(384 - {PLACE})]
+    \operation q26, q27, [\place, #(416 - {PLACE})]
+    \operation q28, q29, [\place, #(448 - {PLACE})]
+    \operation q30, q31, [\place, #(480 - {PLACE})]
+    .endm
+
+    .section .text.vectors, "ax"
+
+    // An exception that is no system call of the fast paths; x19 is ESR_EL1, x20 is not 0, x19 to x30 are stored. The first
+    // use of vector registers: those of the core's owner are stored, those of this thread come in. What is not the ordinary
+    // case goes the long way.
+    .global exception
+exception:
+    lsr w21, w19, #26
+    cmp w21, #{EC_FPU}
+    b.ne slow
+    mrs x19, tpidr_el1
+    str w20, [x19, #{READER}]
+    dmb ish
+    ldar w21, [x19]
+    cbnz w21, 4f
+    ldr x22, [x19, #{OWNER}]
+    cmp sp, x22
+    b.eq 5f
+    add x24, sp, #({BEHIND} + {PLACE})
+    ldar w21, [x24]                 // where its registers are
+    cmp w21, #{SAVED}
+    b.ne 4f
+    cbz x22, 2f
+    add x22, x22, #({BEHIND} + {PLACE})
+    each_vector stp, x22
+    mrs x20, fpcr
+    mrs x23, fpsr
+    stp x20, x23, [x22, #-16]
+    stlr w21, [x22]
+2:  each_vector ldp, x24
+    ldp x20, x23, [x24, #-16]
+    msr fpcr, x20
+    msr fpsr, x23
+    mov x23, sp
+    str x23, [x19, #{OWNER}]
+    mov w21, #{OPEN}                // also Place::InCore, and a floor that no key reaches
+    str w21, [x24]
+3:  msr cpacr_el1, x21
+    str w21, [x19, #{FPU_OPEN}]
+    str x21, [x19, #{FLOOR}]
+    add x19, x19, #{READER}
+    stlr wzr, [x19]
+    ldp x19, x20, [sp, #152]
+    ldp x21, x22, [sp, #168]
+    ldp x23, x24, [sp, #184]
+    eret
+4:  add x19, x19, #{READER}
+    stlr wzr, [x19]
+    b slow
+5:  mov w21, #{OPEN}
+    b 3b
+
     .section .text.fpu, "ax"
     .global fpu_store
 fpu_store:
-    stp q0, q1, [x0]
-    stp q2, q3, [x0, #32]
-    stp q4, q5, [x0, #64]
-    stp q6, q7, [x0, #96]
-    stp q8, q9, [x0, #128]
-    stp q10, q11, [x0, #160]
-    stp q12, q13, [x0, #192]
-    stp q14, q15, [x0, #224]
-    stp q16, q17, [x0, #256]
-    stp q18, q19, [x0, #288]
-    stp q20, q21, [x0, #320]
-    stp q22, q23, [x0, #352]
-    stp q24, q25, [x0, #384]
-    stp q26, q27, [x0, #416]
-    stp q28, q29, [x0, #448]
-    stp q30, q31, [x0, #480]
+    add x0, x0, #{PLACE}
+    each_vector stp, x0
     mrs x1, fpcr
     mrs x2, fpsr
-    add x0, x0, #{CONTROL}
-    stp x1, x2, [x0]
+    stp x1, x2, [x0, #-16]
     ret
 
     .global fpu_load
 fpu_load:
-    ldp q0, q1, [x0]
-    ldp q2, q3, [x0, #32]
-    ldp q4, q5, [x0, #64]
-    ldp q6, q7, [x0, #96]
-    ldp q8, q9, [x0, #128]
-    ldp q10, q11, [x0, #160]
-    ldp q12, q13, [x0, #192]
-    ldp q14, q15, [x0, #224]
-    ldp q16, q17, [x0, #256]
-    ldp q18, q19, [x0, #288]
-    ldp q20, q21, [x0, #320]
-    ldp q22, q23, [x0, #352]
-    ldp q24, q25, [x0, #384]
-    ldp q26, q27, [x0, #416]
-    ldp q28, q29, [x0, #448]
-    ldp q30, q31, [x0, #480]
-    add x0, x0, #{CONTROL}
-    ldp x1, x2, [x0]
+    add x0, x0, #{PLACE}
+    each_vector ldp, x0
+    ldp x1, x2, [x0, #-16]
     msr fpcr, x1
     msr fpsr, x2
     ret
@@ -72,12 +114,23 @@ fpu_load:
     .arch_extension nosimd
     .arch_extension nofp
     "#,
-    CONTROL = const offset_of!(FpuState, fpcr),
+    EC_FPU = const 0x07,
+    READER = const Area::READER,
+    OWNER = const offset_of!(Area, fpu_owner),
+    FPU_OPEN = const offset_of!(Area, fpu_open),
+    FLOOR = const offset_of!(Area, floor),
+    BEHIND = const FpuState::BEHIND,
+    PLACE = const offset_of!(FpuState, place),
+    SAVED = const Place::Saved as u32,
+    OPEN = const OPEN,
 );
 
 const _: () = {
+    assert!(OPEN == 0b11 << 20 && OPEN as i64 > crate::gate::key(crate::gate::MAX_CORES, 0));
     assert!(offset_of!(FpuState, v) == 0);
     assert!(offset_of!(FpuState, fpsr) == offset_of!(FpuState, fpcr) + 8);
+    assert!(offset_of!(FpuState, place) == offset_of!(FpuState, fpcr) + 16);
+    assert!(FpuState::BEHIND + size_of::<FpuState>() < 4096);
 };
 
 unsafe extern "C" {

@@ -87,7 +87,7 @@ vectors:
     cmp x19, x20
     ccmp w21, #8, #2, eq
     b.ls fast_call
-    b slow
+    b exception
     vector el0_irq
     vector el0_irq
     vector el0_serror

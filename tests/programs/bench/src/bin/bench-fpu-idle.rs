@@ -1,0 +1,10 @@
+//! Answers every call with its own words. It may use vector registers, and does not.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+use rt::Env;
+
+rt::entry!(run);
+
+fn run(env: &'static Env) {
+    bench_programs::echo::run(env, "provide:bench-fpu-idle");
+}
