@@ -6,6 +6,7 @@ mod conformance;
 mod crash;
 mod disk;
 mod isolation;
+mod memory;
 mod shell;
 
 use crate::lab::Case;
@@ -17,6 +18,7 @@ pub fn all() -> Vec<Case> {
         disk::cases(),
         shell::cases(),
         isolation::cases(),
+        memory::cases(),
         conformance::cases(),
         crash::cases(),
         bad_input::cases(),
