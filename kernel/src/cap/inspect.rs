@@ -15,7 +15,7 @@ impl Kernel {
                 let mapped = self.window_of(cap).map_or(0, |window| u64::from(window.mapped));
                 (cap.object, u64::from(cap.pages) * PAGE, cap.word, mapped * PAGE)
             }
-            Kind::Frame => (cap.object, u64::from(cap.pages) * PAGE, cap.word, cap.extra * PAGE),
+            Kind::Frame => (cap.object, u64::from(cap.pages) * PAGE, cap.word, cap.mapped() * PAGE),
             Kind::CapTable => self.place::<CapTable>(cap, |table| u64::from(table.slots()) * 64),
             Kind::Thread => self.place::<Thread>(cap, |_| size_of::<Thread>() as u64),
             Kind::Endpoint => self.place::<Endpoint>(cap, |_| size_of::<Endpoint>() as u64),

@@ -35,7 +35,7 @@ bitflags! {
 /// | --- | --- | --- | --- | --- | --- |
 /// | Untyped | physical address | size | bytes handed out | end of zeroed bytes | page table memory of |
 /// | Reserve | physical address | size | first address | | tied to |
-/// | Frame | physical address | size | address mapped at | pages mapped | mapped in |
+/// | Frame | physical address | size | address mapped at | pages mapped, pages done | mapped in |
 /// | Endpoint, Notification | reference | | badge | | |
 /// | others | reference, or 0 | | | | |
 #[repr(C)]
@@ -47,7 +47,7 @@ pub struct Cap {
     pub rights: Rights,
     /// Facts.
     pub flags: Flags,
-    /// Frame: its memory type.
+    /// Frame: its memory type, and what is being done with its mapping.
     pub memory: u8,
     /// Untyped, Reserve, Frame: pages.
     pub pages: u32,
@@ -59,7 +59,8 @@ pub struct Cap {
     pub extra: u64,
     /// See the table.
     pub space: Option<Ref<AddressSpace>>,
-    /// The object the slot lies in, if not a table. Untyped: the granule at which zeroed memory begins.
+    /// The object the slot lies in, if not a table. Untyped: the granule at which zeroed memory begins. Frame in a table: the
+    /// first of its pages that is mapped.
     pub holder: u32,
 }
 
@@ -127,7 +128,7 @@ impl Cap {
         copy.space = None;
         copy.holder = 0;
         copy.flags -= Flags::IN_THREAD | Flags::IN_IRQ | Flags::IN_TIMER;
-        copy.extra = 0;
+        (copy.extra, copy.memory) = (0, self.memory_type());
         copy.word = if matches!(self.kind, Kind::Endpoint | Kind::Notification) { badge.0 } else { 0 };
         copy.with_fast_bits()
     }

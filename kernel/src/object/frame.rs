@@ -1,16 +1,12 @@
 //! Frame: contiguous memory that can be mapped, once per capability.
 
-use abi::{ErrorCode, Kind, Perms, Rights, SyscallError, layout::PAGE_BITS};
+use abi::{ErrorCode, Kind, Perms, Rights, SyscallError};
 
 use super::AddressSpace;
-use super::address_space::Span;
-use crate::arch::pte;
+use super::mapping::Work;
 use crate::cap::{Cap, Flags, Slot};
-use crate::kernel::{Kernel, Preempted, Res};
+use crate::kernel::{Kernel, Res};
 use crate::mm::Ref;
-
-/// Page table entries cleared between two preemption points.
-const LEAVES: u64 = 16;
 
 /// The permissions asked for, if the capability allows them and they may go together.
 pub(super) fn check_perms(cap: &Cap, bits: u64, argument: u8) -> Res<Perms> {
@@ -57,7 +53,10 @@ impl Kernel {
         }
         let cap = &mut self.mem[slot].cap;
         match cap.kind {
-            Kind::Frame => (cap.word, cap.extra) = (0, 0),
+            Kind::Frame => {
+                (cap.word, cap.holder) = (0, 0);
+                cap.set_mapped(0, Work::None, 0);
+            }
             // Whole again, and dirty.
             Kind::Reserve => (cap.kind, cap.word) = (Kind::Untyped, 0),
             _ => {}
@@ -75,20 +74,5 @@ impl Kernel {
         if let Some(next) = entry.links.map_next {
             self.mem[next].links.map_prev = Some(to);
         }
-    }
-
-    /// Removes the mapping of a Frame capability, if it has one, from its start on, piece by piece.
-    pub(crate) fn unmap_slot(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
-        while let Cap { space: Some(space), word: address, extra: pages, .. } = self.mem[slot].cap {
-            let done = self.rewrite_leaves(space, Span { address, pages, most: LEAVES }, pte::cleared, 0);
-            if done >= pages {
-                self.unlink_mapping(slot);
-                break;
-            }
-            let cap = &mut self.mem[slot].cap;
-            (cap.word, cap.extra) = (address + (done << PAGE_BITS), pages - done);
-            self.preemption_point()?;
-        }
-        Ok(())
     }
 }

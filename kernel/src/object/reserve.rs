@@ -6,7 +6,7 @@ use abi::{
     layout::{MemoryType, PAGE, PAGE_BITS, USER_END},
 };
 
-use super::address_space::next_entry;
+use super::tables::{Freed, Way, next_entry};
 use super::{AddressSpace, Thread};
 use crate::arch::pte;
 use crate::cap::{Cap, Flags, Slot};
@@ -89,19 +89,17 @@ impl Kernel {
     pub fn first_touch(&mut self, thread: Ref<Thread>, address: u64) -> Result<bool, FaultKind> {
         let Some(space) = self.mem[thread].space() else { return Ok(false) };
         let Some(index) = self.window_at(space, address) else { return Ok(false) };
-        let (place, level, value) = self.walk(space, address);
-        if value != 0 {
+        let way = self.way(space, address);
+        if way.value != 0 {
             // Another core was first.
             return Ok(true);
         }
-        if self.mem[space].free_pages < 3 - level {
+        if self.mem[space].free_pages < 3 - way.level {
             return Err(FaultKind::NoTables);
         }
         let page = self.take_reserved(window(space, index)).ok_or(FaultKind::NoMemory)?;
         self.mem.zero(page, PAGE);
-        let place = self.add_tables(space, place, level, address);
-        self.mem.write_entry(place, pte::leaf(page.0, 3, ATTRIBUTES));
-        self.machine.tables_written();
+        self.add_leaf(space, way, address, pte::leaf(page.0, 3, ATTRIBUTES));
         Ok(true)
     }
 
@@ -128,31 +126,37 @@ impl Kernel {
         let Window { memory, pages, .. } = self.mem[window];
         let (mut at, mut work) = (from, 0);
         let (mut given, mut count, mut first, mut last) = ([0; STEP as usize], 0, 0, 0);
+        let mut freed = Freed::default();
         while at < to && work < STEP {
-            let (mut place, level, _) = self.walk(space, at);
+            let Way { above, mut place, level, .. } = self.way(space, at);
             if level < 3 {
                 (at, work) = (next_entry(at, level), work + TABLE);
                 continue;
             }
+            let (before, table) = (count, at);
             let end = to.min(next_entry(at, 2));
             while at < end && work < STEP {
-                let value = self.mem.read_u64(place);
+                let value = self.mem.read_entry(place);
                 // Every other page is a Frame's, which its own capability unmaps.
                 let page = (pte::address(value).0.wrapping_sub(memory.0)) >> PAGE_BITS;
                 if value != 0 && page < u64::from(pages) {
-                    self.mem.write_u64(place, 0);
+                    self.mem.write_entry(place, 0);
                     given[count] = page as u32;
                     first = if count == 0 { at } else { first };
                     (count, last) = (count + 1, at);
                 }
                 (at, place, work) = (at + PAGE, Phys(place.0 + 8), work + 1);
             }
+            if count > before {
+                self.entries_cleared(space, table, above, (count - before) as u64, &mut freed);
+            }
         }
         let ttbr = self.mem[space].ttbr;
         if count > 0 && ttbr != 0 {
-            self.machine.flush_range(ttbr, first, ((last - first) >> PAGE_BITS) + 1);
+            self.machine.flush_entries(ttbr, first, ((last - first) >> PAGE_BITS) + 1, PAGE_BITS);
         }
         // Nobody reaches them any more.
+        self.give_back_tables(space, &freed);
         for &page in &given[..count] {
             let next = core::mem::replace(&mut self.mem[window].returned, page + 1);
             self.mem.write_u64(Phys(memory.0 + (u64::from(page) << PAGE_BITS)), next.into());

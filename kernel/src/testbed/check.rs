@@ -570,19 +570,19 @@ impl Checker {
         }
         must!(s.free_pages as u64 + tables == pool, "{space:?}: {} free, {tables} used of {pool} pages", s.free_pages);
         must!(
-            leaves.len() == mapped.iter().map(|(_, cap)| cap.extra as usize).sum(),
+            leaves.len() == mapped.iter().map(|(_, cap)| cap.mapped() as usize).sum(),
             "{space:?}: leaves and list differ"
         );
         for (address, cap) in mapped {
             let first = leaves.partition_point(|&(at, _)| at < address);
-            let run = leaves.get(first..first + cap.extra as usize).unwrap_or_default();
-            must!(run.len() as u64 == cap.extra, "{space:?}: {address:#x} is not mapped");
+            let run = leaves.get(first..first + cap.mapped() as usize).unwrap_or_default();
+            must!(run.len() as u64 == cap.mapped(), "{space:?}: {address:#x} is not mapped");
             for (page, &(at, value)) in run.iter().enumerate() {
                 let place = pte::address(value).0;
                 must!(at == address + page as u64 * PAGE, "{space:?}: a hole at {at:#x}");
-                must!(place == pte::address(run[0].1).0 + page as u64 * PAGE, "{space:?}: {at:#x} is elsewhere");
-                must!((cap.object..end_of(&cap)).contains(&place), "{space:?}: {at:#x} is not of its Frame");
-                let ask = |perms| pte::attributes(perms, cap.memory) == pte::attributes_of(value);
+                let expected = cap.object + (u64::from(cap.holder) + page as u64) * PAGE;
+                must!(place == expected && place < end_of(&cap), "{space:?}: {at:#x} is elsewhere");
+                let ask = |perms| pte::attributes(perms, cap.memory_type()) == pte::attributes_of(value);
                 let (read, write) = (Perms::READ, Perms::READ | Perms::WRITE);
                 let fits = ask(read) || ask(write) || ask(read | Perms::EXECUTE);
                 must!(fits, "{space:?}: {at:#x} has attributes {value:#x}");
@@ -712,6 +712,9 @@ fn leaves(k: &Kernel, table: Phys, level: u32, base: u64) -> Result<(Vec<(u64, u
         } else {
             must!(level < 3 && value & 3 == 3, "entry {value:#x} at level {level}");
             let (below, count) = leaves(k, pte::address(value), level + 1, address)?;
+            let used = (0..512).filter(|entry| k.mem.read_u64(Phys(pte::address(value).0 + entry * 8)) != 0).count();
+            must!(used > 0, "an empty table at level {} for {address:#x}", level + 1);
+            must!(used as u64 == pte::used(value), "{used} entries at {address:#x}, counted are {}", pte::used(value));
             list.extend(below);
             tables += count + 1;
         }

@@ -4,6 +4,7 @@ mod bad_input;
 mod boot;
 mod conformance;
 mod crash;
+mod debugging;
 mod disk;
 mod isolation;
 mod memory;
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Case> {
         memory::cases(),
         conformance::cases(),
         crash::cases(),
+        debugging::cases(),
         bad_input::cases(),
     ];
     areas.into_iter().flatten().collect()
