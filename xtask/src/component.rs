@@ -9,6 +9,7 @@ use bundle::Restart;
 use bundle::write::{Drive, Manifest};
 use serde::Deserialize;
 
+use crate::toolchain::Target;
 use crate::workspace::Workspace;
 
 /// A component as its crate describes it.
@@ -22,6 +23,13 @@ pub struct Description {
     pub file: PathBuf,
     /// The manifest.
     pub manifest: Manifest,
+}
+
+impl Description {
+    /// What it is built for.
+    pub const fn target(&self) -> Target {
+        if self.manifest.fpu { Target::Hard } else { Target::Soft }
+    }
 }
 
 /// The table as it is written.
@@ -45,7 +53,11 @@ struct Table {
     #[serde(default)]
     restart: RestartWord,
     #[serde(default)]
+    budget: Option<String>,
+    #[serde(default)]
     dma: bool,
+    #[serde(default)]
+    fpu: bool,
     #[serde(default)]
     requests: Vec<String>,
 }
@@ -110,9 +122,27 @@ fn parse(value: &serde_json::Value) -> Result<Manifest> {
             RestartWord::Once => Restart::Once,
             RestartWord::Always => Restart::Always,
         },
+        budget: table.budget.as_deref().map(|text| budget(text).context("budget")).transpose()?,
         dma: table.dma,
+        fpu: table.fpu,
         requests: table.requests,
     })
+}
+
+/// `2ms/10ms`: 2 milliseconds in any window of 10; also in `us` and `s`.
+fn budget(text: &str) -> Result<(u32, u32)> {
+    let (budget, period) = text.split_once('/').context("it is written as 2ms/10ms")?;
+    let (budget, period) = (microseconds(budget.trim())?, microseconds(period.trim())?);
+    ensure!(budget > 0 && budget <= period, "{text:?}: the first must not be 0, nor more than the second");
+    Ok((budget, period))
+}
+
+fn microseconds(text: &str) -> Result<u32> {
+    let units = [("us", 1), ("ms", 1000), ("s", 1_000_000)];
+    let found =
+        units.iter().find_map(|&(unit, each)| Some((text.strip_suffix(unit)?.trim().parse::<u32>().ok()?, each)));
+    let (number, each) = found.with_context(|| format!("{text:?} is no time: 500us, 2ms and 1s are"))?;
+    number.checked_mul(each).with_context(|| format!("{text:?} is too long"))
 }
 
 /// `compatible`, or `compatible#id`.
@@ -177,11 +207,28 @@ mod tests {
     }
 
     #[test]
+    fn budgets() {
+        assert_eq!(budget("2ms/10ms").ok(), Some((2000, 10_000)));
+        assert_eq!(budget("1s / 1s").ok(), Some((1_000_000, 1_000_000)));
+        assert_eq!(budget("50us/1ms").ok(), Some((50, 1000)));
+        for bad in ["2ms", "0ms/1ms", "2ms/1ms", "2/10", "5000s/9000s", "-1ms/1ms"] {
+            assert!(budget(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn dma_is_for_drivers() {
         let driver = parse(&serde_json::json!({ "drives": ["virtio,mmio#2"], "dma": true }));
         assert!(driver.is_ok_and(|manifest| manifest.dma));
         let error = parse(&serde_json::json!({ "dma": true })).expect_err("refused").to_string();
         assert!(error.starts_with("dma: "), "{error}");
+    }
+
+    #[test]
+    fn the_fpu_is_for_those_who_ask() {
+        let asks = |value| parse(&value).is_ok_and(|manifest| manifest.fpu);
+        assert!(asks(serde_json::json!({ "fpu": true })));
+        assert!(!asks(serde_json::json!({})));
     }
 
     #[test]

@@ -36,7 +36,9 @@ fn manifest() -> Manifest {
         table: 128,
         priority: 150,
         restart: Restart::Always,
+        budget: Some((2000, 10_000)),
         dma: true,
+        fpu: true,
         requests: vec!["power".into(), "kill".into()],
     }
 }
@@ -97,7 +99,8 @@ fn what_is_written_is_read() {
     assert_eq!((manifest.memory_bytes(), manifest.stack_bytes()), (256 * 1024, 32 * 1024));
     assert_eq!((manifest.table_slots(), manifest.priority()), (128, 150));
     assert_eq!(manifest.restart(), Restart::Always);
-    assert!(manifest.dma());
+    assert_eq!(manifest.budget(), Some((2000, 10_000)));
+    assert!(manifest.dma() && manifest.fpu());
     assert_eq!(manifest.core(), 3);
     assert!(manifest.is_granted("power"));
     assert!(!manifest.is_granted("kill"));
@@ -203,9 +206,16 @@ fn tags_of_a_manifest_are_checked() {
     assert_eq!(check(&item(tag::TABLE, &48u32.to_le_bytes()), &[]), Err(Problem::Value(48)));
     assert_eq!(check(&item(tag::DMA, &[2]), &[]), Err(Problem::Value(2)));
     assert_eq!(check(&item(tag::DMA, &[1, 0]), &[]), Err(Problem::Malformed(tag::DMA)));
+    for (budget, period) in [(0u64, 10u64), (11, 10)] {
+        let item = item(tag::BUDGET, &(budget | period << 32).to_le_bytes());
+        assert!(crate::Manifest::parse(&item, &[]).is_err(), "{budget} of {period}");
+    }
     let dma = |bytes: &[u8]| crate::Manifest::parse(bytes, &[]).map(|manifest| manifest.dma()).map_err(|(_, p)| p);
     assert_eq!(dma(&item(tag::DMA, &[1])), Ok(true));
     assert_eq!((dma(&item(tag::DMA, &[0])), dma(&[])), (Ok(false), Ok(false)));
+    let fpu = |bytes: &[u8]| crate::Manifest::parse(bytes, &[]).map(|manifest| manifest.fpu()).map_err(|(_, p)| p);
+    assert_eq!((fpu(&item(tag::FPU, &[1])), fpu(&[])), (Ok(true), Ok(false)));
+    assert_eq!(fpu(&item(tag::FPU, &[2])), Err(Problem::Value(2)));
     let twice = [item(tag::PRIORITY, &[1]), item(tag::PRIORITY, &[2])].concat();
     assert_eq!(check(&twice, &[]), Err(Problem::Repeated(tag::PRIORITY)));
 }
@@ -298,7 +308,7 @@ fn walk(file: &[u8]) -> usize {
         let lists = manifest.provides().chain(manifest.uses()).chain(manifest.requests()).chain(manifest.grants());
         assert!(lists.chain(manifest.drives().map(|drive| drive.compatible)).all(|text| !text.is_empty()));
         assert!(manifest.table_slots().is_power_of_two() && manifest.stack_bytes() >= PAGE);
-        let _ = (manifest.memory_bytes(), manifest.priority(), manifest.restart(), manifest.dma());
+        let _ = (manifest.memory_bytes(), manifest.priority(), manifest.restart(), manifest.dma(), manifest.fpu());
         let _ = component.verify();
     }
     count

@@ -2,10 +2,12 @@
 
 mod bad_input;
 mod boot;
+mod budget;
 mod conformance;
 mod crash;
 mod debugging;
 mod disk;
+mod fpu;
 mod isolation;
 mod memory;
 mod shell;
@@ -21,7 +23,9 @@ pub fn all() -> Vec<Case> {
         isolation::cases(),
         memory::cases(),
         conformance::cases(),
+        fpu::cases(),
         crash::cases(),
+        budget::cases(),
         debugging::cases(),
         bad_input::cases(),
     ];
