@@ -192,7 +192,7 @@ fn a_page_that_came_meanwhile_stays() {
     let place = fill(&mut bed, thread, 1);
     bed.k.force(thread);
     let fault = Fault { kind: FaultKind::Read, address: START + PAGE, syndrome: 0x9200_0007 };
-    fault::untranslated(&mut bed.k, thread, fault);
+    fault::untranslated(&mut bed.k, thread, fault.address, || fault);
     bed.leave();
     bed.check();
     assert_eq!(bed.touch(thread, START + PAGE), Some(place));
