@@ -19,12 +19,13 @@ pub struct Fault {
     pub syndrome: u64,
 }
 
-/// A data access found no translation: a Reserve gives the current thread a page there, or it is a fault.
-pub fn untranslated(k: &mut Kernel, thread: Ref<Thread>, fault: Fault) {
-    match k.first_touch(thread, fault.address) {
+/// A data access found no translation at an address: a Reserve gives the current thread a page there, or it is a fault.
+#[inline]
+pub fn untranslated(k: &mut Kernel, thread: Ref<Thread>, address: u64, fault: impl FnOnce() -> Fault) {
+    match k.first_touch(thread, address) {
         Ok(true) => {}
-        Ok(false) => handle(k, thread, fault),
-        Err(kind) => handle(k, thread, Fault { kind, ..fault }),
+        Ok(false) => handle(k, thread, fault()),
+        Err(kind) => handle(k, thread, Fault { kind, ..fault() }),
     }
 }
 

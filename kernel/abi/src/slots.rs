@@ -20,6 +20,8 @@ pub const SLOT_SUPERVISOR: u32 = 7;
 pub const SLOT_REPLY: u32 = 8;
 /// A Notification, bound to the first thread.
 pub const SLOT_NOTIFICATION: u32 = 9;
+/// The Reserve of the heap, from the first allocation on.
+pub const SLOT_HEAP: u32 = 10;
 /// From here on what the manifest names, in its order.
 pub const SLOT_FIRST: u32 = 16;
 
@@ -40,6 +42,8 @@ pub const SLOT_TREE: u32 = 21;
 pub const SLOT_BUNDLE: u32 = 22;
 /// init: Untyped of all device memory.
 pub const SLOT_DEVICES: u32 = 23;
+/// init: Reserve of its stack.
+pub const SLOT_STACK: u32 = 24;
 /// init: first Untyped of RAM; [`crate::StartInfo`] says how many follow.
 pub const SLOT_INIT_MEMORY: u32 = 32;
 /// init: the right to fill SchedContexts of core 0; those of the other cores follow.

@@ -37,9 +37,9 @@ pub struct StartInfo {
     pub boot_ticks: u64,
     /// Address of the message page in this address space.
     pub message_page: u64,
-    /// First address of the heap range, which is empty.
+    /// First address of the heap range, which is empty and ends at [`crate::layout::USER_MAPPINGS`].
     pub heap_base: u64,
-    /// Bytes the heap may grow to at most.
+    /// Bytes of memory that the heap takes for that range; init: 0, it has enough.
     pub heap_limit: u64,
     /// The component's number in the bundle: what badges carry. 0 is init.
     pub component: u32,

@@ -2,7 +2,7 @@
 
 use abi::{
     InitImage, InitSegment, Kind, NamedSlot, Perms, Protections, Rights, StartInfo,
-    layout::{PAGE, PAGE_BITS, USER_END, USER_HEAP, USER_INFO, USER_MAPPINGS, USER_MESSAGE_PAGE, USER_STACK_TOP},
+    layout::{PAGE, PAGE_BITS, USER_END, USER_HEAP, USER_INFO, USER_MESSAGE_PAGE, USER_STACK_TOP},
 };
 
 use crate::arch::pte;
@@ -118,7 +118,7 @@ fn check_segment(segment: &InitSegment, bytes: u64) -> Result<(), InitError> {
     Ok(())
 }
 
-/// Memory for boot, taken from what is free and zeroed.
+/// Memory for boot, taken from what is free.
 struct Boot<'k> {
     k: &'k mut Kernel,
     free: Regions,
@@ -126,9 +126,13 @@ struct Boot<'k> {
 
 impl Boot<'_> {
     fn take(&mut self, bytes: u64) -> Result<Phys, InitError> {
-        let place = self.free.take(bytes.next_multiple_of(PAGE), PAGE).map(Phys).ok_or(InitError::Memory)?;
+        let place = self.take_dirty(bytes)?;
         self.k.mem.zero(place, bytes.next_multiple_of(PAGE));
         Ok(place)
+    }
+
+    fn take_dirty(&mut self, bytes: u64) -> Result<Phys, InitError> {
+        self.free.take(bytes.next_multiple_of(PAGE), PAGE).map(Phys).ok_or(InitError::Memory)
     }
 
     fn map(
@@ -194,8 +198,7 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     for segment in &image.segment[..image.segments as usize] {
         boot.map_segment(space, handover.image_at, segment)?;
     }
-    let stack = boot.take(STACK_PAGES << PAGE_BITS)?;
-    boot.map(space, USER_STACK_TOP - (STACK_PAGES << PAGE_BITS), stack, STACK_PAGES, Perms::READ | Perms::WRITE)?;
+    let stack = boot.take_dirty(STACK_PAGES << PAGE_BITS)?;
     let page = boot.take(PAGE)?;
     boot.map(space, USER_MESSAGE_PAGE, page, 1, Perms::READ | Perms::WRITE)?;
     let info = boot.take(PAGE)?;
@@ -237,6 +240,8 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
             Cap::memory(Kind::Untyped, Phys(range.start), pages, Flags::empty()),
         );
     }
+    let stack = fill(abi::SLOT_STACK, Cap::memory(Kind::Untyped, stack, STACK_PAGES as u32, Flags::empty()));
+    k.tie(stack, space, USER_STACK_TOP - (STACK_PAGES << PAGE_BITS), STACK_PAGES).map_err(|_| InitError::Memory)?;
     k.hold(thread, Held::Table, Some(table_slot));
     k.hold(thread, Held::Space, Some(space_slot));
     k.hold(thread, Held::Page, Some(page_slot));
@@ -287,7 +292,7 @@ fn write_info(k: &mut Kernel, place: Phys, handover: &Handover<'_>, memory_slots
         boot_ticks: handover.boot_ticks,
         message_page: USER_MESSAGE_PAGE,
         heap_base: USER_HEAP,
-        heap_limit: USER_MAPPINGS - USER_HEAP,
+        heap_limit: 0,
         component: 0,
         epoch: 1,
         tree_offset: within(handover.tree),

@@ -261,7 +261,7 @@ impl Bed {
         }
         self.k.force(thread);
         let fault = Fault { kind: FaultKind::Write, address, syndrome: 0x9200_0047 };
-        fault::untranslated(&mut self.k, thread, fault);
+        fault::untranslated(&mut self.k, thread, address, || fault);
         self.leave();
         self.k.translate_for_tests(space, address)
     }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use abi::{NamedSlot, layout::PAGE};
 use bundle::Component;
 use ipc::supervisor::State;
-use rt::{AddressSpace, Cap, CapTable, Notification, Thread, Untyped};
+use rt::{AddressSpace, Cap, CapTable, Notification, Reserve, Thread, Untyped};
 
 use crate::restarts::Restarts;
 
@@ -40,6 +40,8 @@ pub struct Instance {
     pub space: Cap<AddressSpace>,
     /// Its first thread.
     pub thread: Cap<Thread>,
+    /// The Reserve of that thread's stack.
+    pub stack: Cap<Reserve>,
     /// Its slot 9.
     pub notification: Cap<Notification>,
     /// Slots of init's table that die with the quota: to be freed.

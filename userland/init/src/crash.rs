@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
+use abi::layout::{PAGE, USER_MESSAGE_PAGE, USER_STACK_TOP};
 use ipc::log::Level;
 use ipc::supervisor::State;
 use rt::{Badge, FaultKind, FaultMessage, Message};
@@ -10,6 +11,10 @@ use rt::{Badge, FaultKind, FaultMessage, Message};
 use crate::Init;
 use crate::authority::DEBUG;
 use crate::component::Instance;
+use crate::spawn::stack_bytes;
+
+/// Below the lowest page of a stack nothing is mapped, down to the message page.
+const STACK_GUARD: core::ops::Range<u64> = USER_MESSAGE_PAGE + PAGE..USER_STACK_TOP;
 
 /// Frames of a backtrace.
 const FRAMES: usize = 12;
@@ -23,15 +28,25 @@ impl Init {
         match (kind, fault.syndrome as u16) {
             (FaultKind::Breakpoint, rt::panic::BRK_EXIT) => self.ended(index),
             (FaultKind::Breakpoint, rt::panic::BRK_PANIC) => self.crashed(index, "panicked", &fault),
-            _ => {
-                let what = match kind {
-                    FaultKind::Read | FaultKind::Write | FaultKind::Execute | FaultKind::Alignment | FaultKind::Bus => {
-                        format!("{} ({:#x})", kind.text(), fault.address)
-                    }
-                    _ => String::from(kind.text()),
-                };
-                self.crashed(index, &what, &fault);
+            _ => self.crashed(index, &self.what(index, kind, &fault), &fault),
+        }
+    }
+
+    /// A fault in words.
+    fn what(&self, index: usize, kind: FaultKind, fault: &FaultMessage) -> String {
+        use FaultKind::{Alignment, Bus, Execute, NoMemory, NoTables, Read, Write};
+        let stack = self.components.get(index).map_or(0, |record| stack_bytes(&record.component));
+        let words = match kind {
+            Read | Write if STACK_GUARD.contains(&fault.address) && fault.address < USER_STACK_TOP - stack => {
+                "stack overflow"
             }
+            _ => kind.text(),
+        };
+        match kind {
+            Read | Write | Execute | Alignment | Bus | NoTables | NoMemory => {
+                format!("{words} ({:#x})", fault.address)
+            }
+            _ => String::from(words),
         }
     }
 

@@ -27,6 +27,12 @@ impl Init {
         let range = format!("{base:#x}..{:#x}", base.wrapping_add(bytes));
         match info.kind {
             Kind::Untyped => format!("memory {range}, {} of {} KiB in use", info.used / 1024, bytes / 1024),
+            Kind::Reserve => format!(
+                "reserve {range}, {} of {} KiB in use, mapped from {:#x} on",
+                info.used / 1024,
+                bytes / 1024,
+                info.badge
+            ),
             Kind::Frame => self.frame(instance, slot, info, &range),
             Kind::CapTable => format!("capability table of {} slots", bytes / 64),
             Kind::Endpoint => format!(
@@ -125,6 +131,7 @@ fn purpose(instance: &Instance, slot: u32) -> String {
         abi::SLOT_SUPERVISOR => "supervisor",
         abi::SLOT_REPLY => "own reply",
         abi::SLOT_NOTIFICATION => "own notification",
+        abi::SLOT_HEAP => "own heap",
         _ => "",
     };
     let named = instance.named.iter().find(|named| named.slot == slot && !name_of(named).starts_with("reg-offset:"));

@@ -6,7 +6,7 @@ use abi::{StartInfo, layout::PAGE};
 use rt::{Cap, Kind, Retype, SyscallError, TABLE, Untyped};
 
 /// Bytes of init's own heap.
-const HEAP: u64 = 512 * 1024;
+const HEAP: u64 = 256 * 1024;
 
 /// All Untyped memory.
 pub struct Memory {
@@ -29,7 +29,7 @@ impl Memory {
 
     /// Takes init's own heap; before that nothing may be allocated.
     pub fn own_heap(&mut self) -> Result<(), SyscallError> {
-        self.cut(HEAP / PAGE, abi::SLOT_MEMORY)
+        self.cut(HEAP / PAGE, abi::SLOT_HEAP)
     }
 
     /// Cuts an Untyped of `pages` pages out of the first memory that has them, into a slot of init's table.

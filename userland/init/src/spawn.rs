@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use abi::{
     InitSegment, NAME_LEN, NamedSlot, StartInfo,
-    layout::{PAGE, USER_HEAP, USER_INFO, USER_MAPPINGS, USER_MESSAGE_PAGE, USER_STACK_MAX, USER_STACK_TOP},
+    layout::{PAGE, USER_HEAP, USER_INFO, USER_MESSAGE_PAGE, USER_STACK_MAX, USER_STACK_TOP},
 };
 use bundle::Component;
 use ipc::log::Level;
@@ -116,7 +116,7 @@ impl Init {
         device: Option<&Device>,
     ) -> Result<Instance, Failed> {
         let manifest = &component.manifest;
-        let stack = manifest.stack_bytes().min(USER_STACK_MAX) / PAGE;
+        let stack = stack_bytes(component) / PAGE;
         let table_pages = (u64::from(manifest.table_slots()) * 64).div_ceil(PAGE);
         let data: u64 =
             component.segments().iter().filter(|s| is_data(s)).map(|segment| u64::from(segment.pages)).sum();
@@ -149,6 +149,16 @@ impl Init {
     }
 }
 
+/// Bytes of a component's stack.
+pub fn stack_bytes(component: &Component<'_>) -> u64 {
+    component.manifest.stack_bytes().min(USER_STACK_MAX)
+}
+
+/// Bytes of a component's memory that are its heap's; the rest is for Frames and other objects.
+const fn heap_bytes(memory: u64) -> u64 {
+    memory / 2 / PAGE * PAGE
+}
+
 const fn is_data(segment: &InitSegment) -> bool {
     segment.flags & Perms::WRITE.bits() as u32 != 0
 }
@@ -172,6 +182,7 @@ impl<'i> Building<'i> {
             slots: component.manifest.table_slots(),
             space: Cap::from_slot(none),
             thread: Cap::from_slot(none),
+            stack: Cap::from_slot(none),
             notification: Cap::from_slot(none),
             freed: Vec::new(),
             derived: Vec::new(),
@@ -184,7 +195,7 @@ impl<'i> Building<'i> {
         let slots = self.instance.slots;
         // The large aligned things first: no gaps.
         self.instance.space = self.object(Kind::AddressSpace, SPACE_PAGES).at("address space")?;
-        let stack_frame = self.object(Kind::Frame, stack).at("stack")?;
+        let stack_memory = self.object(Kind::Untyped, stack).at("stack")?;
         let info_frame = self.object(Kind::Frame, 1).at("start page")?;
         let page_frame = self.object(Kind::Frame, 1).at("message page")?;
         self.load().at("program")?;
@@ -201,7 +212,7 @@ impl<'i> Building<'i> {
         }
         let read_write = Perms::READ | Perms::WRITE;
         let space = self.instance.space;
-        space.map(stack_frame, USER_STACK_TOP - stack * PAGE, 0, stack, read_write).at("stack")?;
+        (self.instance.stack, _) = space.reserve(stack_memory, USER_STACK_TOP - stack * PAGE, stack).at("stack")?;
         space.map(page_frame, USER_MESSAGE_PAGE, 0, 1, read_write).at("message page")?;
         self.write_info(info_frame).at("start page")?;
         self.thread(page_frame).at("thread")
@@ -331,7 +342,7 @@ impl<'i> Building<'i> {
             seed: seed(&own.seed, self.component.number, self.epoch),
             message_page: USER_MESSAGE_PAGE,
             heap_base: USER_HEAP,
-            heap_limit: USER_MAPPINGS - USER_HEAP,
+            heap_limit: heap_bytes(self.component.manifest.memory_bytes()),
             component: self.component.number,
             epoch: self.epoch.into(),
             tree_offset: 0,

@@ -5,11 +5,11 @@ use alloc::format;
 use ipc::Text;
 use ipc::log::Level;
 use ipc::supervisor::{self, Component, Milestone, Request, Status, done, line};
-use rt::{Badge, Message};
+use rt::{Badge, CapInfo, Kind, Message, TABLE};
 
 use crate::Init;
 use crate::authority::{self, DEBUG};
-use crate::component::Record;
+use crate::component::{Instance, Record};
 
 impl Init {
     /// Answers a client of the supervisor.
@@ -65,14 +65,13 @@ impl Init {
 
     fn summary_of(&self, record: &Record) -> Component {
         let instance = record.instance.as_ref();
-        let memory = instance.and_then(|instance| DEBUG.inspect(instance.table, abi::SLOT_MEMORY).ok());
         let ticks = instance.and_then(|instance| DEBUG.thread(instance.thread).ok()).map_or(0, |(_, ticks)| ticks);
-        let unused = memory.map_or(0, |info| info.bytes - info.used);
+        let unused = instance.map_or(0, unused);
         Component {
             component: record.component.number,
             state: record.state,
             memory: record.memory_bytes(),
-            used: record.memory_bytes() - unused,
+            used: record.memory_bytes().saturating_sub(unused),
             epoch: record.epoch,
             ticks,
             name: Text::<{ supervisor::MAX_NAME }>::cut(record.component.name),
@@ -94,4 +93,16 @@ impl Init {
         let none = if protections.is_empty() { " none" } else { "" };
         self.log(Level::Info, 0, &format!("protections in use:{}{none}", abi::Named(protections)));
     }
+}
+
+/// Bytes of a component's memory that nothing was made of, and of its heap and stack that are not there now.
+fn unused(instance: &Instance) -> u64 {
+    // A component puts into its slots what it likes.
+    let unused = |table, slot| match DEBUG.inspect(table, slot) {
+        Ok(CapInfo { kind: Kind::Untyped | Kind::Reserve, bytes, used, .. }) => bytes.saturating_sub(used),
+        _ => 0,
+    };
+    unused(instance.table, abi::SLOT_MEMORY)
+        + unused(instance.table, abi::SLOT_HEAP)
+        + unused(TABLE, instance.stack.slot())
 }

@@ -59,6 +59,8 @@ kinds! {
     AddressSpace,
     /// Contiguous memory.
     Frame,
+    /// Memory that is there when it is touched.
+    Reserve,
     /// What a bus master can reach.
     DmaSpace,
     /// An interrupt line.
@@ -95,6 +97,9 @@ pub const SUPERVISOR: Cap<Endpoint> = Cap::from_slot(abi::SLOT_SUPERVISOR);
 pub const REPLY: Cap<Reply> = Cap::from_slot(abi::SLOT_REPLY);
 /// The Notification bound to the first thread.
 pub const NOTIFICATION: Cap<Notification> = Cap::from_slot(abi::SLOT_NOTIFICATION);
+
+/// The heap.
+pub const HEAP: Cap<Reserve> = Cap::from_slot(abi::SLOT_HEAP);
 
 /// What to make out of untyped memory; see [`Op::Retype`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -362,6 +367,26 @@ impl Cap<AddressSpace> {
     /// `HasChildren`, `InvalidArgument` (device memory).
     pub fn add_pool(self, memory: Cap<Untyped>) -> Result<(), SyscallError> {
         invoke(Op::AddPool, self.slot, [memory.slot.into()]).map(drop)
+    }
+
+    /// Ties an Untyped without children to `pages` pages of addresses: it becomes a Reserve, in the same slot. Returns how
+    /// many pages of memory it has.
+    ///
+    /// # Errors
+    /// `HasChildren`, `InvalidArgument`, `Misaligned`, `Overlap` (another Reserve), `Busy` (too many of them).
+    pub fn reserve(self, memory: Cap<Untyped>, address: u64, pages: u64) -> Result<(Cap<Reserve>, u64), SyscallError> {
+        let regs = invoke(Op::Reserve, self.slot, [memory.slot.into(), address, pages])?;
+        Ok((Cap::from_slot(memory.slot), regs[0]))
+    }
+}
+
+impl Cap<Reserve> {
+    /// Gives back what is there of `pages` pages: the next touch finds zeros. Returns how many pages of memory are free.
+    ///
+    /// # Errors
+    /// `Misaligned`, `InvalidArgument` (not in its range).
+    pub fn release(self, address: u64, pages: u64) -> Result<u64, SyscallError> {
+        invoke(Op::ReserveRelease, self.slot, [address, pages]).map(|regs| regs[0])
     }
 }
 

@@ -1,70 +1,87 @@
-//! The heap: grows from the process's own untyped memory.
+//! The heap: a Reserve of part of the process's memory in a range that is much longer. Its pages are there when they are
+//! touched, without a call, and those of large blocks that are freed go back.
 
 #[cfg(target_os = "none")]
-mod grow {
+mod reserved {
     use core::alloc::{GlobalAlloc, Layout};
+    use core::ptr::NonNull;
 
-    use abi::{Perms, layout::PAGE};
+    use abi::{
+        Kind,
+        layout::{PAGE, USER_MAPPINGS},
+    };
     use linked_list_allocator::Heap;
     use spin::Mutex;
 
+    use crate::cap::{Cap, HEAP, MEMORY, Retype, SPACE, TABLE};
     use crate::env::env;
 
-    struct Growing(Mutex<Heap>);
+    struct Reserved(Mutex<State>);
+
+    struct State {
+        heap: Heap,
+        /// Bytes of memory for blocks; 0 before the first allocation.
+        memory: usize,
+    }
 
     #[global_allocator]
-    static HEAP: Growing = Growing(Mutex::new(Heap::empty()));
+    static RESERVED: Reserved = Reserved(Mutex::new(State { heap: Heap::empty(), memory: 0 }));
 
-    /// Least number of bytes taken at a time.
-    const STEP: u64 = 32 * 1024;
+    /// At a free block's start the allocator keeps its length and the next one's address.
+    const HOLE: usize = 16;
+    /// Fewer whole pages of a freed block are kept: they will be used again soon.
+    const FEW: usize = 4;
 
-    impl Growing {
-        /// Maps more memory behind the heap; `false` when there is none.
-        fn grow(heap: &mut Heap, layout: Layout) -> bool {
-            let Some(env) = env() else { return false };
-            let info = env.start_info();
-            let have = heap.size() as u64;
-            // Room for the block, its alignment and the allocator's own header.
-            let need = (layout.size() + layout.align() + 64) as u64;
-            let bytes = need.max(STEP).next_multiple_of(PAGE);
-            if have + bytes > info.heap_limit {
-                return false;
-            }
-            let Ok(frame) = crate::vm::new_frame(bytes / PAGE) else { return false };
-            let address = info.heap_base + have;
-            if crate::cap::SPACE.map(frame, address, 0, bytes / PAGE, Perms::READ | Perms::WRITE).is_err() {
-                return false;
-            }
-            if have == 0 {
-                // SAFETY: the range was just mapped writable, belongs to nothing else and stays mapped.
-                unsafe { heap.init(address as *mut u8, bytes as usize) };
-            } else {
-                // SAFETY: the range was just mapped writable right behind the heap's end.
-                unsafe { heap.extend(bytes as usize) };
-            }
+    impl State {
+        /// Ties memory to the heap's range; `false` when there is none.
+        fn open(&mut self) -> bool {
+            let Some(info) = env().map(crate::Env::start_info) else { return false };
+            let (base, bytes) = (info.heap_base, USER_MAPPINGS.saturating_sub(info.heap_base));
+            // init has put memory there itself.
+            let what = Retype { size: info.heap_limit / PAGE, ..Retype::default() };
+            let _ = MEMORY.retype(Kind::Untyped, what, TABLE, HEAP.slot());
+            let Ok((_, pages)) = SPACE.reserve(Cap::from_slot(HEAP.slot()), base, bytes / PAGE) else { return false };
+            // SAFETY: nothing else lies in the range, for ever; each of its pages is memory when it is touched, or, when the
+            // memory is used up, the end of the process.
+            unsafe { self.heap.init(base as *mut u8, bytes as usize) };
+            // One is the allocator's own: behind the last block begins a free one.
+            self.memory = (pages.saturating_sub(1) * PAGE) as usize;
             true
+        }
+
+        fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+            if self.memory == 0 && !self.open() {
+                return None;
+            }
+            // There are more addresses than memory.
+            let fits = layout.size() <= self.memory.saturating_sub(self.heap.used());
+            if fits { self.heap.allocate_first_fit(layout).ok() } else { None }
+        }
+
+        /// Gives back the whole pages of a block that was freed just now. The allocator reads nothing of a free block but its
+        /// start, and what it lies next to is not touched.
+        fn give_back(&self, block: usize, bytes: usize) {
+            let page = PAGE as usize;
+            let (start, end) = ((block + HOLE).next_multiple_of(page), (block + bytes) & !(page - 1));
+            if end >= start + FEW * page {
+                let _ = HEAP.release(start as u64, ((end - start) / page) as u64);
+            }
         }
     }
 
-    // SAFETY: blocks come from `Heap`, which hands out each byte once, behind a lock.
-    unsafe impl GlobalAlloc for Growing {
+    // SAFETY: blocks come from `Heap`, which hands out each byte once, behind a lock; pages that are given back lie inside
+    // blocks that are free.
+    unsafe impl GlobalAlloc for Reserved {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-            let mut heap = self.0.lock();
-            loop {
-                if let Ok(block) = heap.allocate_first_fit(layout) {
-                    return block.as_ptr();
-                }
-                if !Self::grow(&mut heap, layout) {
-                    return core::ptr::null_mut();
-                }
-            }
+            self.0.lock().alloc(layout).map_or(core::ptr::null_mut(), NonNull::as_ptr)
         }
 
         unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-            if let Some(block) = core::ptr::NonNull::new(block) {
-                // SAFETY: the caller promises that the block came from `alloc` with this layout.
-                unsafe { self.0.lock().deallocate(block, layout) };
-            }
+            let Some(start) = NonNull::new(block) else { return };
+            let mut state = self.0.lock();
+            // SAFETY: the caller promises that the block came from `alloc` with this layout.
+            unsafe { state.heap.deallocate(start, layout) };
+            state.give_back(block as usize, layout.size());
         }
     }
 }

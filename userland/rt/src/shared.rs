@@ -63,7 +63,8 @@ impl SharedBuffer {
     /// # Errors
     /// [`VmError`].
     pub fn new(pages: u64) -> Result<Self, VmError> {
-        Self::map(vm::new_frame(pages)?, pages)
+        let frame = vm::new_frame(pages)?;
+        Self::map(frame, pages).inspect_err(|_| vm::discard(frame))
     }
 
     fn of(mapping: Mapping) -> Self {

@@ -53,13 +53,24 @@ pub fn new_frame(pages: u64) -> Result<Cap<Frame>, VmError> {
     Ok(Cap::from_slot(slot))
 }
 
+/// Deletes a capability of the own table and gives its slot back.
+pub(crate) fn discard<K>(cap: Cap<K>) {
+    if TABLE.delete(cap.slot()).is_ok() {
+        free_slot(cap.slot());
+    }
+}
+
+/// Addresses for `pages` pages, which nothing else gets, with one between that nothing gets.
+pub(crate) fn addresses(pages: u64) -> u64 {
+    NEXT.fetch_add((pages + 1) * PAGE, Ordering::Relaxed)
+}
+
 /// Maps a whole Frame of `pages` pages at a free address.
 ///
 /// # Errors
 /// [`VmError`].
 pub fn map(frame: Cap<Frame>, pages: u64, perms: Perms) -> Result<Mapping, VmError> {
-    let address = NEXT.fetch_add((pages + 1) * PAGE, Ordering::Relaxed);
-    map_at(frame, address, pages, perms)
+    map_at(frame, addresses(pages), pages, perms)
 }
 
 /// Maps a whole Frame at an address the caller knows to be free.

@@ -92,7 +92,7 @@ pub const ROWS: &[Row] = &[
     at_most("irq.to_driver", 240, None),
     at_most("fault.round_trip", 350, None),
     at_most("fault.map_round_trip", 850, None),
-    at_most("fault.anonymous", 600, None),
+    at_most("fault.anonymous", 600, Some(600)),
     at_most("frame.map", 350, None),
     at_most("frame.unmap", 350, None),
     at_most("frame.map_2m", 400, None),

@@ -103,7 +103,7 @@ pub(super) extern "C" fn sync(context: usize, syndrome: u64, address: u64) -> us
         } else if syndrome >> 26 & 0x3f == class::FPU && k.use_fpu(thread) {
             // The instruction is tried again.
         } else if is_untranslated(syndrome) {
-            fault::untranslated(k, thread, decode(syndrome, address));
+            fault::untranslated(k, thread, address, || decode(syndrome, address));
         } else if !(identity::has(Quirks::CLEAN_INVALIDATES) && maintenance::serve(k, thread, syndrome)) {
             fault::handle(k, thread, decode(syndrome, address));
         }

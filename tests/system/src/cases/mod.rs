@@ -10,6 +10,7 @@ mod disk;
 mod fpu;
 mod hardening;
 mod isolation;
+mod memory;
 mod shell;
 
 use crate::lab::Case;
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Case> {
         disk::cases(),
         shell::cases(),
         isolation::cases(),
+        memory::cases(),
         conformance::cases(),
         fpu::cases(),
         crash::cases(),

@@ -4,6 +4,7 @@
 extern crate alloc;
 
 mod block;
+mod memory;
 mod messages;
 mod objects;
 mod process;
@@ -23,6 +24,7 @@ const WARM_UP: u64 = 20;
 fn run(env: &'static Env) {
     let mut lines = messages::lines(env);
     lines.extend(objects::lines());
+    lines.push(memory::first_touch());
     lines.extend([process::spawn(), block::read(env)]);
     if let Err(error) = report::print(env, &lines) {
         log::error!("bench: {error}");
