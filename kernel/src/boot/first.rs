@@ -13,7 +13,7 @@ use crate::mm::{Phys, Ref};
 use crate::object::{AddressSpace, Held, Notification, Reply, SchedContext, Thread};
 
 /// log2 of the slots of init's table.
-const TABLE_BITS: u32 = 10;
+const TABLE_BITS: u8 = 10;
 /// Pages of init's address space object: enough tables for program, stack, heap and mappings.
 const SPACE_PAGES: u64 = 24;
 /// Pages of init's stack.

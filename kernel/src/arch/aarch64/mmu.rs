@@ -207,7 +207,7 @@ pub fn map_for_user(address: usize) -> usize {
     // SAFETY: boot runs alone; nothing is mapped that far behind the image.
     unsafe { (&raw mut id_l1[511]).write_volatile(block) };
     tables_written();
-    (physical & !(512 * SPAN - 1) | 511 * SPAN | physical & (SPAN - 1)) as usize
+    ((physical & !(512 * SPAN - 1)) | (511 * SPAN) | (physical & (SPAN - 1))) as usize
 }
 
 /// Loads TTBR0. No barrier: nothing in the kernel touches user memory, and the return to user space synchronises.
