@@ -100,6 +100,14 @@ pub struct Area {
     stopped: AtomicBool,
     /// Which core of the machine it is: its affinity, as in MPIDR_EL1.
     pub affinity: AtomicU64,
+    /// How many branches displace the branch history on entry from user space.
+    pub loops: AtomicU32,
+    /// The function of the firmware that is called on entry from user space.
+    pub firmware: AtomicU32,
+    /// How: 0 by HVC, 1 by SMC.
+    pub conduit: AtomicU32,
+    /// Where the core's vectors lie.
+    pub vectors: AtomicUsize,
 }
 
 impl Area {
@@ -126,6 +134,10 @@ impl Area {
             parked: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             affinity: AtomicU64::new(0),
+            loops: AtomicU32::new(0),
+            firmware: AtomicU32::new(0),
+            conduit: AtomicU32::new(0),
+            vectors: AtomicUsize::new(0),
         }
     }
     }

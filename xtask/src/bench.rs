@@ -26,8 +26,11 @@ use goals::{Fault, Judge, ROWS};
 /// The cores on which everything is measured; the worse figure counts.
 const CPUS: [&str; 2] = ["cortex-a53", "cortex-a76"];
 
+/// What the goals are judged with: those they are compared with do nothing either.
+const OFF: &str = "off";
+
 /// What `bench` takes.
-#[derive(Args, Default)]
+#[derive(Args)]
 pub struct Options {
     /// Write the metrics to this file
     #[arg(long, value_name = "FILE")]
@@ -38,6 +41,9 @@ pub struct Options {
     /// Print one operation of this metric instead, instruction by instruction, and what its instructions are for
     #[arg(long, value_name = "METRIC", conflicts_with_all = ["json", "held"])]
     explain: Option<String>,
+    /// Mitigations of speculation: off, as the goals are judged; auto, what each core needs; force, the most expensive
+    #[arg(long, value_name = "off|auto|force", default_value = OFF, value_parser = [OFF, "auto", "force"])]
+    mitigations: String,
     /// The core on which it is explained
     #[arg(long, requires = "explain", default_value = CPUS[0])]
     cpu: String,
@@ -46,7 +52,7 @@ pub struct Options {
 impl Options {
     /// As the continuous integration judges.
     pub fn held() -> Self {
-        Self { held: true, ..Self::default() }
+        Self { json: None, held: true, explain: None, mitigations: OFF.into(), cpu: CPUS[0].into() }
     }
 }
 
@@ -71,7 +77,7 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
     setup.require(&[&[&tools::QEMU], more].concat())?;
     let board = Board::read(workspace, "virt")?;
     let built = build::build(workspace, setup, &board)?;
-    let bench = Bench { workspace, board: &board, built: &built };
+    let bench = Bench { workspace, board: &board, built: &built, mitigations: &options.mitigations };
     if let Some(metric) = &options.explain {
         return explain::explain(&bench, &options.cpu, metric).map(|()| ExitCode::SUCCESS);
     }

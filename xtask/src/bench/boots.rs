@@ -41,6 +41,8 @@ pub struct Bench<'a> {
     pub workspace: &'a Workspace,
     pub board: &'a Board,
     pub built: &'a Built,
+    /// What the command line says about them.
+    pub mitigations: &'a str,
 }
 
 impl Bench<'_> {
@@ -78,6 +80,7 @@ impl Bench<'_> {
         let counted = if icount { vec!["-icount", "shift=0,sleep=off"] } else { Vec::new() };
         machine.extra = counted.into_iter().chain(["-seed", "1"]).map(str::to_owned).collect();
         machine.cpu = cpu.into();
+        machine.bootargs = format!("{} mitigations={}", machine.bootargs, self.mitigations);
         machine.smp = 1;
         machine.disks = match set {
             Some(_) => vec![Disk::Null(NULL_DISK)],

@@ -4,12 +4,12 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use aarch64_cpu::asm::{sev, wfe, wfi};
-use aarch64_cpu::registers::{CNTKCTL_EL1, CPACR_EL1, MPIDR_EL1, Readable, TPIDR_EL1, Writeable};
+use aarch64_cpu::registers::{CNTKCTL_EL1, CPACR_EL1, MPIDR_EL1, Readable, TPIDR_EL1, VBAR_EL1, Writeable};
 use abi::{Named, Protections};
 use tree::{Conduit, Cpu, EnableMethod, MAX_CPUS, Machine as Described, Status};
 
 use super::mmu::{self, DeviceWindow};
-use super::{fpu, identity, psci, start, trap};
+use super::{fpu, identity, psci, start, trap, vectors};
 use crate::arrival::{Arrival, TurnedAway};
 use crate::features::{Census, Identity, Lack, Needs};
 use crate::gate::{Area, Event, Lock, MAX_CORES};
@@ -112,7 +112,8 @@ pub(super) fn wake() {
 }
 
 /// What of it is done.
-const DONE: Protections = Protections::PAN.union(Protections::E0PD).union(Protections::SSBS);
+const DONE: Protections =
+    Protections::all().difference(Protections::BTI).difference(Protections::AUTH).difference(Protections::TRAMPOLINE);
 
 /// Where the cores that are started come in. The boot core writes one for each attempt.
 pub(super) static ARRIVALS: [Arrival; MAX_CPUS] = [const { Arrival::new() }; MAX_CPUS];
@@ -126,6 +127,8 @@ pub(super) struct Community {
     wish: Wish,
     /// What at least one core does.
     does: Protections,
+    /// 1 if the firmware is called by SMC.
+    conduit: u32,
     /// A self-test wants every quirk on every core.
     all_quirks: bool,
 }
@@ -137,9 +140,11 @@ impl Community {
             log::warn!("boot argument mitigations={value}: use off, auto or force");
             Wish::Auto
         });
+        let conduit = u32::from(described.psci == Some(Conduit::Smc));
         let boot = identity::own(described.psci);
         let all_quirks = described.bootargs.is_some_and(|bootargs| super::selftest::is_asked(bootargs, "errata"));
-        let mut community = Self { census: Census::new(&boot, needs), wish, does: Protections::empty(), all_quirks };
+        let mut community =
+            Self { census: Census::new(&boot, needs), wish, does: Protections::empty(), conduit, all_quirks };
         community.does.set(Protections::OFF, wish == Wish::Off);
         community.note(0, &boot);
         community
@@ -149,6 +154,11 @@ impl Community {
         let quirks = identity::note(core, self.all_quirks);
         let mitigation = Mitigation::choose(self.wish, core);
         self.does |= mitigation.protections();
+        let area = &AREAS[number as usize % MAX_CORES];
+        area.loops.store(mitigation.loops.into(), Ordering::Relaxed);
+        area.firmware.store(mitigation.firmware, Ordering::Relaxed);
+        area.conduit.store(self.conduit, Ordering::Relaxed);
+        area.vectors.store(vectors::table(&mitigation), Ordering::Relaxed);
         log::debug!(
             "core {number}: midr {:#x}, has{}, does{}, errata {:#x}",
             core.midr,
@@ -228,7 +238,7 @@ pub(super) fn start_all(
         log::warn!("cores: {} more than this kernel looks at are left out", described.cpus_left_out);
     }
     let in_use = community.settle();
-    identity::obey();
+    begin();
     log::debug!("{} cores, in use{}", k.sched.count(), Named(in_use));
     in_use
 }
@@ -273,6 +283,12 @@ pub(super) fn set_registers() {
     identity::close_side_doors();
 }
 
+/// What this core does from its first thread on: its own vectors, and what the errata of all cores ask for.
+fn begin() {
+    identity::obey();
+    VBAR_EL1.set(area().vectors.load(Ordering::Relaxed) as u64);
+}
+
 /// How the firmware is called, for the other cores: 0 not at all, else one more than the [`Conduit`].
 static CONDUIT: AtomicU32 = AtomicU32::new(0);
 
@@ -303,7 +319,7 @@ pub(super) extern "C" fn secondary(arrival: &'static Arrival) -> ! {
         }
     };
     TPIDR_EL1.set(&raw const AREAS[number as usize % MAX_CORES] as u64);
-    identity::obey();
+    begin();
     // From here on it waits for the boot core to let go of the lock.
     start::enter_user(trap::join())
 }

@@ -89,6 +89,8 @@ global_asm!(
     ldp x28, x29, [sp, #224]
     mov x30, xzr
     eret
+    dsb nsh
+    isb
     .endm
 
     // Clears the pair of registers that begins with this one.
@@ -257,6 +259,8 @@ not_reply:
     mov x9, xzr
     mov x30, xzr
     eret
+    dsb nsh
+    isb
     "#,
     READER = const Area::READER,
     FLOOR = const offset_of!(Area, floor),

@@ -1,10 +1,32 @@
 //! The exception vectors: SP_EL1 points at the registers of the running thread, so entry stores them at once, then
 //! takes the core's stack. The handlers return the registers of whoever runs next. System calls try the fast paths first.
+//!
+//! There is one body and several tables in front of it; each core has the one it needs against speculation (decision 0016).
 
 use core::arch::global_asm;
 use core::mem::offset_of;
 
 use crate::gate::Area;
+use crate::mitigation::Mitigation;
+
+const _: () = assert!(offset_of!(Area, conduit) == offset_of!(Area, firmware) + 4);
+
+/// Where the table of a core lies that does this.
+pub fn table(mitigation: &Mitigation) -> usize {
+    unsafe extern "C" {
+        static vectors: u8;
+        static vectors_loop: u8;
+        static vectors_instruction: u8;
+        static vectors_firmware: u8;
+    }
+    let table = match mitigation {
+        Mitigation { firmware: 1.., .. } => &raw const vectors_firmware,
+        Mitigation { clear: true, .. } => &raw const vectors_instruction,
+        Mitigation { loops: 1.., .. } => &raw const vectors_loop,
+        _ => &raw const vectors,
+    };
+    table as usize
+}
 
 global_asm!(
     r#"
@@ -52,6 +74,12 @@ global_asm!(
     save_rest
     .endm
 
+    // Behind what always branches: nothing behind it is executed ahead of time either.
+    .macro no_straight_line
+    dsb nsh
+    isb
+    .endm
+
     .macro vector target
     .balign 128
     b \target
@@ -65,10 +93,7 @@ global_asm!(
     b el1_fatal
     .endm
 
-    .section .text.vectors, "ax"
-    .balign 2048
-    .global vectors
-vectors:
+    .macro fatal_from_kernel
     fatal 0
     fatal 1
     fatal 2
@@ -77,8 +102,23 @@ vectors:
     fatal 5
     fatal 6
     fatal 7
+    .endm
+
+    .macro fatal_from_aarch32
+    fatal 12
+    fatal 13
+    fatal 14
+    fatal 15
+    .endm
+
+    .section .text.vectors, "ax"
+    .balign 2048
+    .global vectors
+vectors:
+    fatal_from_kernel
     // x19 to x30 are free from here on. Call is 0 and ReplyReceive 2; at most eight words, no capabilities.
     .balign 128
+el0_sync:
     save_kept
     mrs x19, esr_el1
     mov w20, #{SVC}
@@ -91,10 +131,72 @@ vectors:
     vector el0_irq
     vector el0_irq
     vector el0_serror
-    fatal 12
-    fatal 13
-    fatal 14
-    fatal 15
+    fatal_from_aarch32
+
+    // What cores do that must first hide from speculation what user space taught the branch predictor (`crate::mitigation`).
+    // Each has a table of its own. Afterwards every register is as it was, and the entry that all share goes on.
+    .macro history_displaced
+1:  b 2f
+2:  subs w0, w0, #1
+    b.ne 1b
+    .endm
+
+    .macro by_loop target
+    .balign 128
+    str x0, [sp]
+    mrs x0, tpidr_el1
+    ldr w0, [x0, #{LOOPS}]
+    history_displaced
+    dsb nsh
+    isb
+    ldr x0, [sp]
+    b \target
+    .endm
+
+    .macro by_instruction target
+    .balign 128
+    hint #22                        // clearbhb
+    isb
+    b \target
+    .endm
+
+    // SMCCC lets the firmware change x0 to x3.
+    .macro by_firmware target
+    .balign 128
+    stp x0, x1, [sp]
+    stp x2, x3, [sp, #16]
+    mrs x2, tpidr_el1
+    ldp w0, w1, [x2, #{FIRMWARE}]
+    cbnz w1, 1f
+    hvc #0
+    b 2f
+1:  smc #0
+2:  mrs x0, tpidr_el1
+    ldr w0, [x0, #{LOOPS}]
+    cbz w0, 3f
+    history_displaced
+3:  dsb nsh
+    isb
+    ldp x0, x1, [sp]
+    ldp x2, x3, [sp, #16]
+    b \target
+    .endm
+
+    .macro table name, mitigation
+    .balign 2048
+    .global \name
+\name:
+    fatal_from_kernel
+    \mitigation el0_sync
+    \mitigation el0_irq
+    \mitigation el0_irq
+    \mitigation el0_serror
+    fatal_from_aarch32
+    .endm
+
+    table vectors_loop, by_loop
+    table vectors_instruction, by_instruction
+    table vectors_firmware, by_firmware
 
     // The long way: everything is saved, the core's stack is taken.
     .global slow
@@ -141,6 +243,7 @@ el0_return:
     ldp x26, x27, [sp, #208]
     ldp x28, x29, [sp, #224]
     eret
+    no_straight_line
 
 el1_fatal:
     msr contextidr_el1, x1
@@ -178,6 +281,8 @@ el1_fatal:
     b {fatal}
     "#,
     STACK = const offset_of!(Area, stack),
+    LOOPS = const offset_of!(Area, loops),
+    FIRMWARE = const offset_of!(Area, firmware),
     SVC = const super::fast::SVC,
     sync = sym super::trap::sync,
     irq = sym super::trap::irq,
