@@ -2,15 +2,21 @@
 
 use abi::{Kind, layout::PAGE};
 
-use super::Cap;
+use super::{Cap, Slot};
 use crate::kernel::Kernel;
+use crate::mm::Ref;
 use crate::object::{AddressSpace, CapTable, Endpoint, Irq, Notification, Reply, SchedContext, Thread};
 
 impl Kernel {
     /// Kind, rights, base, bytes, badge or address, bytes in use: the results of `DebugCap`.
-    pub fn describe(&self, cap: &Cap) -> [u64; 8] {
+    pub fn describe(&self, slot: Ref<Slot>) -> [u64; 8] {
+        let Slot { cap, links } = &self.mem[slot];
         let (base, bytes, extra, used) = match cap.kind {
-            Kind::Untyped => (cap.object, u64::from(cap.pages) * PAGE, 0, cap.word),
+            Kind::Untyped => {
+                // With its last child gone it is whole again, whatever the mark says; page table memory has no children.
+                let whole = links.child.is_none() && cap.space.is_none();
+                (cap.object, u64::from(cap.pages) * PAGE, 0, if whole { 0 } else { cap.word })
+            }
             Kind::Frame => (cap.object, u64::from(cap.pages) * PAGE, cap.word, cap.extra * PAGE),
             Kind::CapTable => self.place::<CapTable>(cap, |table| u64::from(table.slots()) * 64),
             Kind::Thread => self.place::<Thread>(cap, |_| size_of::<Thread>() as u64),

@@ -1,0 +1,1 @@
+//! `docs/conformance.md` is the list of the cases.
