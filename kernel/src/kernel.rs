@@ -3,10 +3,10 @@
 use abi::{OutWord, SyscallError};
 
 use crate::arch::Machine;
+use crate::cores::Cores;
 use crate::mm::regions::Regions;
 use crate::mm::{Mem, Ref};
 use crate::object::{Grave, Lines, Thread};
-use crate::sched::Scheduler;
 
 /// The result of an operation that can be refused.
 pub type Res<T> = Result<T, SyscallError>;
@@ -33,10 +33,8 @@ pub enum Next {
 pub struct Kernel {
     /// All objects.
     pub mem: Mem,
-    /// Who runs.
-    pub sched: Scheduler,
-    /// Refills and Timers.
-    pub deadlines: crate::deadline::Deadlines,
+    /// Who runs, core by core; it dereferences to the scheduler of the core that is in the kernel.
+    pub sched: Cores,
     /// Interrupt lines and who listens.
     pub lines: Lines,
     /// Dead objects that wait to be taken apart.
@@ -59,8 +57,7 @@ impl Kernel {
     pub fn new(mem: Mem, machine: Machine, forbidden: Regions) -> Self {
         Self {
             mem,
-            sched: Scheduler::new(),
-            deadlines: crate::deadline::Deadlines::new(),
+            sched: Cores::new(),
             lines: Lines::new(),
             graves: None,
             forbidden,
@@ -87,12 +84,12 @@ impl Kernel {
     /// A place between two short steps of a long operation.
     ///
     /// # Errors
-    /// [`Preempted`]: an interrupt waits. The caller has made progress, so a restart does not begin from nothing.
+    /// [`Preempted`]: an interrupt or another core waits. The caller has made progress, so a restart does not begin from nothing.
     pub fn preemption_point(&mut self) -> Result<(), Preempted> {
         self.steps += 1;
         if self.steps >= STEPS {
             self.steps = 0;
-            if self.machine.interrupt_pending() {
+            if self.machine.interrupt_pending() || self.machine.lock_wanted() {
                 return Err(Preempted);
             }
         }

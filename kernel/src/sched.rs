@@ -1,8 +1,11 @@
 //! Who runs: round-robin within a priority, the most urgent priority first.
 
+use core::sync::atomic::Ordering;
+
 use abi::OutWord;
 
-use crate::deadline::Due;
+use crate::deadline::{Deadlines, Due};
+use crate::gate::Area;
 use crate::kernel::{Kernel, Next};
 use crate::mm::{Mem, Ref};
 use crate::object::{SchedContext, State, Thread};
@@ -70,21 +73,18 @@ impl Queue {
 }
 
 /// Ready queues by priority, and who runs on what.
-///
-/// Its beginning is what the fast path reads and writes of this core, through TPIDR_EL1.
-#[repr(C)]
 #[derive(Debug)]
 pub struct Scheduler {
-    /// The end of the core's stack.
-    pub(crate) stack: usize,
     /// The most urgent occupied queue, -1 when all are empty.
     pub(crate) top: i32,
-    /// The thread that runs.
+    /// The thread that runs. Exact for the core that is in the kernel, and for cores that were stopped.
     pub(crate) current: Option<Ref<Thread>>,
     /// The thread whose address space is loaded, as long as nothing about it changed.
     pub(crate) loaded: Option<Ref<Thread>>,
-    /// Zeros, to clear registers with.
-    pub(crate) zeros: [u64; 2],
+    /// What the fast path sees of this core; none in the tests.
+    pub(crate) area: Option<&'static Area>,
+    /// Refills and Timers.
+    pub deadlines: Deadlines,
     queues: [Queue; 256],
     /// A bit for each queue that is not empty.
     occupied: [u64; 4],
@@ -105,11 +105,11 @@ impl Scheduler {
     /// Nobody runs.
     pub const fn new() -> Self {
         Self {
-            stack: 0,
             top: -1,
             current: None,
             loaded: None,
-            zeros: [0; 2],
+            area: None,
+            deadlines: Deadlines::new(),
             queues: [Queue::new(); 256],
             occupied: [0; 4],
             context: None,
@@ -134,17 +134,14 @@ impl Scheduler {
             None => *word &= !bit,
         }
         self.top = self.highest();
+        if let Some(area) = self.area {
+            area.floor.store(self.top, Ordering::Relaxed);
+        }
     }
 
     /// The thread that runs.
     pub const fn current(&self) -> Option<Ref<Thread>> {
         self.current
-    }
-
-    /// A deadline or a budget changed: the hardware timer is set anew before anyone runs.
-    pub fn timer_stale(&mut self) {
-        self.stale = true;
-        self.loaded = None;
     }
 }
 
@@ -181,26 +178,34 @@ impl Kernel {
 
     fn enqueue(&mut self, thread: Ref<Thread>, front: bool) {
         debug_assert!(!self.mem[thread].queued);
-        self.mem[thread].queued = true;
-        let priority = self.mem[thread].priority;
-        let queue = &mut self.sched.queues[usize::from(priority)];
+        let core = self.core_of(thread).unwrap_or(0);
+        let object = &mut self.mem[thread];
+        (object.queued, object.core) = (true, core as u8);
+        let priority = object.priority;
+        let sched = self.sched.of_mut(core);
+        let queue = &mut sched.queues[usize::from(priority)];
         if front {
             queue.push_front(&mut self.mem, thread);
         } else {
             queue.push_back(&mut self.mem, thread);
         }
-        self.sched.mark(priority);
+        sched.mark(priority);
+        if sched.top == i32::from(priority) {
+            self.kick(core);
+        }
     }
 
-    /// Takes a thread out of its ready queue, if it stands in one.
+    /// Takes a thread out of its ready queue, if it stands in one, or from the other core that runs it.
     pub(crate) fn unqueue(&mut self, thread: Ref<Thread>) {
         if self.sched.current == Some(thread) {
             self.sched.loaded = None;
-        }
-        if core::mem::take(&mut self.mem[thread].queued) {
-            let priority = self.mem[thread].priority;
-            self.sched.queues[usize::from(priority)].remove(&mut self.mem, thread);
-            self.sched.mark(priority);
+        } else if core::mem::take(&mut self.mem[thread].queued) {
+            let Thread { priority, core, .. } = self.mem[thread];
+            let sched = self.sched.of_mut(core.into());
+            sched.queues[usize::from(priority)].remove(&mut self.mem, thread);
+            sched.mark(priority);
+        } else {
+            self.take_from_other_core(thread);
         }
     }
 
@@ -236,7 +241,8 @@ impl Kernel {
         let thread = &self.mem[current];
         let goes_on = thread.state == State::Ready
             && self.sched.top <= i32::from(thread.priority)
-            && self.sched.loaded == Some(current);
+            && self.sched.loaded == Some(current)
+            && !self.sched.stale;
         goes_on.then_some(current)
     }
 
@@ -311,30 +317,43 @@ impl Kernel {
         self.sched.loaded = None;
     }
 
-    /// Charges what was used up to now.
+    /// Charges what was used on this core up to now.
     pub(crate) fn settle_time(&mut self) {
+        self.settle_core(self.sched.own());
+    }
+
+    /// Charges what was used on a core up to now.
+    pub(crate) fn settle_core(&mut self, core: usize) {
         let now = self.machine.now();
-        let used = now.saturating_sub(self.sched.stretch);
-        if let Some(context) = self.sched.context {
-            self.mem[context].charge(self.sched.stretch, used);
+        let sched = self.sched.of_mut(core);
+        let start = core::mem::replace(&mut sched.stretch, now);
+        let used = now.saturating_sub(start);
+        if let Some(context) = sched.context {
+            self.mem[context].charge(start, used);
             if let Some(reply) = self.mem[context].used_for {
                 self.mem[reply].debt += used;
             }
         }
-        self.sched.stretch = now;
     }
 
     /// The time that is being used is no more: nothing is charged to it.
     pub(crate) fn forget_context(&mut self, context: Ref<SchedContext>) {
-        if self.sched.context == Some(context) {
-            self.sched.context = None;
+        let sched = self.sched.of_mut(self.mem[context].core.into());
+        if sched.context == Some(context) {
+            sched.context = None;
         }
+    }
+
+    /// A deadline or a budget of a core changed: its hardware timer is set anew before anyone runs there.
+    pub(crate) fn timer_stale(&mut self, core: usize) {
+        self.sched.of_mut(core).stale = true;
+        self.kick(core);
     }
 
     /// Sets the hardware timer to whatever comes first.
     fn set_timer(&mut self) {
         self.sched.stale = false;
-        let mut next = self.deadlines.first(&self.mem).unwrap_or(u64::MAX);
+        let mut next = self.sched.deadlines.first(&self.mem).unwrap_or(u64::MAX);
         if let Some(context) = self.sched.context {
             next = next.min(self.sched.slice_end);
             if !self.mem[context].unlimited() {
@@ -348,7 +367,7 @@ impl Kernel {
     pub(crate) fn tick(&mut self) {
         self.settle_time();
         let now = self.sched.stretch;
-        while let Some(due) = self.deadlines.take_due(&mut self.mem, now) {
+        while let Some(due) = self.sched.deadlines.take_due(&mut self.mem, now) {
             match due {
                 Due::Refill(context) => self.refilled(context, now),
                 Due::Timer(timer) => self.timer_fired(timer),

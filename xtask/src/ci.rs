@@ -21,7 +21,7 @@ pub fn run(workspace: &Workspace, setup: &Setup) -> Result<ExitCode> {
         let board = Board::read(workspace, "virt")?;
         build::build(workspace, setup, &board).map(|_| ONE)
     }));
-    tally.add(step("bench", || succeeds(bench::run(workspace, setup, bench::Options::default())?)));
+    tally.add(step("bench", || succeeds(bench::run(workspace, setup, bench::Options::held())?)));
     tally.add(step("test", || test::all(workspace, setup)));
     Ok(tally.close())
 }

@@ -40,7 +40,7 @@ pub const SLOT_TREE: u32 = 21;
 pub const SLOT_BUNDLE: u32 = 22;
 /// init: Untyped of all device memory.
 pub const SLOT_DEVICES: u32 = 23;
-/// init: the right to fill SchedContexts.
-pub const SLOT_SCHED_CONTROL: u32 = 24;
 /// init: first Untyped of RAM; [`crate::StartInfo`] says how many follow.
 pub const SLOT_INIT_MEMORY: u32 = 32;
+/// init: the right to fill SchedContexts of core 0; those of the other cores follow.
+pub const SLOT_SCHED_CONTROL: u32 = 96;

@@ -66,8 +66,10 @@ pub struct StartInfo {
     pub bundle_bytes: u64,
     /// Number of entries in `named`.
     pub named_count: u32,
+    /// Cores of the machine.
+    pub cores: u32,
     /// Zero.
-    pub reserved: [u32; 3],
+    pub reserved: [u32; 2],
     /// Slots by name.
     pub named: [NamedSlot; MAX_NAMED],
 }

@@ -198,6 +198,7 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     boot.map(space, USER_INFO, info, 1, Perms::READ)?;
 
     let Boot { k, free } = boot;
+    let cores = k.sched.count() as u32;
     let mut fill = |index: u32, cap: Cap| -> Ref<Slot> {
         let slot = table.offset(index).expect("init's table has these slots");
         k.insert(slot, cap, None);
@@ -209,7 +210,10 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     fill(abi::SLOT_REPLY, Cap::of(reply));
     fill(abi::SLOT_NOTIFICATION, Cap::of(notification));
     fill(abi::SLOT_SCHED, Cap::of(time));
-    fill(abi::SLOT_SCHED_CONTROL, Cap::control(Kind::SchedControl));
+    for core in 0..cores {
+        let control = Cap { object: u64::from(core), ..Cap::control(Kind::SchedControl) };
+        fill(abi::SLOT_SCHED_CONTROL + core, control);
+    }
     fill(abi::SLOT_IRQ_CONTROL, Cap::control(Kind::IrqControl));
     fill(abi::SLOT_DEBUG, Cap::control(Kind::Debug));
     fill(abi::SLOT_CONSOLE, Cap::control(Kind::KernelConsole));
@@ -287,7 +291,8 @@ fn write_info(k: &mut Kernel, place: Phys, handover: &Handover<'_>, memory_slots
         memory_slots,
         bundle_bytes: handover.bundle.map_or(0, Range::bytes),
         named_count: 0,
-        reserved: [0; 3],
+        cores: k.sched.count() as u32,
+        reserved: [0; 2],
         named: [NamedSlot { name: [0; abi::NAME_LEN], slot: 0, size: 0 }; abi::MAX_NAMED],
     };
     k.mem.create(place, info);

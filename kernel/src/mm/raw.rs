@@ -214,6 +214,12 @@ impl Mem {
         self.pointer(object) as u64
     }
 
+    /// The thread whose registers lie at an address that [`Self::context_address`] gave; `None` for 0.
+    pub fn thread_at(&self, address: usize) -> Option<Ref<crate::object::Thread>> {
+        let granule = address.checked_sub(self.base)? / GRANULE as usize;
+        u32::try_from(granule).ok().and_then(NonZeroU32::new).map(|index| Ref(index, PhantomData))
+    }
+
     /// The address trap entry needs of a thread's registers.
     pub fn context_address(&self, thread: Ref<crate::object::Thread>) -> usize {
         self.pointer(thread) as usize

@@ -265,7 +265,7 @@ impl Kernel {
                 // The core may be in it still, and must not fill what is flushed below from its tables.
                 let ttbr = core::mem::take(&mut self.mem[robbed].ttbr);
                 if ttbr != 0 {
-                    self.machine.leave_space(ttbr);
+                    self.leave_space(ttbr);
                 }
             }
             let ttbr = pte::ttbr(self.mem[space].root, asid);
@@ -280,7 +280,7 @@ impl Kernel {
         let ttbr = core::mem::take(&mut self.mem[space].ttbr);
         self.forget_loaded();
         if ttbr != 0 {
-            self.machine.leave_space(ttbr);
+            self.leave_space(ttbr);
             self.machine.flush_asid(ttbr);
             self.asids.release(pte::asid(ttbr));
         }

@@ -182,7 +182,7 @@ pub fn set(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     Ok(Next::Done)
 }
 
-/// Signals these bits on a Notification when the line fires, and opens the line.
+/// Signals these bits on a Notification when the line fires, and opens the line. From now on it fires on this core.
 ///
 /// # Rights
 /// Irq: bind. Notification: signal.
@@ -203,6 +203,7 @@ pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     k.insert(slot, cap, Some(source));
     let object = &mut k.mem[irq];
     (object.bits, object.pending) = (args.words[1], false);
+    k.machine.route(line, k.sched.own());
     k.reopen(line);
     Ok(Next::Done)
 }

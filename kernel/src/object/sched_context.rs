@@ -48,6 +48,8 @@ pub struct SchedContext {
     pub out: u8,
     /// Running out is a fault.
     pub fault: bool,
+    /// The core it is the right to run on.
+    pub core: u8,
     /// The thread whose time it is.
     pub home: Option<Ref<Thread>>,
     /// The thread that has it now. The fast path writes it together with the next.
@@ -75,6 +77,7 @@ impl SchedContext {
             refills: [Refill { at: 0, amount: 0 }; REFILLS],
             out: 0,
             fault: false,
+            core: 0,
             home: None,
             holder: None,
             stack: None,
@@ -158,17 +161,18 @@ fn bad(argument: u8) -> SyscallError {
     SyscallError::new(ErrorCode::InvalidArgument, argument)
 }
 
-/// Fills a SchedContext: what it had and what is out begins anew.
+/// Fills a SchedContext with time on the SchedControl's core: what it had and what is out begins anew.
 ///
 /// # Rights
 /// SchedControl. SchedContext: bind.
 /// # Returns
 /// Nothing.
 /// # Errors
-/// `InvalidArgument`: budget above the period, a period of 2^58 or more, unknown flags.
+/// `InvalidArgument`: budget above the period, a period of 2^58 or more, unknown flags. `Busy`: a thread has it, and this
+/// SchedControl is another core's.
 pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let [context, budget, period, flags, ..] = args.words;
-    k.get_cap(caller, args.target, Kind::SchedControl, Rights::INVOKE, 0)?;
+    let (_, control) = k.get_cap(caller, args.target, Kind::SchedControl, Rights::INVOKE, 0)?;
     let (context, _) = k.get::<SchedContext>(caller, context, Rights::SCHED_BIND, 1)?;
     if budget > period {
         return Err(bad(2));
@@ -179,8 +183,15 @@ pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> 
     if flags > 1 {
         return Err(bad(4));
     }
-    k.settle_time();
+    let core = control.object as u8;
+    let SchedContext { core: before, home, holder, .. } = k.mem[context];
+    if core != before && (home.is_some() || holder.is_some()) {
+        return Err(SyscallError::new(ErrorCode::Busy, 1));
+    }
+    k.settle_core(before.into());
+    k.forget_refill(context);
     let object = &mut k.mem[context];
+    object.core = core;
     (object.budget, object.period, object.left, object.fault) = (budget, period, budget, flags == 1);
     (object.out, object.debt) = (0, 0);
     k.time_changed(context);
@@ -218,7 +229,7 @@ pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// Those of the look-up.
 pub fn unbind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (context, _) = k.get::<SchedContext>(caller, args.target, Rights::SCHED_BIND, 0)?;
-    k.settle_time();
+    k.settle_core(k.mem[context].core.into());
     k.take_home(context);
     Ok(Next::Done)
 }
@@ -233,7 +244,7 @@ pub fn unbind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// Those of the look-up.
 pub fn consumed(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (context, _) = k.get::<SchedContext>(caller, args.target, Rights::SCHED_READ, 0)?;
-    k.settle_time();
+    k.settle_core(k.mem[context].core.into());
     let consumed = k.mem[context].consumed;
     Ok(k.answer_one(caller, consumed))
 }
@@ -242,6 +253,11 @@ impl Kernel {
     /// The heap node of a SchedContext: its first field.
     pub(crate) fn refill_node(context: Ref<SchedContext>) -> Ref<Node> {
         Ref::from_number(context.number()).expect("a reference is never 0")
+    }
+
+    fn forget_refill(&mut self, context: Ref<SchedContext>) {
+        let sched = self.sched.of_mut(self.mem[context].core.into());
+        sched.deadlines.remove(&mut self.mem, Self::refill_node(context));
     }
 
     /// Makes `context` the own time of `thread`.
@@ -263,9 +279,10 @@ impl Kernel {
 
     /// A thread gives up the time it has, without getting other.
     pub(crate) fn drop_time(&mut self, thread: Ref<Thread>) {
-        if let Some(context) = self.mem[thread].time.take() {
-            self.mem[context].holder = None;
+        if let Some(context) = self.mem[thread].time {
             self.unqueue(thread);
+            self.mem[context].holder = None;
+            self.mem[thread].time = None;
             self.receiver_changed(thread);
         }
     }
@@ -285,8 +302,8 @@ impl Kernel {
 
     /// Budget or refills changed from outside.
     fn time_changed(&mut self, context: Ref<SchedContext>) {
-        self.deadlines.remove(&mut self.mem, Self::refill_node(context));
-        self.sched.timer_stale();
+        self.forget_refill(context);
+        self.timer_stale(self.mem[context].core.into());
         if let Some(holder) = self.mem[context].holder
             && self.mem[holder].state == State::Ready
         {
@@ -313,8 +330,8 @@ impl Kernel {
 
     /// The last capability is gone.
     pub(crate) fn sched_context_dropped(&mut self, context: Ref<SchedContext>) {
-        self.settle_time();
-        self.deadlines.remove(&mut self.mem, Self::refill_node(context));
+        self.settle_core(self.mem[context].core.into());
+        self.forget_refill(context);
         self.take_home(context);
         self.forget_context(context);
     }
@@ -357,10 +374,10 @@ impl Kernel {
         let object = &self.mem[context];
         if object.out > 0 {
             let next = object.refills[0].at;
-            let node = Self::refill_node(context);
-            self.deadlines.remove(&mut self.mem, node);
-            self.deadlines.add(&mut self.mem, node, next);
-            self.sched.timer_stale();
+            self.forget_refill(context);
+            let core = self.mem[context].core.into();
+            self.sched.of_mut(core).deadlines.add(&mut self.mem, Self::refill_node(context), next);
+            self.timer_stale(core);
         }
         if running && self.mem[context].fault && self.mem[thread].fault.is_none() {
             crate::fault::timeout(self, thread);

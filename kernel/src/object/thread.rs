@@ -71,6 +71,8 @@ pub struct Thread {
     pub ceiling: u8,
     /// Whether it stands in a ready queue.
     pub queued: bool,
+    /// The core whose ready queue it stood in last.
+    pub core: u8,
     /// What it is doing. The fast path writes it together with the next.
     pub state: State,
     /// The time it has: its own, or what a caller gave it.
@@ -118,6 +120,7 @@ impl Thread {
             priority: 0,
             ceiling: 0,
             queued: false,
+            core: 0,
             state: State::Suspended,
             time: None,
             home: None,

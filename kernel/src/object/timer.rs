@@ -19,6 +19,8 @@ pub struct Timer {
     pub header: Header,
     /// What it signals.
     pub bits: u64,
+    /// The core it was armed on.
+    pub core: u8,
     /// A Notification or a Thread.
     pub held: Slot,
 }
@@ -32,7 +34,7 @@ const _: () = assert!(core::mem::offset_of!(Timer, held) == 64);
 impl Timer {
     /// A timer that is not armed.
     pub const fn new() -> Self {
-        Self { node: Node::new(Owner::Timer), header: Header::new(Kind::Timer), bits: 0, held: Slot::EMPTY }
+        Self { node: Node::new(Owner::Timer), header: Header::new(Kind::Timer), bits: 0, core: 0, held: Slot::EMPTY }
     }
 }
 
@@ -70,9 +72,10 @@ pub fn arm(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     cap.flags |= Flags::IN_TIMER;
     cap.holder = timer.number() as u32;
     k.insert(Kernel::timer_slot(timer), cap, Some(source));
-    k.mem[timer].bits = bits;
-    k.deadlines.add(&mut k.mem, Kernel::timer_node(timer), deadline);
-    k.sched.timer_stale();
+    let core = k.sched.own();
+    (k.mem[timer].bits, k.mem[timer].core) = (bits, core as u8);
+    k.sched.deadlines.add(&mut k.mem, Kernel::timer_node(timer), deadline);
+    k.timer_stale(core);
     Ok(Next::Done)
 }
 
@@ -99,16 +102,21 @@ impl Kernel {
         timer.offset(1).expect("a Timer's slot lies inside it")
     }
 
+    fn forget_deadline(&mut self, timer: Ref<Timer>) {
+        let sched = self.sched.of_mut(self.mem[timer].core.into());
+        sched.deadlines.remove(&mut self.mem, Self::timer_node(timer));
+    }
+
     /// Forgets the deadline and what it was for.
     pub(crate) fn disarm(&mut self, timer: Ref<Timer>) {
-        self.deadlines.remove(&mut self.mem, Self::timer_node(timer));
+        self.forget_deadline(timer);
         self.clear_held(Self::timer_slot(timer));
     }
 
     /// What the timer acts on is gone.
     pub(crate) fn timer_lost(&mut self, cap: Cap) {
         if let Some(timer) = Ref::<Timer>::from_number(cap.holder.into()) {
-            self.deadlines.remove(&mut self.mem, Self::timer_node(timer));
+            self.forget_deadline(timer);
         }
     }
 

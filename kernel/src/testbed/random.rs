@@ -541,7 +541,7 @@ impl Fuzz {
         }
         let Some(thread) = self.ready() else {
             let k = &self.bed.k;
-            match k.deadlines.first(&k.mem) {
+            match k.sched.deadlines.first(&k.mem) {
                 Some(next) if !self.random.one_in(8) => self.time_passes(next.saturating_sub(k.machine.clock)),
                 _ => self.rescue(),
             }

@@ -21,7 +21,7 @@ pub fn alloc_slot() -> Result<u32, NoSlot> {
     let slots = info.named[..count].iter().filter(|entry| !entry.is_number());
     let first = slots.map(|entry| entry.slot + 1).max().unwrap_or(0).max(abi::SLOT_FIRST);
     // init's own slots are fixed, and end with its memory.
-    let first = if info.component == 0 { first.max(abi::SLOT_INIT_MEMORY + info.memory_slots) } else { first };
+    let first = if info.component == 0 { first.max(abi::SLOT_SCHED_CONTROL + info.cores) } else { first };
     let mut used = USED.lock();
     let end = info.table_slots.min(4096);
     for slot in first..end {

@@ -4,8 +4,10 @@
 //! image at any 2 MiB-aligned address of RAM. Nothing here needs more than page alignment.
 
 use core::arch::global_asm;
+use core::mem::offset_of;
 
 use crate::arch::pte;
+use crate::gate::Area;
 
 /// HCR_EL2: EL1 is AArch64; pointer authentication is not trapped.
 const HCR: u64 = 1 << 31 | 3 << 40;
@@ -31,9 +33,8 @@ _head:
     .long 0
 
     .section .text.boot, "ax"
-primary_entry:
-    msr daifset, #0xf
-    mov x20, x0
+    // Leaves EL2, if the core is there, and goes on behind it at EL1 with the MMU off. Uses x1 and x2.
+    .macro leave_el2
     mrs x1, CurrentEL
     cmp x1, #8
     b.ne 2f
@@ -81,8 +82,43 @@ primary_entry:
     adr x1, 2f
     msr elr_el2, x1
     eret
+2:
+    .endm
 
-2:  mrs x21, cntvct_el0
+    // Turns the MMU on with the boot tables; the code goes on in the identity map. Uses x1 to x4.
+    .macro mmu_on
+    ldr x1, ={MAIR}
+    msr mair_el1, x1
+    ldr x1, ={TCR}
+    mrs x2, id_aa64mmfr0_el1
+    and x3, x2, #7
+    cmp x3, #5
+    mov x4, #5
+    csel x3, x3, x4, lo
+    orr x1, x1, x3, lsl #32
+    ubfx x3, x2, #4, #4
+    lsr x3, x3, #1
+    orr x1, x1, x3, lsl #36         // 16-bit ASIDs where there are any
+    msr tcr_el1, x1
+    adrp x1, id_l0
+    msr ttbr0_el1, x1
+    adrp x1, k_l0
+    msr ttbr1_el1, x1
+    isb
+    tlbi vmalle1
+    ic iallu
+    dsb nsh
+    isb
+    ldr x1, ={SCTLR_ON}
+    msr sctlr_el1, x1
+    isb
+    .endm
+
+primary_entry:
+    msr daifset, #0xf
+    mov x20, x0
+    leave_el2
+    mrs x21, cntvct_el0
     adrp x24, _head
 
     // The kernel's pages, by what they hold.
@@ -155,31 +191,7 @@ primary_entry:
     b.lo 1b
     dsb sy
 
-    ldr x1, ={MAIR}
-    msr mair_el1, x1
-    ldr x1, ={TCR}
-    mrs x2, id_aa64mmfr0_el1
-    and x3, x2, #7
-    cmp x3, #5
-    mov x4, #5
-    csel x3, x3, x4, lo
-    orr x1, x1, x3, lsl #32
-    ubfx x3, x2, #4, #4
-    lsr x3, x3, #1
-    orr x1, x1, x3, lsl #36         // 16-bit ASIDs where there are any
-    msr tcr_el1, x1
-    adrp x1, id_l0
-    msr ttbr0_el1, x1
-    adrp x1, k_l0
-    msr ttbr1_el1, x1
-    isb
-    tlbi vmalle1
-    ic iallu
-    dsb nsh
-    isb
-    ldr x1, ={SCTLR_ON}
-    msr sctlr_el1, x1
-    isb
+    mmu_on
     ldr x1, =upper_half
     br x1
 upper_half:
@@ -196,6 +208,31 @@ upper_half:
     mov x1, x24
     mov x2, x21
     b {start}
+
+    // PSCI CPU_ON enters here (ARM DEN0022, 6.4): MMU off, at the level of the boot core, x0 = the core's number.
+    .global secondary_entry
+secondary_entry:
+    msr daifset, #0xf
+    mov x20, x0
+    leave_el2
+    mmu_on
+    ldr x1, =secondary_upper
+    br x1
+secondary_upper:
+    adrp x1, {AREAS}
+    add x1, x1, :lo12:{AREAS}
+    mov x2, #{AREA}
+    madd x1, x20, x2, x1
+    msr tpidr_el1, x1
+    ldr x2, [x1, #{STACK}]
+    mov sp, x2
+    adrp x1, vectors
+    add x1, x1, :lo12:vectors
+    msr vbar_el1, x1
+    isb
+    mov x29, xzr
+    mov x30, xzr
+    b {secondary}
     .ltorg
 
     .balign 2048
@@ -230,5 +267,9 @@ map_l1: .skip 4096
     READ_ONLY = const pte::leaf(0, 3, pte::KERNEL_READ_ONLY),
     DATA = const pte::leaf(0, 3, pte::KERNEL_DATA),
     BLOCK = const pte::leaf(0, 1, pte::KERNEL_DATA & !(1 << 53)),
+    AREAS = sym super::cores::AREAS,
+    AREA = const size_of::<Area>(),
+    STACK = const offset_of!(Area, stack),
+    secondary = sym super::cores::secondary,
     start = sym super::start::start,
 );

@@ -1,12 +1,12 @@
 //! What the kernel asks of the machine: interrupts, time, translation, firmware.
 
-use aarch64_cpu::asm::wfi;
 use aarch64_cpu::registers::{CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0, Readable, Writeable};
 use tree::Conduit;
 
 use super::gic::Gic;
-use super::{console, mmu, psci};
+use super::{console, cores, mmu, psci};
 use crate::arch::pte;
+use crate::gate::{MAX_CORES, Stopped};
 use crate::mm::Phys;
 
 /// The hardware of this machine.
@@ -18,24 +18,14 @@ pub struct Machine {
     /// Ticks of a millisecond.
     ticks_per_ms: u64,
     conduit: Option<Conduit>,
-    /// The empty lower half.
-    empty: u64,
     ring: (Phys, u64),
 }
 
 impl Machine {
     /// Everything was found and brought up.
-    pub(super) fn new(
-        gic: Gic,
-        timer_line: u32,
-        frequency: u64,
-        conduit: Option<Conduit>,
-        empty: Phys,
-        ring: (Phys, u64),
-    ) -> Self {
+    pub(super) fn new(gic: Gic, timer_line: u32, frequency: u64, conduit: Option<Conduit>, ring: (Phys, u64)) -> Self {
         let lines = gic.lines();
-        let empty = pte::ttbr(empty, 0);
-        Self { gic, lines, timer_line, ticks_per_ms: frequency / 1000, conduit, empty, ring }
+        Self { gic, lines, timer_line, ticks_per_ms: frequency / 1000, conduit, ring }
     }
 
     /// Whether an interrupt waits.
@@ -46,11 +36,29 @@ impl Machine {
         pending & (3 << 6) != 0
     }
 
-    /// Sleeps until an interrupt waits. The core leaves the last address space first.
-    pub fn wait(&mut self) {
-        self.enter_space(self.empty);
-        aarch64_cpu::asm::barrier::dsb(aarch64_cpu::asm::barrier::SY);
-        wfi();
+    /// This core is in the empty address space from now on.
+    pub(super) fn enter_nothing(&mut self) {
+        mmu::leave_user_table();
+    }
+
+    /// Whether another core waits for the lock.
+    pub fn lock_wanted(&self) -> bool {
+        cores::LOCK.is_wanted()
+    }
+
+    /// Sends an interrupt to another core.
+    pub fn kick(&mut self, core: usize) {
+        self.gic.kick(core);
+    }
+
+    /// Stops another core in front of the lock; says what it was doing, unless it was stopped before.
+    pub fn stop(&mut self, core: usize) -> Option<Stopped> {
+        cores::LOCK.stop(&cores::AREAS[core % MAX_CORES], || self.gic.kick(core))
+    }
+
+    /// Makes a stopped core leave its address space.
+    pub fn evict(&mut self, core: usize) {
+        cores::LOCK.evict(&cores::AREAS[core % MAX_CORES], cores::wake);
     }
 
     /// CNTVCT.
@@ -103,14 +111,25 @@ impl Machine {
         self.gic.configure(line, edge);
     }
 
+    /// Sends a line to a core.
+    pub fn route(&mut self, line: u32, core: usize) {
+        self.gic.route(line, core);
+    }
+
     /// One more than the highest line.
     pub fn lines(&self) -> u32 {
         self.lines
     }
 
-    /// Lets the timer's line through.
-    pub(super) fn start_timer(&mut self) {
-        self.gic.unmask(self.timer_line);
+    /// Brings up what the interrupt controller has for this core alone, and lets the timer's line and interrupts from other
+    /// cores through. `false`: the controller knows no such core.
+    pub(super) fn start_core(&mut self, core: usize) -> bool {
+        let known = self.gic.start_core(core);
+        if known {
+            self.gic.unmask_private(core, self.timer_line);
+            self.gic.unmask_private(core, super::gic::KICK);
+        }
+        known
     }
 
     /// Table writes are visible to the walker from here on.
@@ -139,8 +158,7 @@ impl Machine {
     /// Makes sure an address space is not loaded.
     pub fn leave_space(&mut self, ttbr: u64) {
         if mmu::user_table() == ttbr {
-            self.enter_space(self.empty);
-            mmu::tables_written();
+            mmu::leave_user_table();
         }
     }
 

@@ -1,6 +1,7 @@
 //! Translation: the map of all RAM, the windows for tree and devices, TTBR0, TLB maintenance.
 
 use core::arch::asm;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::layout::{PAGE, PAGE_BITS};
 
@@ -82,6 +83,23 @@ impl DeviceWindow {
         self.used += pages;
         // SAFETY: just mapped as device memory, and never unmapped.
         Some(unsafe { super::mmio::Registers::new(address, bytes as usize) })
+    }
+
+    /// Maps memory as a stack with a page below it that is not mapped; returns the end of the stack.
+    pub fn map_stack(&mut self, base: Phys, bytes: u64) -> Option<usize> {
+        let pages = (bytes / PAGE) as usize;
+        if pages + 1 > layout::DEVICE_PAGES - self.used {
+            return None;
+        }
+        let first = self.used + 1;
+        for page in 0..pages {
+            let entry = pte::leaf(base.0 + page as u64 * PAGE, 3, pte::KERNEL_DATA);
+            // SAFETY: boot runs alone; the entries from `used` on are empty and belong to this window.
+            unsafe { (&raw mut dev_l3[first + page]).write_volatile(entry) };
+        }
+        tables_written();
+        self.used = first + pages;
+        Some(layout::DEVICES + self.used * PAGE as usize)
     }
 }
 
@@ -174,6 +192,19 @@ pub fn load_user_table(ttbr: u64) {
     unsafe { asm!("msr ttbr0_el1, {}", in(reg) ttbr, options(nostack, preserves_flags)) };
 }
 
+static EMPTY: AtomicU64 = AtomicU64::new(0);
+
+/// What TTBR0 holds while a core is in no address space.
+pub fn set_empty_table(ttbr: u64) {
+    EMPTY.store(ttbr, Ordering::Relaxed);
+}
+
+/// Leaves whatever address space this core is in; its tables may be freed afterwards.
+pub fn leave_user_table() {
+    load_user_table(EMPTY.load(Ordering::Relaxed));
+    tables_written();
+}
+
 /// What TTBR0 holds.
 #[inline(always)]
 pub fn user_table() -> u64 {
@@ -205,8 +236,8 @@ pub fn flush_range(asid: u16, start: u64, pages: u64) {
     unsafe { asm!("dsb ish", "isb", options(nostack)) };
 }
 
-/// Drops every translation, the boot's identity map among them.
-pub fn flush_all() {
+/// Drops every translation of this core, the boot's identity map among them.
+pub fn flush_local() {
     // SAFETY: TLB maintenance changes no memory.
-    unsafe { asm!("dsb ishst", "tlbi vmalle1is", "dsb ish", "isb", options(nostack)) };
+    unsafe { asm!("dsb nshst", "tlbi vmalle1", "dsb nsh", "isb", options(nostack)) };
 }

@@ -4,6 +4,7 @@
 mod boot;
 mod cache;
 mod console;
+mod cores;
 mod crash;
 mod gic;
 mod layout;

@@ -2,17 +2,16 @@
 
 use core::ops;
 
-use aarch64_cpu::registers::{CNTFRQ_EL0, CNTKCTL_EL1, CPACR_EL1, Readable, Writeable};
+use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use tree::{Gic as GicNode, Machine as Described, Tree};
 
 use super::gic::{Gic, V2, V3};
 use super::mmu::{DeviceWindow, MapBuilder};
-use super::{console as early, layout, machine::Machine, mmu, psci, trap};
+use super::{console as early, cores, layout, machine::Machine, mmu, psci, trap};
 use crate::arch::pte;
 use crate::boot::{self, Handover};
 use crate::console;
-use crate::kernel::Kernel;
-use crate::mm::regions::Range;
+use crate::mm::regions::{Range, Regions};
 use crate::mm::{Mem, Phys};
 
 unsafe extern "C" {
@@ -45,9 +44,8 @@ fn give_up(described: Option<&Described<'_>>, why: core::fmt::Arguments<'_>) -> 
 /// Entered from `boot` with the MMU on: `tree` and `image` are physical addresses, `ticks` is CNTVCT at entry.
 pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
     console::init();
-    // User space reads the virtual counter; floating point traps until it is asked for.
-    CNTKCTL_EL1.set(0b10);
-    CPACR_EL1.set(0);
+    cores::claim(stack().end);
+    cores::set_registers();
     // SAFETY: called once; the boot protocol promises a tree.
     let bytes = unsafe { mmu::map_tree(Phys(tree_at), |header| Tree::total_size(header).ok()) };
     let Some(bytes) = bytes else { give_up(None, format_args!("no device tree at {tree_at:#x}")) };
@@ -71,14 +69,20 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
         super::selftest::run(bootargs);
     }
     let tree_range = Range { start: tree_at, end: tree_at + bytes.len() as u64 };
-    let (mut kernel, handover) = bring_up(&described, &mut window, tree_range, image, ticks);
-    if let Err(error) = boot::start_init(&mut kernel, handover) {
+    let (mem, machine, forbidden, mut handover) = bring_up(&described, &mut window, tree_range, image, ticks);
+    let kernel = trap::install(mem, machine, forbidden);
+    cores::start_all(kernel, &described, &mut window, &mut handover.free, image);
+    log::debug!("{} cores", kernel.sched.count());
+    if let Err(error) = boot::start_init(kernel, handover) {
         give_up(Some(&described), format_args!("{error}"));
     }
     log::debug!("entering init");
     console::leave_early();
-    let kernel = trap::install(kernel);
-    let context = trap::leave(kernel);
+    enter_user(trap::first(kernel))
+}
+
+/// Goes to user space.
+pub(super) fn enter_user(context: usize) -> ! {
     // SAFETY: `context` is the register area of a thread of ours, in an address space that is loaded.
     unsafe { el0_return(context) }
 }
@@ -108,7 +112,7 @@ fn bring_up<'a>(
     tree: Range,
     image: u64,
     ticks: u64,
-) -> (Kernel, Handover<'a>) {
+) -> (Mem, Machine, Regions, Handover<'a>) {
     let give_up = |why: core::fmt::Arguments<'_>| -> ! { give_up(Some(described), why) };
     let kernel_bytes = (address(&raw const __image_end) - address(&raw const __image_start)) as u64;
     let init_at = image + kernel_bytes;
@@ -152,10 +156,13 @@ fn bring_up<'a>(
     mem.zero(empty, 4096);
     let ring_offset = &raw const console::RING as usize - address(&raw const __image_start);
     let ring = (Phys(image + ring_offset as u64), size_of::<console::Ring>() as u64);
-    let mut machine = Machine::new(gic, timer.intid, counter, described.psci, empty, ring);
-    mmu::load_user_table(pte::ttbr(empty, 0));
-    mmu::flush_all();
-    machine.start_timer();
+    let mut machine = Machine::new(gic, timer.intid, counter, described.psci, ring);
+    mmu::set_empty_table(pte::ttbr(empty, 0));
+    mmu::leave_user_table();
+    mmu::flush_local();
+    if !machine.start_core(0) {
+        give_up(format_args!("device tree: no redistributor of the interrupt controller belongs to the boot core"));
+    }
     log::debug!("{} MiB of memory, {} MiB free", plan.mapped.bytes() >> 20, free.bytes() >> 20);
     let init_place = layout::MAP + (init_at - start) as usize;
     let bytes = (image_range.end - init_at) as usize;
@@ -171,7 +178,7 @@ fn bring_up<'a>(
         frequency: counter,
         seed: seed(described),
     };
-    (Kernel::new(mem, machine, plan.forbidden), handover)
+    (mem, machine, plan.forbidden, handover)
 }
 
 /// Bytes of init behind the kernel as its header says, read through the identity map of boot; one page if there is none.
@@ -241,7 +248,7 @@ fn bring_up_gic(described: &Described<'_>, window: &mut DeviceWindow) -> Option<
                 list[count] = region;
                 count += 1;
             }
-            V3::new(distributor, &list[..count], stride.max(super::gic::REDISTRIBUTOR)).map(Gic::V3)
+            Some(Gic::V3(V3::new(distributor, list, count, stride.max(super::gic::REDISTRIBUTOR))))
         }
     }
 }

@@ -2,35 +2,79 @@
 
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
+use core::sync::atomic::Ordering;
 
 use abi::FaultKind;
 
+use super::{cores, machine::Machine};
 use crate::fault::{self, Fault};
+use crate::gate::Event;
 use crate::kernel::Kernel;
+use crate::mm::Mem;
+use crate::mm::regions::Regions;
 use crate::{interrupt, syscall};
 
 struct Cell(UnsafeCell<MaybeUninit<Kernel>>);
 
-// SAFETY: one core enters the kernel, with interrupts masked; `kernel()` is called once per entry.
+// SAFETY: `kernel()` is called by the holder of the lock alone, with interrupts masked, once per entry.
 unsafe impl Sync for Cell {}
 
 static KERNEL: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 
-/// Puts the kernel's state in its place. Called once, before the first thread runs.
-pub(super) fn install(kernel: Kernel) -> &'static mut Kernel {
-    // SAFETY: boot runs alone and no reference exists yet.
-    let kernel = unsafe { (*KERNEL.0.get()).write(kernel) };
-    kernel.sched.stack = super::start::stack().end;
-    let core = &raw const kernel.sched;
-    // SAFETY: trap entry finds this core's stack and scheduler through TPIDR_EL1; the kernel stays where it is.
-    unsafe { core::arch::asm!("msr tpidr_el1, {}", in(reg) core) };
-    kernel
+/// Makes the kernel in its place. Called once, by the boot core, which holds the lock.
+pub(super) fn install(mem: Mem, machine: Machine, forbidden: Regions) -> &'static mut Kernel {
+    // SAFETY: the boot core holds the lock and no reference exists yet.
+    let k = unsafe { (*KERNEL.0.get()).write(Kernel::new(mem, machine, forbidden)) };
+    k.sched.area = Some(cores::area());
+    k
+}
+
+/// Gives up the lock, which the boot core held until now; returns the registers of the first thread.
+pub(super) fn first(k: &'static mut Kernel) -> usize {
+    leave(k)
 }
 
 fn kernel() -> &'static mut Kernel {
-    // SAFETY: traps come only from user space, after `install`; interrupts are masked while the kernel runs, so no
-    // second entry and no second reference exists until this one has returned to user space.
+    // SAFETY: the caller holds the lock, which is given up for the first time after `install`; interrupts are masked while
+    // the kernel runs, so no second entry and no second reference exists until the lock is given up again.
     unsafe { (*KERNEL.0.get()).assume_init_mut() }
+}
+
+/// A core that came up takes its place; returns the registers of the thread to run.
+pub(super) fn join() -> usize {
+    let k = idle_enter();
+    let core = k.sched.own();
+    if !k.machine.start_core(core) {
+        // It stays parked for ever: no thread comes to run on a core that no interrupt reaches.
+        log::error!("cores: the interrupt controller knows no core {core}");
+    }
+    k.settle_time();
+    leave(k)
+}
+
+/// Takes the lock for a core that was idle.
+fn idle_enter() -> &'static mut Kernel {
+    cores::enter(Event::Idle);
+    let k = kernel();
+    k.sched.set_own(cores::number());
+    cores::LOCK.was_stopped(cores::area());
+    k
+}
+
+/// Takes the lock for the thread whose registers lie at `context`. `false`: this core was stopped before it had the lock, and
+/// what it came for is void: the thread tries again, if it still may.
+fn enter(context: usize, event: Event) -> (&'static mut Kernel, bool) {
+    let area = cores::area();
+    area.thread.store(context, Ordering::Relaxed);
+    cores::enter(event);
+    let k = kernel();
+    k.sched.set_own(cores::number());
+    let live = !cores::LOCK.was_stopped(area);
+    if live {
+        let thread = k.mem.thread_at(context);
+        (k.sched.current, k.sched.loaded) = (thread, thread);
+    }
+    (k, live)
 }
 
 /// Exception classes (ARM DDI 0487, ESR_EL1.EC).
@@ -46,10 +90,11 @@ mod class {
 }
 
 /// A synchronous exception from user space; returns the registers of the thread to run.
-pub(super) extern "C" fn sync(syndrome: u64, address: u64) -> usize {
-    let k = kernel();
-    if let Some(thread) = k.sched.current() {
-        if syndrome >> 26 & 0x3f == class::SVC && syndrome & 0xffff == 0 {
+pub(super) extern "C" fn sync(context: usize, syndrome: u64, address: u64) -> usize {
+    let call = syndrome >> 26 & 0x3f == class::SVC && syndrome & 0xffff == 0;
+    let (k, live) = enter(context, if call { Event::Call } else { Event::Other });
+    if live && let Some(thread) = k.sched.current() {
+        if call {
             syscall::handle(k, thread);
         } else {
             fault::handle(k, thread, decode(syndrome, address));
@@ -59,17 +104,17 @@ pub(super) extern "C" fn sync(syndrome: u64, address: u64) -> usize {
 }
 
 /// An asynchronous bus error while user space ran: the device or the thread is at fault, not the kernel.
-pub(super) extern "C" fn serror(syndrome: u64) -> usize {
-    let k = kernel();
-    if let Some(thread) = k.sched.current() {
+pub(super) extern "C" fn serror(context: usize, syndrome: u64) -> usize {
+    let (k, live) = enter(context, Event::Other);
+    if live && let Some(thread) = k.sched.current() {
         fault::handle(k, thread, Fault { kind: FaultKind::Bus, address: 0, syndrome });
     }
     leave(k)
 }
 
 /// An interrupt while user space ran.
-pub(super) extern "C" fn irq() -> usize {
-    let k = kernel();
+pub(super) extern "C" fn irq(context: usize) -> usize {
+    let (k, _) = enter(context, Event::Other);
     interrupt::handle(k);
     leave(k)
 }
@@ -97,17 +142,20 @@ fn decode(syndrome: u64, address: u64) -> Fault {
     Fault { kind, address: if named { address } else { 0 }, syndrome }
 }
 
-/// Picks the thread to run, loads its address space, and returns its registers; waits when there is none.
+/// Picks the thread to run, loads its address space, gives up the lock and returns the thread's registers; waits when there
+/// is none.
 #[inline(always)]
-pub(super) fn leave(k: &mut Kernel) -> usize {
-    match k.stay() {
+fn leave(k: &'static mut Kernel) -> usize {
+    let context = match k.stay() {
         Some(thread) => k.mem.context_address(thread),
         None => switch(k),
-    }
+    };
+    cores::leave();
+    context
 }
 
 #[inline(never)]
-fn switch(k: &mut Kernel) -> usize {
+fn switch(mut k: &'static mut Kernel) -> usize {
     loop {
         if let Some(thread) = k.pick() {
             if k.enter(thread) {
@@ -117,7 +165,10 @@ fn switch(k: &mut Kernel) -> usize {
             k.halt(thread, crate::object::State::Suspended);
         } else {
             k.forget_loaded();
-            k.machine.wait();
+            k.machine.enter_nothing();
+            cores::leave_idle();
+            cores::sleep();
+            k = idle_enter();
             interrupt::handle(k);
         }
     }

@@ -13,8 +13,8 @@ use core::mem::offset_of;
 use abi::{Kind, Op, Rights};
 
 use crate::cap::{Cap, Flags};
+use crate::gate::Area;
 use crate::object::{Endpoint, Notification, Reply, SchedContext, State, Thread};
-use crate::sched::Scheduler;
 
 /// The bit of a capability's first word that a flag is.
 const fn bit(flag: Flags) -> u32 {
@@ -29,7 +29,6 @@ const _: () = {
     assert!(offset_of!(Reply, time) == offset_of!(Reply, waiting) + 4);
     assert!(offset_of!(Reply, below) == offset_of!(Reply, above) + 4);
     assert!(offset_of!(SchedContext, stack) == offset_of!(SchedContext, holder) + 4);
-    assert!(offset_of!(Scheduler, loaded) == offset_of!(Scheduler, current) + 4);
     assert!(offset_of!(Cap, object) == 8 && Op::Call as u32 == 0);
 };
 
@@ -67,10 +66,27 @@ global_asm!(
     stp x16, x17, [sp, #128]
     str x18, [sp, #144]
     save_user_state
+    mov x0, sp
     mrs x2, tpidr_el1
     ldr x2, [x2, #{STACK}]
     mov sp, x2
     mov x29, xzr
+    .endm
+
+    // From here on no slow path runs beside this one, or the gate is closed. x28 is this core's area, x20 is not 0.
+    .macro reader_begins
+    mrs x28, tpidr_el1
+    str w20, [x28, #{READER}]
+    dmb ish
+    ldar w25, [x28]
+    cbnz w25, slow
+    .endm
+
+    // All that was read and written lies before this. What follows touches only the registers of the thread that this
+    // core runs, which others stop first.
+    .macro reader_ends
+    add x28, x28, #{READER}
+    stlr wzr, [x28]
     .endm
 
     .macro save_context
@@ -80,6 +96,7 @@ global_asm!(
 
     // Everything but x0 to x9 of the thread whose registers x24 points at, and back to it.
     .macro fast_return
+    reader_ends
     mov sp, x24
     ldp x10, x11, [sp, #248]
     ldp x12, x13, [sp, #264]
@@ -147,6 +164,7 @@ el0_sync:
     b.hi slow
 
     // Call: the receiver that waits gets the message, the caller's time and the core.
+    reader_begins
     ldp x20, x21, [sp, #{TABLE}]
     mov w22, w9
     cmp x22, x21
@@ -160,7 +178,6 @@ el0_sync:
     cmp w23, #1
     b.ls slow
     add x24, x27, x23, lsl #6       // receiver
-    mrs x28, tpidr_el1
     ldr w25, [x24, #{KEY}]
     ldr w26, [x28, #{TOP}]
     cmp w25, w26
@@ -193,7 +210,6 @@ call_donate:
     str wzr, [x22, #{S_HOLDER}]
     str w21, [x24, #{STATE}]
     str w30, [x24, #{TIME}]
-    stp w23, w23, [x28, #{CURRENT}]
     ldr x9, [x20, #{BADGE}]
     msr ttbr0_el1, x29
     save_user_state
@@ -239,14 +255,17 @@ not_call:
 
     // The long way: everything is saved, the core's stack is taken.
 slow:
+    mrs x28, tpidr_el1
+    reader_ends
     save_rest
-    mrs x0, esr_el1
-    mrs x1, far_el1
+    mrs x1, esr_el1
+    mrs x2, far_el1
     bl {sync}
     b el0_return
 
     // ReplyReceive: the caller gets the answer, its time and the core; this thread waits.
 reply_receive:
+    reader_begins
     sub x30, x8, #{REPLY_RECEIVE}
     cmp w30, #0x800
     b.hi slow
@@ -276,7 +295,6 @@ reply_receive:
     cmp w21, w19
     b.ne slow
     add x24, x27, x23, lsl #6       // caller
-    mrs x28, tpidr_el1
     ldr w20, [x24, #{KEY}]
     ldr w21, [x28, #{TOP}]
     cmp w20, w21
@@ -320,7 +338,6 @@ reply_take:
     str w13, [x24, #{STATE}]
     str w10, [x24, #{TIME}]
     str w19, [x22, #{E_WORD}]
-    stp w23, w23, [x28, #{CURRENT}]
     msr ttbr0_el1, x20
     mov x8, x30
     mov x9, xzr
@@ -337,6 +354,7 @@ reply_nested:
 
     // Poll: takes the bits and returns to the caller.
 poll:
+    reader_begins
     ldp x20, x21, [sp, #{TABLE}]
     mov w22, w9
     cmp x22, x21
@@ -351,6 +369,7 @@ poll:
     add x22, x27, x22, lsl #6
     ldr x0, [x22, #{N_BITS}]
     str xzr, [x22, #{N_BITS}]
+    reader_ends
     mov x8, xzr
     mov x9, xzr
     ldp x19, x20, [sp, #152]
@@ -363,7 +382,7 @@ poll:
 
 el0_serror:
     save_context
-    mrs x0, esr_el1
+    mrs x1, esr_el1
     bl {serror}
     b el0_return
 
@@ -433,10 +452,10 @@ el1_fatal:
     mrs x3, far_el1
     b {fatal}
     "#,
-    STACK = const offset_of!(Scheduler, stack),
-    TOP = const offset_of!(Scheduler, top),
-    CURRENT = const offset_of!(Scheduler, current),
-    ZEROS = const offset_of!(Scheduler, zeros),
+    READER = const Area::READER,
+    STACK = const offset_of!(Area, stack),
+    TOP = const offset_of!(Area, floor),
+    ZEROS = const offset_of!(Area, zeros),
     MAP = const super::layout::MAP,
     TABLE = const offset_of!(Thread, table_at),
     TTBR_AT = const offset_of!(Thread, ttbr_at),

@@ -51,12 +51,18 @@ pub struct Machine {
     pub open: BTreeSet<u32>,
     /// Triggers by line: `true` is edge.
     pub triggers: BTreeMap<u32, bool>,
+    /// Where lines go.
+    pub routes: BTreeMap<u32, usize>,
     /// What TTBR0 holds.
     pub loaded: u64,
     /// Translations dropped: TTBR0, first address, pages; whole address spaces as 0 pages.
     pub flushed: Vec<(u64, u64, u64)>,
     /// What was printed.
     pub printed: Vec<u8>,
+    /// Cores that got an interrupt.
+    pub kicked: BTreeSet<usize>,
+    /// Cores that left their address space.
+    pub evicted: BTreeSet<usize>,
     /// Firmware calls.
     pub calls: Vec<u64>,
     /// Every this many looks an interrupt seems to wait; 0: never.
@@ -120,6 +126,11 @@ impl Machine {
         self.triggers.insert(line, edge);
     }
 
+    /// Notes where a line goes.
+    pub fn route(&mut self, line: u32, core: usize) {
+        self.routes.insert(line, core);
+    }
+
     /// One more than the highest line.
     pub fn lines(&self) -> u32 {
         288
@@ -148,6 +159,26 @@ impl Machine {
         if self.loaded == ttbr {
             self.loaded = 0;
         }
+    }
+
+    /// Nobody else waits: cores enter one after the other.
+    pub fn lock_wanted(&self) -> bool {
+        false
+    }
+
+    /// Notes the interrupt.
+    pub fn kick(&mut self, core: usize) {
+        self.kicked.insert(core);
+    }
+
+    /// Other cores stand still while one is in the kernel, and what they run is exact.
+    pub fn stop(&mut self, _: usize) -> Option<crate::gate::Stopped> {
+        None
+    }
+
+    /// Notes it.
+    pub fn evict(&mut self, core: usize) {
+        self.evicted.insert(core);
     }
 
     /// Keeps what is printed.

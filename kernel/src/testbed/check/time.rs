@@ -101,7 +101,7 @@ impl Checker {
     /// A heap, leftist, of objects that live and know where they stand.
     pub(super) fn check_deadlines(&self, k: &Kernel) -> Check {
         let mut count = 0;
-        if let Some(root) = k.deadlines.root {
+        if let Some(root) = k.sched.deadlines.root {
             must!(k.mem[root].up.is_none(), "the first deadline has one above it");
             self.check_node(k, root, &mut count)?;
         }

@@ -383,11 +383,11 @@ fn time_that_is_destroyed_while_it_waits_leaves_no_deadline() {
     limit(&mut bed, 50, 100, 1000, 0);
     without_init(&mut bed);
     bed.pass(100);
-    assert!(!bed.runnable(thread) && bed.k.deadlines.first(&bed.k.mem) == Some(1000));
+    assert!(!bed.runnable(thread) && bed.k.sched.deadlines.first(&bed.k.mem) == Some(1000));
     wake_init(&mut bed);
     bed.ok(Op::Revoke, 1, &[(50 + TIME).into()]);
     bed.ok(Op::Delete, 1, &[(50 + TIME).into()]);
-    assert_eq!(bed.k.deadlines.first(&bed.k.mem), None);
+    assert_eq!(bed.k.sched.deadlines.first(&bed.k.mem), None);
     bed.pass(2000);
 }
 

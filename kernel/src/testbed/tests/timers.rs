@@ -98,7 +98,7 @@ fn it_ends_with_what_it_acts_on_and_with_itself() {
     assert!(!armed(bed));
     bed.ok(Op::TimerArm, TIMER, &[1000, (CLIENT + 2).into(), 0]);
     bed.ok(Op::Delete, 1, &[TIMER.into()]);
-    assert_eq!(bed.k.deadlines.first(&bed.k.mem), None);
+    assert_eq!(bed.k.sched.deadlines.first(&bed.k.mem), None);
     bed.pass(2000);
 }
 

@@ -8,6 +8,9 @@ pub use v3::{REDISTRIBUTOR, V3};
 
 use super::mmio::Registers;
 
+/// The interrupt that one core sends to another.
+pub const KICK: u32 = 0;
+
 /// The first number that is not an interrupt.
 const SPECIAL: u32 = 1020;
 
@@ -23,6 +26,7 @@ mod distributor {
     pub const IPRIORITYR: usize = 0x400;
     pub const ITARGETSR: usize = 0x800;
     pub const ICFGR: usize = 0xc00;
+    pub const SGIR: usize = 0xf00;
     pub const IROUTER: usize = 0x6000;
 }
 
@@ -31,6 +35,7 @@ const PRIORITY: u32 = 0xa0a0_a0a0;
 
 /// The controller.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one, in a static")]
 pub enum Gic {
     /// GICv2.
     V2(V2),
@@ -56,39 +61,70 @@ impl Gic {
         }
     }
 
-    fn bank(&self, line: u32) -> Registers {
+    fn distributor(&self) -> Registers {
         match self {
             Gic::V2(gic) => gic.distributor(),
-            Gic::V3(gic) => gic.bank(line),
+            Gic::V3(gic) => gic.distributor(),
         }
     }
 
-    /// Lets a line fire.
+    /// Brings up what there is for this core, which has this number from now on; `false`: nothing is.
+    pub fn start_core(&mut self, core: usize) -> bool {
+        match self {
+            Gic::V2(gic) => gic.start_core(core),
+            Gic::V3(gic) => gic.start_core(core),
+        }
+    }
+
+    /// Lets a private line of this core, which has this number, fire.
+    pub fn unmask_private(&mut self, core: usize, line: u32) {
+        let bank = match self {
+            Gic::V2(gic) => Some(gic.distributor()),
+            Gic::V3(gic) => gic.private(core),
+        };
+        if let Some(bank) = bank {
+            bank.write(distributor::ISENABLER, 1 << (line % 32));
+        }
+    }
+
+    /// Sends [`KICK`] to a core.
+    pub fn kick(&mut self, core: usize) {
+        match self {
+            Gic::V2(gic) => gic.kick(core),
+            Gic::V3(gic) => gic.kick(core),
+        }
+    }
+
+    /// Lets a shared line fire.
     pub fn unmask(&mut self, line: u32) {
-        self.bank(line).write(distributor::ISENABLER + line as usize / 32 * 4, 1 << (line % 32));
+        self.distributor().write(distributor::ISENABLER + line as usize / 32 * 4, 1 << (line % 32));
     }
 
-    /// Keeps a line from firing; it stays pending.
+    /// Keeps a shared line from firing; it stays pending.
     pub fn mask(&mut self, line: u32) {
-        self.bank(line).write(distributor::ICENABLER + line as usize / 32 * 4, 1 << (line % 32));
+        self.distributor().write(distributor::ICENABLER + line as usize / 32 * 4, 1 << (line % 32));
     }
 
-    /// Sets the trigger of a masked line and sends it to this core.
+    /// Sets the trigger of a masked shared line.
     pub fn configure(&mut self, line: u32, edge: bool) {
-        let bank = self.bank(line);
+        let bank = self.distributor();
         let place = distributor::ICFGR + line as usize / 16 * 4;
         let bit = 2 << (line % 16 * 2);
         let old = bank.read(place);
         bank.write(place, if edge { old | bit } else { old & !bit });
+    }
+
+    /// Sends a shared line to a core.
+    pub fn route(&mut self, line: u32, core: usize) {
         match self {
-            Gic::V2(gic) => gic.route(line),
-            Gic::V3(gic) => gic.route(line),
+            Gic::V2(gic) => gic.route(line, core),
+            Gic::V3(gic) => gic.route(line, core),
         }
     }
 
     /// One more than the highest line.
     pub fn lines(&self) -> u32 {
-        let typer = self.bank(32).read(distributor::TYPER);
+        let typer = self.distributor().read(distributor::TYPER);
         (((typer & 31) + 1) * 32).min(SPECIAL)
     }
 }
@@ -104,4 +140,10 @@ fn quiet(bank: Registers, lines: u32, group: u32) {
     for word in 8..lines.div_ceil(4) as usize {
         bank.write(distributor::IPRIORITYR + word * 4, PRIORITY);
     }
+}
+
+/// What was written before an interrupt is sent is seen by who gets it.
+fn barrier() {
+    // SAFETY: a barrier.
+    unsafe { core::arch::asm!("dsb ish", options(nostack, preserves_flags)) };
 }

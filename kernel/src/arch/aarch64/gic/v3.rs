@@ -4,8 +4,9 @@ use core::arch::asm;
 
 use aarch64_cpu::registers::{MPIDR_EL1, Readable};
 
-use super::{PRIORITY, distributor, quiet};
+use super::{KICK, PRIORITY, barrier, distributor, quiet};
 use crate::arch::aarch64::mmio::Registers;
+use crate::gate::MAX_CORES;
 
 /// Bytes of a redistributor: control frame and private lines frame.
 pub const REDISTRIBUTOR: usize = 0x2_0000;
@@ -19,10 +20,19 @@ const TYPER_LAST: u64 = 1 << 4;
 const CTLR_ON: u32 = 1 << 4 | 1 << 1 | 1;
 const CTLR_BUSY: u32 = 1 << 31;
 
-/// Distributor and this core's redistributor.
+/// Distributor and redistributors.
 #[derive(Debug)]
 pub struct V3 {
     distributor: Registers,
+    regions: [Registers; 4],
+    count: usize,
+    stride: usize,
+    cores: [Option<Core>; MAX_CORES],
+}
+
+/// What there is for one core.
+#[derive(Clone, Copy, Debug)]
+struct Core {
     /// The frame of private lines.
     private: Registers,
     affinity: u64,
@@ -55,15 +65,20 @@ fn redistributor(regions: &[Registers], stride: usize) -> Option<Registers> {
 }
 
 impl V3 {
-    /// Brings the controller up for this core; `None` when no redistributor belongs to it.
-    pub fn new(distributor: Registers, regions: &[Registers], stride: usize) -> Option<Self> {
-        let frame = redistributor(regions, stride)?;
+    /// Brings the distributor up; the first `count` regions hold redistributors.
+    pub fn new(distributor: Registers, regions: [Registers; 4], count: usize, stride: usize) -> Self {
         distributor.write(distributor::CTLR, 0);
         settle(distributor);
         let lines = ((distributor.read(distributor::TYPER) & 31) + 1) * 32;
         quiet(distributor, lines, u32::MAX);
         distributor.write(distributor::CTLR, CTLR_ON);
         settle(distributor);
+        Self { distributor, regions, count, stride, cores: [None; MAX_CORES] }
+    }
+
+    pub(super) fn start_core(&mut self, core: usize) -> bool {
+        let Some(frame) = redistributor(&self.regions[..self.count], self.stride) else { return false };
+        let Some(place) = self.cores.get_mut(core) else { return false };
         frame.write(GICR_WAKER, frame.read(GICR_WAKER) & !PROCESSOR_SLEEP);
         for _ in 0..1_000_000 {
             if frame.read(GICR_WAKER) & CHILDREN_ASLEEP == 0 {
@@ -87,18 +102,35 @@ impl V3 {
                 out(reg) _, options(nostack)
             );
         }
-        Some(Self { distributor, private, affinity: affinity() })
+        *place = Some(Core { private, affinity: affinity() });
+        true
     }
 
-    /// Where a line's registers are.
-    pub(super) fn bank(&self, line: u32) -> Registers {
-        if line < 32 { self.private } else { self.distributor }
+    pub(super) fn distributor(&self) -> Registers {
+        self.distributor
     }
 
-    pub(super) fn route(&mut self, line: u32) {
-        if line >= 32 {
-            self.distributor.write_long(distributor::IROUTER + line as usize * 8, self.affinity);
+    pub(super) fn private(&self, core: usize) -> Option<Registers> {
+        Some((*self.cores.get(core)?)?.private)
+    }
+
+    pub(super) fn route(&mut self, line: u32, core: usize) {
+        if line >= 32
+            && let Some(Some(core)) = self.cores.get(core)
+        {
+            self.distributor.write_long(distributor::IROUTER + line as usize * 8, core.affinity);
         }
+    }
+
+    /// ICC_SGI1R_EL1 (ARM IHI 0069, 12.2.20): affinities 3, 2 and 1, sixteen targets by bit, and which sixteen.
+    pub(super) fn kick(&mut self, core: usize) {
+        let Some(Some(core)) = self.cores.get(core) else { return };
+        let (a3, a2, a1, a0) =
+            (core.affinity >> 32 & 255, core.affinity >> 16 & 255, core.affinity >> 8 & 255, core.affinity & 255);
+        let value = a3 << 48 | (a0 >> 4) << 44 | a2 << 32 | u64::from(KICK) << 24 | a1 << 16 | 1 << (a0 & 15);
+        barrier();
+        // SAFETY: sends an interrupt to a core of ours.
+        unsafe { asm!("msr S3_0_C12_C11_5, {}", "isb", in(reg) value, options(nostack)) };
     }
 }
 

@@ -1,0 +1,264 @@
+//! How cores keep apart: one fair lock for everything but the fast paths, a reader flag and a gate per core for those, and
+//! parking, so that the holder of the lock can stop another core. Decision 0009; atomics only, nothing of the machine.
+
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+
+/// Most cores.
+pub const MAX_CORES: usize = 8;
+
+/// What a core was doing when it came to the lock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Event {
+    /// Nothing: it was idle.
+    Idle = 0,
+    /// Its thread made a system call.
+    Call = 1,
+    /// Its thread faulted, or an interrupt came.
+    Other = 2,
+}
+
+/// What the core alone writes on its fast paths: a cache line of its own.
+#[repr(C, align(64))]
+#[derive(Debug)]
+struct Reader {
+    flag: AtomicU32,
+}
+
+/// What others read and write of a core while it is not the holder of the lock. TPIDR_EL1 points here.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct Area {
+    /// Not 0: the fast paths are closed.
+    pub gate: AtomicU32,
+    /// The parked core is asked to leave its address space; it clears this when it has.
+    request: AtomicU32,
+    reader: Reader,
+    /// The end of the core's stack.
+    pub stack: AtomicUsize,
+    /// Zeros, to clear registers with.
+    pub zeros: [u64; 2],
+    /// The most urgent priority in the core's ready queues, -1 when they are empty.
+    pub floor: AtomicI32,
+    /// The core's number.
+    pub number: AtomicU32,
+    /// Where the registers of the thread lie that entered the kernel; 0: none.
+    pub thread: AtomicUsize,
+    /// An [`Event`].
+    event: AtomicU32,
+    parked: AtomicBool,
+    stopped: AtomicBool,
+    /// Which core of the machine it is: its affinity, as in MPIDR_EL1.
+    pub affinity: AtomicU64,
+    /// Whether it came up: 0 not yet, 1 it did, 2 it is too late.
+    arrival: AtomicU32,
+}
+
+impl Area {
+    /// Where the reader flag lies.
+    pub const READER: usize = core::mem::offset_of!(Area, reader);
+
+    /// A core that is not there yet.
+    pub const fn new() -> Self {
+        Self {
+            gate: AtomicU32::new(0),
+            request: AtomicU32::new(0),
+            reader: Reader { flag: AtomicU32::new(0) },
+            stack: AtomicUsize::new(0),
+            zeros: [0; 2],
+            floor: AtomicI32::new(-1),
+            number: AtomicU32::new(0),
+            thread: AtomicUsize::new(0),
+            event: AtomicU32::new(0),
+            parked: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            affinity: AtomicU64::new(0),
+            arrival: AtomicU32::new(0),
+        }
+    }
+
+    /// The fast path's side of the gate, as the assembly does it: `false` when the slow way must be gone.
+    pub fn read(&self) -> bool {
+        self.reader.flag.store(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if self.gate.load(Ordering::Acquire) == 0 {
+            return true;
+        }
+        self.read_done();
+        false
+    }
+
+    /// The end of a fast path.
+    pub fn read_done(&self) {
+        self.reader.flag.store(0, Ordering::Release);
+    }
+
+    /// Serves the request to leave the address space, if there is one. Called in the loop at the lock.
+    pub fn serve(&self, leave: impl FnOnce()) {
+        if self.request.load(Ordering::Acquire) != 0 {
+            leave();
+            self.request.store(0, Ordering::Release);
+        }
+    }
+
+    /// A core that has been brought up says so; `false`: nobody waited for it any more.
+    pub fn arrive(&self) -> bool {
+        self.arrival.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Whether the core has come up.
+    pub fn has_arrived(&self) -> bool {
+        self.arrival.load(Ordering::Acquire) == 1
+    }
+
+    /// Gives up waiting for a core; `false`: it came after all.
+    pub fn give_up(&self) -> bool {
+        self.arrival.compare_exchange(0, 2, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+impl Default for Area {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a stopped core was doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stopped {
+    /// Where the registers of its thread lie; 0: it was idle.
+    pub thread: usize,
+    /// Whether its thread was about to make a system call, which is taken back.
+    pub call: bool,
+}
+
+/// The lock.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct Lock {
+    next: AtomicU32,
+    serving: AtomicU32,
+    /// A bit for each core that is there.
+    online: AtomicU32,
+    /// What a gate holds when no slow path runs: not 0 keeps the fast paths switched off.
+    open: AtomicU32,
+}
+
+impl Lock {
+    /// A lock that the boot core, number 0, holds.
+    pub const fn held() -> Self {
+        Self { next: AtomicU32::new(1), serving: AtomicU32::new(0), online: AtomicU32::new(1), open: AtomicU32::new(0) }
+    }
+
+    /// A core takes part from now on. Called by the holder.
+    pub fn add(&self, core: usize) {
+        self.online.fetch_or(1 << core, Ordering::Relaxed);
+    }
+
+    /// Switches the fast paths of all cores off or on. Called by the holder.
+    pub fn switch_fast_paths(&self, areas: &[Area], on: bool) {
+        self.open.store(u32::from(!on), Ordering::Relaxed);
+        for area in areas {
+            area.gate.store(u32::from(!on), Ordering::Relaxed);
+        }
+    }
+
+    fn others(&self, me: usize) -> u32 {
+        self.online.load(Ordering::Relaxed) & !(1 << me)
+    }
+
+    /// Takes the lock for core `me`. Its thread's registers are saved; while it waits it is parked, and `wait` is called in
+    /// a loop: it serves requests and may sleep until an event.
+    pub fn enter(&self, areas: &[Area], me: usize, event: Event, mut wait: impl FnMut(&Area)) {
+        let area = &areas[me];
+        area.event.store(event as u32, Ordering::Relaxed);
+        area.parked.store(true, Ordering::Release);
+        let ticket = self.next.fetch_add(1, Ordering::Relaxed);
+        while self.serving.load(Ordering::Acquire) != ticket {
+            wait(area);
+        }
+        // Only the holder looks at it.
+        area.parked.store(false, Ordering::Relaxed);
+        let others = self.others(me);
+        if others != 0 {
+            self.close(areas, others);
+        }
+    }
+
+    fn close(&self, areas: &[Area], others: u32) {
+        let each = || areas.iter().enumerate().filter(|(core, _)| others & 1 << core != 0).map(|(_, area)| area);
+        for area in each() {
+            area.gate.store(1, Ordering::Relaxed);
+        }
+        fence(Ordering::SeqCst);
+        for area in each() {
+            while area.reader.flag.load(Ordering::Acquire) != 0 {
+                core::hint::spin_loop();
+            }
+        }
+    }
+
+    /// Gives the lock up. `true`: others may wait for it asleep.
+    pub fn leave(&self, areas: &[Area], me: usize) -> bool {
+        let others = self.others(me);
+        if others != 0 {
+            let open = self.open.load(Ordering::Relaxed);
+            for (core, area) in areas.iter().enumerate() {
+                if others & 1 << core != 0 {
+                    area.gate.store(open, Ordering::Release);
+                }
+            }
+        }
+        let served = self.serving.load(Ordering::Relaxed);
+        self.serving.store(served.wrapping_add(1), Ordering::Release);
+        others != 0
+    }
+
+    /// Gives the lock up and stays parked: the core is idle, in the empty address space, with nothing of its own at hand.
+    pub fn leave_idle(&self, areas: &[Area], me: usize) -> bool {
+        let area = &areas[me];
+        area.thread.store(0, Ordering::Relaxed);
+        area.event.store(Event::Idle as u32, Ordering::Relaxed);
+        area.parked.store(true, Ordering::Release);
+        self.leave(areas, me)
+    }
+
+    /// Whether another core waits for the lock.
+    pub fn is_wanted(&self) -> bool {
+        let serving = self.serving.load(Ordering::Relaxed);
+        self.next.load(Ordering::Relaxed).wrapping_sub(serving) > 1
+    }
+
+    /// Stops another core: `interrupt` is called unless it is parked. `None`: it was stopped already since it came to the
+    /// lock. Called by the holder.
+    pub fn stop(&self, area: &Area, interrupt: impl FnOnce()) -> Option<Stopped> {
+        if !area.parked.load(Ordering::Acquire) {
+            interrupt();
+            while !area.parked.load(Ordering::Acquire) {
+                core::hint::spin_loop();
+            }
+        }
+        if area.stopped.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let thread = area.thread.load(Ordering::Relaxed);
+        Some(Stopped { thread, call: area.event.load(Ordering::Relaxed) == Event::Call as u32 })
+    }
+
+    /// Makes a stopped core leave its address space, and waits until it has. An idle core has none.
+    pub fn evict(&self, area: &Area, wake: impl FnOnce()) {
+        if area.event.load(Ordering::Relaxed) == Event::Idle as u32 {
+            return;
+        }
+        area.request.store(1, Ordering::Release);
+        wake();
+        while area.request.load(Ordering::Acquire) != 0 {
+            core::hint::spin_loop();
+        }
+    }
+
+    /// Whether this core, which just took the lock, had been stopped before: then what it came for is void.
+    pub fn was_stopped(&self, area: &Area) -> bool {
+        area.stopped.swap(false, Ordering::Relaxed)
+    }
+}
