@@ -51,6 +51,8 @@ pub struct Boot {
     pub gic: Option<u8>,
     /// Enter at EL2.
     pub el2: bool,
+    /// How many cores.
+    pub smp: Option<u32>,
     /// Memory.
     pub memory: Option<String>,
     /// Disks.
@@ -220,6 +222,7 @@ impl Lab {
         machine.cpu = boot.cpu.unwrap_or(machine.cpu);
         machine.gic = boot.gic.unwrap_or(machine.gic);
         machine.el2 = boot.el2;
+        machine.smp = boot.smp.unwrap_or(machine.smp);
         machine.memory = boot.memory.unwrap_or(machine.memory);
         machine.disks = boot.disks;
         machine.kernel = boot.kernel.unwrap_or(machine.kernel);

@@ -30,14 +30,15 @@ const OBJECT_PAGES: u64 = 2;
 const SCRATCH: u64 = 0x3f00_0000;
 
 /// Authority of init's own that a component gets a copy of when it asks for it and the board grants it: name and slot.
-const CONTROLS: [(&str, u32); 6] = [
-    ("sched-control", abi::SLOT_SCHED_CONTROL),
+const CONTROLS: [(&str, u32); 5] = [
     ("irq-control", abi::SLOT_IRQ_CONTROL),
     ("debug", abi::SLOT_DEBUG),
     ("kernel-console", abi::SLOT_CONSOLE),
     ("smc", abi::SLOT_SMC),
     ("dma-space", abi::SLOT_DMA),
 ];
+/// The same for the SchedControl of every core.
+const SCHED: &str = "sched-control";
 /// The same for the registers of its device: not a Frame of them but the Untyped that Frames are made of.
 const DEVICE_MEMORY: &str = "device-memory";
 
@@ -316,11 +317,22 @@ impl<'i> Building<'i> {
     fn controls(&mut self) -> Result<(), SyscallError> {
         for (name, from) in CONTROLS {
             if self.component.manifest.is_granted(name) {
-                let slot = self.next();
-                self.copy(from, slot, Rights::all(), Badge(0))?;
-                self.name("control:", name, slot, 0);
+                self.control(name, from)?;
             }
         }
+        if self.component.manifest.is_granted(SCHED) {
+            self.control(SCHED, abi::SLOT_SCHED_CONTROL)?;
+            for core in 1..self.init.env.start_info().cores {
+                self.control(&alloc::format!("{SCHED}{core}"), abi::SLOT_SCHED_CONTROL + core)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn control(&mut self, name: &str, from: u32) -> Result<(), SyscallError> {
+        let slot = self.next();
+        self.copy(from, slot, Rights::all(), Badge(0))?;
+        self.name("control:", name, slot, 0);
         Ok(())
     }
 

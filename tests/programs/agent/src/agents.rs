@@ -267,6 +267,22 @@ impl World {
         }
     }
 
+    /// The next agent that comes to an end, in the order in which they do.
+    ///
+    /// # Errors
+    /// None does within two seconds.
+    pub fn next_end(&mut self) -> Check<Ended> {
+        if self.ended.is_empty() {
+            holds(self.take_fault(PATIENCE)?, "nobody comes to an end")?;
+        }
+        Ok(self.ended.remove(0))
+    }
+
+    /// Forgets the ends that nobody asked for.
+    pub fn forget_ends(&mut self) {
+        self.ended.clear();
+    }
+
     /// Takes a fault of an agent, which stays stopped; false when none comes.
     ///
     /// # Errors

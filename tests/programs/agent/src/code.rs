@@ -19,8 +19,6 @@ pub const UNDEFINED: u64 = AT + 0x140;
 pub const PRIVILEGED: u64 = AT + 0x180;
 /// Touches a vector register.
 pub const VECTOR: u64 = AT + 0x1c0;
-/// Uses x1 as stack pointer.
-pub const STACK: u64 = AT + 0x200;
 /// `brk #7`.
 pub const BREAK: u64 = AT + 0x240;
 /// `hvc #0`, `smc #0`.
@@ -105,10 +103,6 @@ agent_code:
     done
     piece 0x1c0
     .inst 0x9e670000                // fmov d0, x0
-    done
-    piece 0x200
-    mov sp, x1
-    ldr x0, [sp]
     done
     piece 0x240
     brk #7

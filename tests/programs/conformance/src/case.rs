@@ -15,6 +15,8 @@ pub struct Case {
     pub sees: &'static [(Op, &'static [ErrorCode])],
     /// It is about what happens on one core: agents stay on that of the program.
     pub one_core: bool,
+    /// It needs more cores than one.
+    pub several_cores: bool,
     /// It measures time, which is only exact where the machine counts instructions.
     pub timed: bool,
     run: fn(&mut World) -> Check,
@@ -25,18 +27,24 @@ pub type Sees = &'static [(Op, &'static [ErrorCode])];
 
 /// A case in which nothing must be refused.
 pub const fn case(id: &'static str, says: &'static str, run: fn(&mut World) -> Check) -> Case {
-    Case { id, says, sees: &[], one_core: false, timed: false, run }
+    Case { id, says, sees: &[], one_core: false, several_cores: false, timed: false, run }
 }
 
 /// A case that sees these refusals.
 pub const fn refusals(id: &'static str, says: &'static str, sees: Sees, run: fn(&mut World) -> Check) -> Case {
-    Case { id, says, sees, one_core: false, timed: false, run }
+    Case { id, says, sees, one_core: false, several_cores: false, timed: false, run }
 }
 
 impl Case {
     /// The same on one core only.
     pub const fn on_one_core(mut self) -> Self {
         self.one_core = true;
+        self
+    }
+
+    /// The same where there are several cores only.
+    pub const fn on_several_cores(mut self) -> Self {
+        self.several_cores = true;
         self
     }
 

@@ -1,6 +1,6 @@
 //! What several objects' cases do.
 
-use abi::{ErrorCode, Kind, Op, Rights, Slots};
+use abi::{ErrorCode, Kind, Op, Rights};
 use agent::{Agent, Check, Out, REPLY, Request, World, equal};
 use alloc::format;
 
@@ -10,8 +10,6 @@ pub const DOOR: u32 = 10;
 pub const BADGE: u64 = 0x0000_0700_0100_0000;
 /// All rights, whatever the kind.
 pub const ALL: Rights = Rights::all();
-/// No right.
-pub const NONE: Rights = Rights::empty();
 /// Refusals of a look-up whose capability cannot be copied, so that it never lacks a right.
 pub const LOOK_UP: &[ErrorCode] = &[ErrorCode::SlotOutOfRange, ErrorCode::EmptySlot, ErrorCode::WrongKind];
 /// Refusals of a look-up.
@@ -112,11 +110,6 @@ pub const ANSWER: Request = Request::new(Op::Reply, REPLY);
 /// An answer and a receive.
 pub const ANSWER_RECEIVE: Request = Request::new(Op::ReplyReceive, DOOR).reply(REPLY);
 
-/// A message of so many words of `who`, in registers and patterns.
-pub fn sized(request: Request, words: u8) -> Request {
-    request.length(words)
-}
-
 /// That a message of `words` words of agent `from` arrived with this label and badge, and nothing else.
 #[track_caller]
 pub fn arrived(out: &Out, from: Agent, words: u8, label: u32, badge: u64) -> Check {
@@ -136,9 +129,4 @@ pub fn arrived(out: &Out, from: Agent, words: u8, label: u32, badge: u64) -> Che
 #[track_caller]
 pub fn failed(out: &Out, code: ErrorCode, detail: u8) -> Check {
     equal(out.status(), Err(abi::SyscallError::new(code, detail)), "status")
-}
-
-/// x9 with these slots, for those who count.
-pub fn slots(target: u32, reply: u32) -> u64 {
-    Slots::new(target, reply).0
 }

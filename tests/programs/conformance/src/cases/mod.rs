@@ -1,11 +1,32 @@
 //! The cases, a file an object.
 
 mod common;
+mod control;
 mod endpoint;
+mod fault;
+mod notification;
+mod sched;
+mod space;
+mod table;
+mod thread;
+mod time;
+mod untyped;
 
 use crate::case::Case;
 
 /// All of them, in the order in which they run.
 pub fn all() -> impl Iterator<Item = &'static Case> {
-    [endpoint::CASES].into_iter().flatten()
+    let files = [
+        endpoint::CASES,
+        notification::CASES,
+        untyped::CASES,
+        table::CASES,
+        thread::CASES,
+        fault::CASES,
+        space::CASES,
+        control::CASES,
+        sched::CASES,
+        time::CASES,
+    ];
+    files.into_iter().flatten()
 }
