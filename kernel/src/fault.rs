@@ -19,6 +19,15 @@ pub struct Fault {
     pub syndrome: u64,
 }
 
+/// A data access found no translation: a Reserve gives the current thread a page there, or it is a fault.
+pub fn untranslated(k: &mut Kernel, thread: Ref<Thread>, fault: Fault) {
+    match k.first_touch(thread, fault.address) {
+        Ok(true) => {}
+        Ok(false) => handle(k, thread, fault),
+        Err(kind) => handle(k, thread, Fault { kind, ..fault }),
+    }
+}
+
 /// Tells the handler of the current thread, which waits for the answer. Without a handler it stops.
 pub fn handle(k: &mut Kernel, thread: Ref<Thread>, fault: Fault) {
     let context = &k.mem[thread].context;

@@ -1,7 +1,31 @@
 //! How cores keep apart: one fair lock for everything but the fast paths, a reader flag and a gate per core for those, and
 //! parking, so that the holder of the lock can stop another core. Decision 0009; atomics only, nothing of the machine.
 
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+#[cfg(loom)]
+mod models;
+
+#[cfg(not(loom))]
+use core::{
+    hint::spin_loop,
+    sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+};
+#[cfg(loom)]
+use loom::{
+    hint::spin_loop,
+    sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+};
+
+/// The model checker's atomics are not made in constants.
+macro_rules! constructor {
+    ($(#[$doc:meta])* $name:ident $body:block) => {
+        $(#[$doc])*
+        #[cfg(not(loom))]
+        pub const fn $name() -> Self $body
+        $(#[$doc])*
+        #[cfg(loom)]
+        pub fn $name() -> Self $body
+    };
+}
 
 /// Most cores.
 pub const MAX_CORES: usize = 8;
@@ -58,8 +82,9 @@ impl Area {
     /// Where the reader flag lies.
     pub const READER: usize = core::mem::offset_of!(Area, reader);
 
+    constructor! {
     /// A core that is not there yet.
-    pub const fn new() -> Self {
+    new {
         Self {
             gate: AtomicU32::new(0),
             request: AtomicU32::new(0),
@@ -75,6 +100,7 @@ impl Area {
             affinity: AtomicU64::new(0),
             arrival: AtomicU32::new(0),
         }
+    }
     }
 
     /// The fast path's side of the gate, as the assembly does it: `false` when the slow way must be gone.
@@ -99,6 +125,11 @@ impl Area {
             leave();
             self.request.store(0, Ordering::Release);
         }
+    }
+
+    /// Whether the core is in front of the lock or idle: its thread's registers are saved. For the holder.
+    pub fn is_parked(&self) -> bool {
+        self.parked.load(Ordering::Acquire)
     }
 
     /// A core that has been brought up says so; `false`: nobody waited for it any more.
@@ -145,9 +176,11 @@ pub struct Lock {
 }
 
 impl Lock {
+    constructor! {
     /// A lock that the boot core, number 0, holds.
-    pub const fn held() -> Self {
+    held {
         Self { next: AtomicU32::new(1), serving: AtomicU32::new(0), online: AtomicU32::new(1), open: AtomicU32::new(0) }
+    }
     }
 
     /// A core takes part from now on. Called by the holder.
@@ -193,7 +226,7 @@ impl Lock {
         fence(Ordering::SeqCst);
         for area in each() {
             while area.reader.flag.load(Ordering::Acquire) != 0 {
-                core::hint::spin_loop();
+                spin_loop();
             }
         }
     }
@@ -232,10 +265,10 @@ impl Lock {
     /// Stops another core: `interrupt` is called unless it is parked. `None`: it was stopped already since it came to the
     /// lock. Called by the holder.
     pub fn stop(&self, area: &Area, interrupt: impl FnOnce()) -> Option<Stopped> {
-        if !area.parked.load(Ordering::Acquire) {
+        if !area.is_parked() {
             interrupt();
-            while !area.parked.load(Ordering::Acquire) {
-                core::hint::spin_loop();
+            while !area.is_parked() {
+                spin_loop();
             }
         }
         if area.stopped.swap(true, Ordering::Relaxed) {
@@ -253,7 +286,7 @@ impl Lock {
         area.request.store(1, Ordering::Release);
         wake();
         while area.request.load(Ordering::Acquire) != 0 {
-            core::hint::spin_loop();
+            spin_loop();
         }
     }
 

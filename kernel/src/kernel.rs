@@ -85,8 +85,17 @@ impl Kernel {
     ///
     /// # Errors
     /// [`Preempted`]: an interrupt or another core waits. The caller has made progress, so a restart does not begin from nothing.
+    #[inline]
     pub fn preemption_point(&mut self) -> Result<(), Preempted> {
-        self.steps += 1;
+        self.preemption_point_after(1)
+    }
+
+    /// [`Self::preemption_point`] after a step that is as long as some short ones.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn preemption_point_after(&mut self, steps: u32) -> Result<(), Preempted> {
+        self.steps += steps;
         if self.steps >= STEPS {
             self.steps = 0;
             if self.machine.interrupt_pending() || self.machine.lock_wanted() {

@@ -91,6 +91,8 @@ fn dispatch(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         Op::SchedConsumed => ops::sched_consumed,
         Op::TimerArm => ops::timer_arm,
         Op::TimerCancel => ops::timer_cancel,
+        Op::Reserve => ops::reserve,
+        Op::ReserveRelease => ops::release,
     };
     operation(k, caller, args)
 }

@@ -2,6 +2,7 @@
 //! machine's time, so the numbers repeat exactly and do not depend on the host.
 
 mod boots;
+mod explain;
 mod files;
 mod goals;
 
@@ -34,6 +35,12 @@ pub struct Options {
     /// Fail only when a metric is worse than it has been, not when it misses its goal
     #[arg(long)]
     held: bool,
+    /// Print one operation of this metric instead, instruction by instruction, and what its instructions are for
+    #[arg(long, value_name = "METRIC", conflicts_with_all = ["json", "held"])]
+    explain: Option<String>,
+    /// The core on which it is explained
+    #[arg(long, requires = "explain", default_value = CPUS[0])]
+    cpu: String,
 }
 
 impl Options {
@@ -60,11 +67,14 @@ impl Metric {
 }
 
 pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<ExitCode> {
-    let needed: Vec<_> = [&tools::QEMU].into_iter().chain(tools::DISK).collect();
-    setup.require(&needed)?;
+    let more: &[_] = if options.explain.is_some() { &[&tools::GDB] } else { &tools::DISK };
+    setup.require(&[&[&tools::QEMU], more].concat())?;
     let board = Board::read(workspace, "virt")?;
     let built = build::build(workspace, setup, &board)?;
     let bench = Bench { workspace, board: &board, built: &built };
+    if let Some(metric) = &options.explain {
+        return explain::explain(&bench, &options.cpu, metric).map(|()| ExitCode::SUCCESS);
+    }
     let mut metrics = files::measure(&built)?;
     for cpu in CPUS {
         worst(&mut metrics, cpu, bench.measure(cpu)?);

@@ -26,6 +26,9 @@ pub struct Board {
     /// Authority that the board gives, by component.
     #[serde(default)]
     pub grants: BTreeMap<String, Vec<String>>,
+    /// On which core a component runs, where it is not core 0.
+    #[serde(default)]
+    pub cores: BTreeMap<String, u8>,
     /// Further bundles, by name.
     #[serde(default)]
     pub sets: BTreeMap<String, SetTable>,
@@ -70,6 +73,9 @@ pub struct SetTable {
     /// Grants beside those of the board.
     #[serde(default)]
     pub grants: BTreeMap<String, Vec<String>>,
+    /// Cores beside those of the board.
+    #[serde(default)]
+    pub cores: BTreeMap<String, u8>,
 }
 
 /// What goes into one bundle.
@@ -79,6 +85,8 @@ pub struct Selection {
     pub components: Vec<String>,
     /// Grants, by component.
     pub grants: BTreeMap<String, Vec<String>>,
+    /// Cores other than 0, by component.
+    pub cores: BTreeMap<String, u8>,
 }
 
 impl Board {
@@ -97,16 +105,19 @@ impl Board {
     pub fn selection(&self, set: Option<&str>) -> Result<Selection> {
         let mut components = self.components.list.clone();
         let mut grants = self.grants.clone();
+        let mut cores = self.cores.clone();
         if let Some(name) = set {
             let set = self.sets.get(name).with_context(|| format!("board {} has no set {name:?}", self.name))?;
             components.retain(|component| !set.without.contains(component));
             components.extend(set.add.iter().cloned());
+            cores.extend(set.cores.iter().map(|(component, &core)| (component.clone(), core)));
             for (component, authority) in &set.grants {
                 grants.entry(component.clone()).or_default().extend(authority.iter().cloned());
             }
         }
         grants.retain(|component, _| components.contains(component));
-        Ok(Selection { components, grants })
+        cores.retain(|component, _| components.contains(component));
+        Ok(Selection { components, grants, cores })
     }
 
     /// Every component of every bundle. They are built together, so that it does not depend on the verb which features
@@ -236,7 +247,7 @@ mod tests {
         let known = descriptions.iter().cloned().collect();
         let components = descriptions.iter().map(|(name, _)| name.clone()).collect();
         let grants = grants.iter().map(|(name, grant)| ((*name).into(), vec![(*grant).into()])).collect();
-        Selection { components, grants }.check(&known).map_err(|error| error.to_string())
+        Selection { components, grants, cores: BTreeMap::new() }.check(&known).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -291,13 +302,14 @@ mod tests {
             machine = { model = "virt", cpu = "max", smp = 1, memory = "1G", gic = 3, virtio-slots = [31] }
             components.list = ["a", "b"]
             grants.a = ["power"]
-            sets.bench = { add = ["c"], without = ["a"], grants.c = ["debug"] }
+            sets.bench = { add = ["c"], without = ["a"], grants.c = ["debug"], cores.c = 2 }
             "#,
         )
         .expect("board");
         let selection = board.selection(Some("bench")).expect("set");
         assert_eq!(selection.components, ["b", "c"]);
         assert_eq!(selection.grants.keys().collect::<Vec<_>>(), ["c"]);
+        assert_eq!(selection.cores, BTreeMap::from([("c".into(), 2)]));
         assert_eq!(board.all_components().into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
         assert!(board.selection(Some("none")).is_err());
         assert!(toml::from_str::<Board>("colour = 1").is_err());

@@ -132,6 +132,7 @@ impl Programs<'_> {
                 program: Elf::parse(&path, &bytes)?.program()?,
                 manifest: description.manifest.clone(),
                 grants: selection.grants.get(name).cloned().unwrap_or_default(),
+                core: selection.cores.get(name).copied().unwrap_or(0),
             });
         }
         write::bundle(&components).context("the bundle cannot be written")

@@ -5,19 +5,17 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Result;
-use object::{Object, ObjectSymbol, SymbolKind};
-use rustc_demangle::demangle;
 use system_tests::Symbolise;
 
 use crate::build::KERNEL;
-use crate::pack::{self, Elf};
+use crate::program::Program;
 
 /// The symbols of what was built, read when a report first needs them.
 pub struct Symbols {
     /// Where `NAME.elf` lies.
     folder: PathBuf,
-    programs: Mutex<BTreeMap<String, Functions>>,
+    /// Without its file a program has no names, and the addresses stand as they are.
+    programs: Mutex<BTreeMap<String, Option<Program>>>,
 }
 
 impl Symbols {
@@ -31,11 +29,9 @@ impl Symbols {
     pub fn annotate(&self, line: &str) -> String {
         let Some(program) = program(line) else { return String::new() };
         let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
-        let functions = programs.entry(program.to_owned()).or_insert_with(|| {
-            // Without the file there are no names, and the addresses stand as they are.
-            Functions::read(&self.folder.join(format!("{program}.elf"))).unwrap_or_default()
-        });
-        functions.annotate(line)
+        let read = || Program::read(&self.folder.join(format!("{program}.elf"))).ok();
+        let program = programs.entry(program.to_owned()).or_insert_with(read);
+        program.as_ref().map_or_else(String::new, |program| names(program, line))
     }
 
     /// The same as a shared function.
@@ -53,38 +49,30 @@ fn program(line: &str) -> Option<&str> {
     component.or(kernel.then_some(KERNEL))
 }
 
-/// The functions of a program by address: size and name.
-#[derive(Default)]
-struct Functions(BTreeMap<u64, (u64, String)>);
-
-impl Functions {
-    fn read(path: &Path) -> Result<Self> {
-        let bytes = pack::read(path)?;
-        let elf = Elf::parse(path, &bytes)?;
-        let functions = elf.file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
-        let named = functions.filter_map(|symbol| {
-            let name = format!("{:#}", demangle(symbol.name().ok()?));
-            Some((symbol.address(), (symbol.size(), name)))
-        });
-        Ok(Self(named.collect()))
+/// What stands behind the addresses of a line.
+fn names(program: &Program, line: &str) -> String {
+    let first = line.trim_start().strip_prefix('#').and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap_or(0);
+    let names: Vec<Option<String>> = (first..).zip(addresses(line)).map(|at| name(program, at)).collect();
+    if let [name] = &names[..] {
+        return name.as_ref().map_or_else(String::new, |name| format!("  {name}"));
     }
+    let below = |(depth, name): (usize, &Option<String>)| Some(format!("\r\n    #{depth} {}", name.as_ref()?));
+    names.iter().enumerate().filter_map(below).collect()
+}
 
-    /// `function+offset`. A function of unknown size, as assembly has them, reaches to the next.
-    fn name(&self, address: u64) -> Option<String> {
-        let (start, (size, name)) = self.0.range(..=address).next_back()?;
-        let offset = address - start;
-        let inside = if *size == 0 { self.0.range(address..).next().is_some() } else { offset < *size };
-        inside.then(|| if offset == 0 { name.clone() } else { format!("{name}+{offset:#x}") })
-    }
-
-    fn annotate(&self, line: &str) -> String {
-        let names: Vec<Option<String>> = addresses(line).map(|address| self.name(address)).collect();
-        if let [name] = &names[..] {
-            return name.as_ref().map_or_else(String::new, |name| format!("  {name}"));
+/// `function+offset at file:line`, and the function that was inlined there. Above the first frame an address is where a
+/// call returns to: the call is the instruction before it.
+fn name(program: &Program, (depth, address): (usize, u64)) -> Option<String> {
+    let mut text = program.name(address)?;
+    let call = if depth > 0 { address.saturating_sub(4) } else { address };
+    let frames = program.frames(call);
+    if let Some(inner) = frames.first() {
+        if frames.len() > 1 {
+            text += &format!(", in {}", inner.function);
         }
-        let below = |(depth, name): (usize, &Option<String>)| Some(format!("\r\n    #{depth} {}", name.as_ref()?));
-        names.iter().enumerate().filter_map(below).collect()
+        text += &format!(" at {}:{}", inner.file, inner.line);
     }
+    Some(text)
 }
 
 /// The numbers of a line that look like addresses: `0x` and at least five digits.
@@ -134,16 +122,13 @@ mod tests {
     use super::*;
 
     fn symbols() -> Symbols {
-        let functions = |list: &[(u64, u64, &str)]| {
-            Functions(list.iter().map(|(address, size, name)| (*address, (*size, (*name).to_owned()))).collect())
-        };
-        let kernel = functions(&[
+        let kernel = Program::of(&[
             (0xffff_8000_0000_1000, 0x100, "first"),
             (0xffff_8000_0000_1100, 0, "vectors"),
             (0xffff_8000_0000_2000, 0x40, "last"),
         ]);
-        let shell = functions(&[(0x20_0000, 0x100, "run")]);
-        let programs = [(KERNEL.to_owned(), kernel), ("shell".to_owned(), shell)];
+        let shell = Program::of(&[(0x20_0000, 0x100, "run")]);
+        let programs = [(KERNEL.to_owned(), Some(kernel)), ("shell".to_owned(), Some(shell))];
         Symbols { folder: "/nowhere".into(), programs: Mutex::new(programs.into()) }
     }
 

@@ -1,7 +1,7 @@
 //! `test`: on the host, then in the booted image. The last line is `N passed, N failed`.
 
 use std::io::{BufRead, BufReader, IsTerminal, Write, stdout};
-use std::process::{ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -58,6 +58,9 @@ fn tests(workspace: &Workspace, setup: &Setup, options: &Options, cases: &[Case]
     let mut tally = Tally::default();
     if !options.system {
         tally.add(host(workspace, options.filter.as_deref())?);
+        if options.filter.as_deref().is_none_or(|filter| "models".starts_with(filter)) {
+            tally.add(models(workspace)?);
+        }
     }
     if !options.host && !cases.is_empty() {
         tally.add(system(workspace, setup, cases)?);
@@ -72,6 +75,19 @@ fn host(workspace: &Workspace, filter: Option<&str>) -> Result<Tally> {
     if let Some(filter) = filter {
         cargo.args(["--", filter]);
     }
+    counted(cargo)
+}
+
+/// The kernel's concurrency under the model checker: built apart, because its atomics are other ones.
+fn models(workspace: &Workspace) -> Result<Tally> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["test", "--release", "-p", "tutti-kernel", "--lib", "models::"]);
+    cargo.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace.root.join("target/models"));
+    counted(cargo)
+}
+
+/// Runs `cargo test` and counts its results.
+fn counted(mut cargo: Command) -> Result<Tally> {
     let mut child = cargo.stdout(Stdio::piped()).spawn().context("cannot start cargo test")?;
     let output = child.stdout.take().context("no pipe to cargo test")?;
     let mut tally = Tally::default();
@@ -108,7 +124,7 @@ fn is_heading(line: &str) -> bool {
 }
 
 fn system(workspace: &Workspace, setup: &Setup, cases: &[Case]) -> Result<Tally> {
-    let needed: Vec<_> = [&tools::QEMU].into_iter().chain(tools::DISK).collect();
+    let needed: Vec<_> = [&tools::QEMU, &tools::GDB].into_iter().chain(tools::DISK).collect();
     setup.require(&needed)?;
     let board = Board::read(workspace, "virt")?;
     let built = build::build(workspace, setup, &board)?;

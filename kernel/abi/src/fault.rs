@@ -43,6 +43,10 @@ faults! {
     Other = 10, "exception";
     /// Its time ran out, and its SchedContext says that this is a fault. An answer with label 0 lets it wait for more.
     Timeout = 11, "out of time";
+    /// The first touch of a page of a Reserve, and the address space has no page left for a table.
+    NoTables = 12, "touch of reserved memory without a page left for tables";
+    /// The first touch of a page of a Reserve that has no page left.
+    NoMemory = 13, "touch of reserved memory without a page left";
 }
 
 /// The words of a fault message. An answer with label 0 resumes the thread where it faulted; any other label leaves it

@@ -45,7 +45,7 @@ kinds! {
     AddressSpace = 8,
     /// Contiguous memory that can be mapped.
     Frame = 9,
-    /// An Untyped tied to a range of an address space (number reserved).
+    /// An Untyped tied to a range of an address space.
     Reserve = 10,
     /// What one bus master can reach.
     DmaSpace = 11,
@@ -122,7 +122,7 @@ bitflags! {
         const SCHED_BIND = 1;
         /// SchedContext: ask what was used.
         const SCHED_READ = 2;
-        /// Timer, Reply, DmaSpace, Smc, IrqControl, Debug, KernelConsole: the only right there is.
+        /// Reserve, Timer, Reply, DmaSpace, Smc, IrqControl, Debug, KernelConsole: the only right there is.
         const INVOKE = 1;
     }
 }

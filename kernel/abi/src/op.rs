@@ -116,6 +116,11 @@ ops! {
     TimerArm = 84,
     /// Timer: disarm.
     TimerCancel = 85,
+    /// AddressSpace: x0 = slot of an Untyped without children, which becomes a Reserve, x1 = address, x2 = pages of the
+    /// range. A page of the range is there when it is first touched. Out x0 = pages of memory.
+    Reserve = 86,
+    /// Reserve: x0 = address, x1 = pages that are given back (0: none); out x0 = pages of memory that are free.
+    ReserveRelease = 87,
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ const NOT_GLOBAL: u64 = 1 << 11;
 const PXN: u64 = 1 << 53;
 const UXN: u64 = 1 << 54;
 const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
+/// What the MMU ignores in an entry that points to a table: here it counts that table's entries in use.
+const USED: u64 = 0x3ff << 2;
 
 /// MAIR_EL1: the index is the number of the [`MemoryType`].
 pub const MAIR: u64 = 0x00_04_44_ff;
@@ -33,9 +35,29 @@ pub const fn address(value: u64) -> Phys {
     Phys(value & ADDRESS)
 }
 
-/// An entry that points to the next table.
+/// An entry that points to the next table, of which nothing is in use yet.
 pub const fn table(page: Phys) -> u64 {
     page.0 | TABLE | VALID
+}
+
+/// Whether a value points to the next table, at a level that has one.
+pub const fn is_table(value: u64) -> bool {
+    value & (TABLE | VALID) == TABLE | VALID
+}
+
+/// How many entries of the table that a value points to are in use.
+pub const fn used(value: u64) -> u64 {
+    (value & USED) >> 2
+}
+
+/// The same entry after `more` of its table came into use.
+pub const fn more_used(value: u64, more: u64) -> u64 {
+    value + (more << 2)
+}
+
+/// The same entry after `fewer` of its table are in use.
+pub const fn fewer_used(value: u64, fewer: u64) -> u64 {
+    value - (fewer << 2)
 }
 
 /// A page or block.
@@ -44,7 +66,7 @@ pub const fn leaf(base: u64, level: u32, attributes: u64) -> u64 {
 }
 
 /// Attributes of a user mapping. The kernel never executes user memory.
-pub fn attributes(perms: Perms, memory: u8) -> u64 {
+pub const fn attributes(perms: Perms, memory: u8) -> u64 {
     let mut bits = AP_USER | ACCESSED | NOT_GLOBAL | PXN | SHARE_INNER | index(memory);
     if !perms.contains(Perms::WRITE) {
         bits |= AP_READ_ONLY;
@@ -75,9 +97,9 @@ pub const fn attributes_of(value: u64) -> u64 {
     value & !(ADDRESS | VALID | PAGE)
 }
 
-/// No entry.
-pub const fn cleared(_: u64, _: u64) -> u64 {
-    0
+/// Whether user space may execute what has these attributes.
+pub const fn is_executable(attributes: u64) -> bool {
+    attributes & UXN == 0
 }
 
 /// Whether a page or block is device memory.
@@ -110,6 +132,16 @@ mod tests {
         assert!(is_device(registers) && is_leaf(registers, 3));
         assert_eq!(address(registers), Phys(0x900_0000));
         assert_eq!(with_attributes(leaf(0x1000, 3, data), code), leaf(0x1000, 3, code));
+    }
+
+    #[test]
+    fn tables_count() {
+        let mut entry = table(Phys(0x4000_1000));
+        assert_eq!((used(entry), address(entry)), (0, Phys(0x4000_1000)));
+        entry = more_used(entry, 512);
+        assert_eq!((used(entry), address(entry)), (512, Phys(0x4000_1000)));
+        assert!(is_table(entry) && !is_leaf(entry, 2));
+        assert_eq!(fewer_used(entry, 512), table(Phys(0x4000_1000)));
     }
 
     #[test]

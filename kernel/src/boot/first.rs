@@ -137,12 +137,14 @@ impl Boot<'_> {
         pages: u64,
         perms: Perms,
     ) -> Result<(), InitError> {
-        let piece = crate::object::Piece { address, base: place.0, pages };
-        self.k.plan_mapping(space, piece).map_err(|_| InitError::Memory)?;
         if perms.contains(Perms::EXECUTE) {
             self.k.mem.sync_instructions(place, pages);
         }
-        self.k.write_mapping(space, piece, pte::attributes(perms, 0));
+        let mut rest = crate::object::Piece { address, base: place.0, pages };
+        while rest.pages > 0 {
+            let done = self.k.map_run(space, rest, pte::attributes(perms, 0), u64::MAX);
+            rest = rest.behind(done.map_err(|_| InitError::Memory)?);
+        }
         Ok(())
     }
 

@@ -13,11 +13,16 @@ impl Kernel {
         let Slot { cap, links } = &self.mem[slot];
         let (base, bytes, extra, used) = match cap.kind {
             Kind::Untyped => {
-                // With its last child gone it is whole again, whatever the mark says; page table memory has no children.
+                // With its last child gone it is whole again, whatever the mark says; what is page table memory or a
+                // Reserve's has no children.
                 let whole = links.child.is_none() && cap.space.is_none();
                 (cap.object, u64::from(cap.pages) * PAGE, 0, if whole { 0 } else { cap.word })
             }
-            Kind::Frame => (cap.object, u64::from(cap.pages) * PAGE, cap.word, cap.extra * PAGE),
+            Kind::Reserve => {
+                let mapped = self.window_of(cap).map_or(0, |window| u64::from(window.mapped));
+                (cap.object, u64::from(cap.pages) * PAGE, cap.word, mapped * PAGE)
+            }
+            Kind::Frame => (cap.object, u64::from(cap.pages) * PAGE, cap.word, cap.mapped() * PAGE),
             Kind::CapTable => self.place::<CapTable>(cap, |table| u64::from(table.slots()) * 64),
             Kind::Thread => self.place::<Thread>(cap, |_| size_of::<Thread>() as u64),
             Kind::Endpoint => self.place::<Endpoint>(cap, |_| size_of::<Endpoint>() as u64),

@@ -34,7 +34,8 @@ bitflags! {
 /// | kind | `object` | `pages` | `word` | `extra` | `space` |
 /// | --- | --- | --- | --- | --- | --- |
 /// | Untyped | physical address | size | bytes handed out | end of zeroed bytes | page table memory of |
-/// | Frame | physical address | size | address mapped at | pages mapped | mapped in |
+/// | Reserve | physical address | size | first address | | tied to |
+/// | Frame | physical address | size | address mapped at | pages mapped, pages done | mapped in |
 /// | Endpoint, Notification | reference | | badge | | |
 /// | others | reference, or 0 | | | | |
 #[repr(C)]
@@ -46,9 +47,9 @@ pub struct Cap {
     pub rights: Rights,
     /// Facts.
     pub flags: Flags,
-    /// Frame: its memory type.
+    /// Frame: its memory type, and what is being done with its mapping ([`crate::object::ops::map`]).
     pub memory: u8,
-    /// Untyped, Frame: pages.
+    /// Untyped, Reserve, Frame: pages.
     pub pages: u32,
     /// See the table.
     pub object: u64,
@@ -58,7 +59,8 @@ pub struct Cap {
     pub extra: u64,
     /// See the table.
     pub space: Option<Ref<AddressSpace>>,
-    /// The object the slot lies in, if not a table. Untyped: the granule at which zeroed memory begins.
+    /// The object the slot lies in, if not a table. Untyped: the granule at which zeroed memory begins. Frame in a table: the
+    /// first of its pages that is mapped.
     pub holder: u32,
 }
 
@@ -116,7 +118,7 @@ impl Cap {
 
     /// Whether a copy of it may exist: memory that is handed out and the right to one answer may not.
     pub const fn is_copyable(&self) -> bool {
-        !matches!(self.kind, Kind::Null | Kind::Untyped | Kind::Reply)
+        !matches!(self.kind, Kind::Null | Kind::Untyped | Kind::Reserve | Kind::Reply)
     }
 
     /// A copy with at most `rights`: a Frame's copy has no mapping.
@@ -126,7 +128,7 @@ impl Cap {
         copy.space = None;
         copy.holder = 0;
         copy.flags -= Flags::IN_THREAD | Flags::IN_IRQ | Flags::IN_TIMER;
-        copy.extra = 0;
+        (copy.extra, copy.memory) = (0, self.memory_type());
         copy.word = if matches!(self.kind, Kind::Endpoint | Kind::Notification) { badge.0 } else { 0 };
         copy.with_fast_bits()
     }
@@ -143,9 +145,9 @@ pub struct Links {
     pub prev: Option<Ref<Slot>>,
     /// The next with the same parent.
     pub next: Option<Ref<Slot>>,
-    /// Frames: the previous one mapped in the same address space.
+    /// What has a `space`: the previous one with the same.
     pub map_prev: Option<Ref<Slot>>,
-    /// Frames: the next one mapped in the same address space.
+    /// The next one with the same.
     pub map_next: Option<Ref<Slot>>,
 }
 

@@ -80,12 +80,26 @@ impl Kernel {
         rights: Rights,
         argument: u8,
     ) -> Res<(Ref<Slot>, Cap)> {
+        let slot = self.get_slot(caller, index, kind, rights, argument)?;
+        Ok((slot, self.mem[slot].cap))
+    }
+
+    /// The slot at an index of the caller's table, whose capability must have this kind and these rights.
+    #[inline]
+    pub fn get_slot(
+        &self,
+        caller: Ref<Thread>,
+        index: u64,
+        kind: Kind,
+        rights: Rights,
+        argument: u8,
+    ) -> Res<Ref<Slot>> {
         let slot = self.slot(self.table_of(caller)?, index, argument)?;
         let cap = &self.mem[slot].cap;
         if cap.kind != kind || !cap.rights.contains(rights) {
             return Err(refusal(cap, kind, argument));
         }
-        Ok((slot, *cap))
+        Ok(slot)
     }
 
     /// The object named at an index of the caller's table.

@@ -95,22 +95,27 @@ impl Kernel {
         match self.mem[slot].cap.kind {
             Kind::Frame => self.unmap_slot(slot)?,
             Kind::Untyped => self.drop_pool(slot)?,
+            Kind::Reserve => self.untie(slot)?,
             _ => {}
         }
         self.empty(slot);
         Ok(())
     }
 
-    /// Deletes all descendants of a slot: children of children are pulled up first, so no step depends on depth.
+    /// Deletes all descendants of a slot: children of children are pulled up first, so no step depends on depth. A Reserve
+    /// becomes an Untyped.
     pub fn revoke(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
         while let Some(child) = self.mem[slot].links.child {
             self.delete(child)?;
             self.preemption_point()?;
         }
+        if self.mem[slot].cap.kind == Kind::Reserve {
+            self.untie(slot)?;
+        }
         self.bury()
     }
 
-    /// Empties a slot without children, which is neither mapped nor page table memory.
+    /// Empties a slot without children, which is neither mapped, nor a Reserve, nor page table memory.
     fn empty(&mut self, slot: Ref<Slot>) {
         let cap = self.mem[slot].cap;
         if cap.kind == Kind::Null {

@@ -7,13 +7,17 @@
 //!   new object's until the object is destroyed.
 //! * An object is destroyed when its last capability goes, and the destroy steps (`object::destroy`) clear every other
 //!   place that holds its `Ref`: queues, links, held slots. Memory returns to use only after the destroy steps ran.
-//! * A table's slots are made by zeroing alone: all zeros is an empty slot (`cap::Slot` tests it).
-//! * The kernel is entered by one core at a time with interrupts masked; `&mut Mem` is `&mut` for all objects.
+//! * What is passed to `read_entry` and `write_entry` lies in a table of an address space: its root, or a page of its pool.
+//! * A table's slots are made by zeroing alone: all zeros is an empty slot (`cap::Slot` tests it). So are the windows of an
+//!   address space, integers in its first page, which was zeroed.
+//! * Only the holder of the kernel's lock, with interrupts masked, has a `Mem`; `&mut Mem` is `&mut` for all objects. The fast
+//!   paths, which have none, run only while nobody holds the lock (`gate`).
 #![allow(unsafe_code)]
 
 use core::marker::PhantomData;
 use core::num::NonZeroU32;
 use core::ops::{Index, IndexMut};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::layout::PAGE;
 
@@ -169,6 +173,28 @@ impl Mem {
         assert!(place.0.is_multiple_of(8));
         // SAFETY: mapped RAM, aligned; volatile because the MMU or user space may read it.
         unsafe { self.at::<u64>(place).write_volatile(value) }
+    }
+
+    /// Where an entry of an address space's tables lies. The tables come from its pool, which is RAM.
+    #[inline(always)]
+    fn entry(&self, place: Phys) -> *mut u64 {
+        debug_assert!(self.contains(place) && place.0.is_multiple_of(8));
+        self.base.wrapping_add(place.0.wrapping_sub(self.start) as usize) as *mut u64
+    }
+
+    /// Reads an entry of an address space's tables.
+    #[inline(always)]
+    pub(crate) fn read_entry(&self, place: Phys) -> u64 {
+        // SAFETY: mapped RAM, aligned, and in no object; others only read it, whole.
+        unsafe { AtomicU64::from_ptr(self.entry(place)) }.load(Ordering::Relaxed)
+    }
+
+    /// Writes an entry of an address space's tables. Whoever finds it, another core's MMU too, finds what was written before
+    /// it.
+    #[inline(always)]
+    pub(crate) fn write_entry(&mut self, place: Phys, value: u64) {
+        // SAFETY: as above.
+        unsafe { AtomicU64::from_ptr(self.entry(place)) }.store(value, Ordering::Release);
     }
 
     /// Copies words between two places that user space may read and write at any time.

@@ -51,7 +51,7 @@ pub fn registers(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> 
 /// # Returns
 /// x0.
 /// # Errors
-/// `Misaligned`, `NotMapped` (or device memory, which is not read).
+/// `Misaligned`, `NotMapped` (or device memory, which is not read; or a page of a Reserve that nobody touched).
 pub fn read(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     allowed(k, caller, args)?;
     let (space, _) = k.get::<AddressSpace>(caller, args.words[0], Rights::empty(), 1)?;

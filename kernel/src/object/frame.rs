@@ -1,16 +1,12 @@
 //! Frame: contiguous memory that can be mapped, once per capability.
 
-use abi::{ErrorCode, Kind, Perms, Rights, SyscallError, layout::PAGE_BITS};
+use abi::{ErrorCode, Kind, Perms, Rights, SyscallError};
 
 use super::AddressSpace;
-use super::address_space::Span;
-use crate::arch::pte;
+use super::mapping::Work;
 use crate::cap::{Cap, Flags, Slot};
-use crate::kernel::{Kernel, Preempted, Res};
+use crate::kernel::{Kernel, Res};
 use crate::mm::Ref;
-
-/// Page table entries cleared between two preemption points.
-const LEAVES: u64 = 16;
 
 /// The permissions asked for, if the capability allows them and they may go together.
 pub(super) fn check_perms(cap: &Cap, bits: u64, argument: u8) -> Res<Perms> {
@@ -44,7 +40,7 @@ impl Kernel {
         (entry.links.map_prev, entry.links.map_next) = (None, next);
     }
 
-    /// Takes a slot out of its address space's list: it is not mapped, or not page table memory, any more.
+    /// Takes a slot out of its address space's list: it is not mapped, no Reserve, or not page table memory, any more.
     pub(super) fn unlink_mapping(&mut self, slot: Ref<Slot>) {
         let Some(space) = self.mem[slot].cap.space.take() else { return };
         let (prev, next) = (self.mem[slot].links.map_prev.take(), self.mem[slot].links.map_next.take());
@@ -56,8 +52,14 @@ impl Kernel {
             self.mem[next].links.map_prev = prev;
         }
         let cap = &mut self.mem[slot].cap;
-        if cap.kind == Kind::Frame {
-            (cap.word, cap.extra) = (0, 0);
+        match cap.kind {
+            Kind::Frame => {
+                (cap.word, cap.holder) = (0, 0);
+                cap.set_mapped(0, Work::None, 0);
+            }
+            // Whole again, and dirty.
+            Kind::Reserve => (cap.kind, cap.word) = (Kind::Untyped, 0),
+            _ => {}
         }
     }
 
@@ -72,20 +74,5 @@ impl Kernel {
         if let Some(next) = entry.links.map_next {
             self.mem[next].links.map_prev = Some(to);
         }
-    }
-
-    /// Removes the mapping of a Frame capability, if it has one, from its start on, piece by piece.
-    pub(crate) fn unmap_slot(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
-        while let Cap { space: Some(space), word: address, extra: pages, .. } = self.mem[slot].cap {
-            let done = self.rewrite_leaves(space, Span { address, pages, most: LEAVES }, pte::cleared, 0);
-            if done >= pages {
-                self.unlink_mapping(slot);
-                break;
-            }
-            let cap = &mut self.mem[slot].cap;
-            (cap.word, cap.extra) = (address + (done << PAGE_BITS), pages - done);
-            self.preemption_point()?;
-        }
-        Ok(())
     }
 }

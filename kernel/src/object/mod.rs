@@ -9,25 +9,31 @@ mod endpoint;
 mod frame;
 mod header;
 mod irq;
+mod mapping;
 mod notification;
 mod reply;
+mod reserve;
 mod sched_context;
 mod smc;
 mod table;
+mod tables;
 mod thread;
 mod timer;
 mod untyped;
 
 pub use address_space::AddressSpace;
-pub(crate) use address_space::Piece;
 pub use destroy::Grave;
 pub use endpoint::{Endpoint, Gate};
 pub use header::Header;
 pub use irq::{Irq, Lines};
+#[cfg(test)]
+pub(crate) use mapping::Work;
 pub use notification::Notification;
 pub use reply::Reply;
+pub use reserve::Window;
 pub use sched_context::SchedContext;
 pub use smc::SYSTEM_OFF;
+pub(crate) use tables::Piece;
 pub use thread::{Held, State, Thread};
 pub use timer::Timer;
 
@@ -35,13 +41,15 @@ pub use crate::cap::CapTable;
 
 pub(crate) mod ops {
     //! The operations, by object, for `syscall`.
-    pub use super::address_space::{add_pool, map, protect, unmap};
+    pub use super::address_space::add_pool;
     pub use super::console::{ring, write};
     pub use super::debug::{cap, read, registers, thread};
     pub use super::dma_space::{attach, detach};
     pub use super::endpoint::{close, open};
     pub use super::irq::{ack, bind, set};
+    pub use super::mapping::{map, protect, unmap};
     pub use super::notification::{poll, signal, wait};
+    pub use super::reserve::{release, reserve};
     pub use super::sched_context::{
         bind as sched_bind, configure as sched_configure, consumed as sched_consumed, unbind as sched_unbind,
     };

@@ -27,7 +27,7 @@ fn ends(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<Slot>, Ref<Slo
 /// # Returns
 /// Nothing.
 /// # Errors
-/// `EmptySlot`, `SlotOccupied`, `InvalidArgument` (Untyped and Reply are never copied; unknown rights), `BadgeSet`.
+/// `EmptySlot`, `SlotOccupied`, `InvalidArgument` (Untyped, Reserve and Reply are never copied; unknown rights), `BadgeSet`.
 pub fn copy(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (from, to) = ends(k, caller, args)?;
     let cap = k.mem[from].cap;

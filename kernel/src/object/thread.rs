@@ -267,7 +267,8 @@ pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> 
         0 => None,
         slot => {
             let (slot, cap) = k.get_cap(caller, slot, Kind::Frame, Rights::READ | Rights::WRITE, 3)?;
-            if cap.flags.contains(Flags::DEVICE) || cap.memory != MemoryType::Normal as u8 || address >= USER_END {
+            if cap.flags.contains(Flags::DEVICE) || cap.memory_type() != MemoryType::Normal as u8 || address >= USER_END
+            {
                 return Err(bad(3));
             }
             if !address.is_multiple_of(PAGE) {

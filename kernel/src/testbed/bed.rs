@@ -1,7 +1,7 @@
 //! A kernel over the fake machine, with init as boot starts it, and system calls as a trap makes them.
 
 use abi::{
-    ErrorCode, INIT_IMAGE_MAGIC, InWord, Kind, Op, OutWord, Perms, Rights, Slots, SyscallError,
+    ErrorCode, FaultKind, INIT_IMAGE_MAGIC, InWord, Kind, Op, OutWord, Perms, Rights, Slots, SyscallError,
     layout::{PAGE, USER_PROGRAM},
 };
 
@@ -9,6 +9,7 @@ use super::check::Checker;
 use crate::arch::{Machine, arena};
 use crate::boot::{Handover, start_init};
 use crate::cap::{Cap, CapTable, Slot};
+use crate::fault::{self, Fault};
 use crate::kernel::Kernel;
 use crate::mm::regions::{Range, Regions};
 use crate::mm::{Phys, Ref};
@@ -246,6 +247,19 @@ impl Bed {
     /// The capability in a slot of a thread's table.
     pub fn cap(&self, thread: Ref<Thread>, index: u32) -> Cap {
         self.k.mem[self.slot_of(thread, index)].cap
+    }
+
+    /// A thread writes to an address. `None`: that is a fault, which its handler was told.
+    pub fn touch(&mut self, thread: Ref<Thread>, address: u64) -> Option<Phys> {
+        let space = self.k.mem[thread].space()?;
+        if let Some(place) = self.k.translate_for_tests(space, address) {
+            return Some(place);
+        }
+        self.k.force(thread);
+        let fault = Fault { kind: FaultKind::Write, address, syndrome: 0x9200_0047 };
+        fault::untranslated(&mut self.k, thread, fault);
+        self.leave();
+        self.k.translate_for_tests(space, address)
     }
 
     /// Init makes an object of its first memory.

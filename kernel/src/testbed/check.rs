@@ -24,6 +24,7 @@ macro_rules! must {
     };
 }
 
+mod reserve;
 mod time;
 
 /// A piece of memory that is in use.
@@ -181,7 +182,8 @@ impl Checker {
             Kind::AddressSpace => {
                 let s = &k.mem[object::<AddressSpace>(number)];
                 let pages = (s.free, s.fresh, s.dirty, s.lost, s.free_pages);
-                format!("{number:#x} {:?} {:?} {pages:?} {:?}", s.header, s.maps, leaves(k, s.root, 0, 0))
+                let windows: Vec<_> = k.windows(object(number)).collect();
+                format!("{number:#x} {:?} {:?} {pages:?} {:?} {windows:?}", s.header, s.maps, leaves(k, s.root, 0, 0))
             }
             Kind::Endpoint => format!("{:?}", k.mem[object::<Endpoint>(number)]),
             Kind::Reply => format!("{:?}", k.mem[object::<Reply>(number)]),
@@ -345,8 +347,8 @@ impl Checker {
         }
         for &slot in &self.slots {
             let cap = &k.mem[slot].cap;
-            let pool = cap.kind == Kind::Untyped && cap.space.is_some();
-            if (cap.kind == Kind::Frame && !cap.flags.intersects(Flags::DEVICE | Flags::KEEP)) || pool {
+            let tied = matches!(cap.kind, Kind::Untyped | Kind::Reserve) && cap.space.is_some();
+            if (cap.kind == Kind::Frame && !cap.flags.intersects(Flags::DEVICE | Flags::KEEP)) || tied {
                 self.extents.push(Extent { start: cap.object, end: end_of(cap), kind: cap.kind });
             }
         }
@@ -376,7 +378,7 @@ impl Checker {
         while let Some(child) = at {
             let made = k.mem[child].cap;
             let (start, end) = match made.kind {
-                Kind::Untyped | Kind::Frame => (made.object, end_of(&made)),
+                Kind::Untyped | Kind::Reserve | Kind::Frame => (made.object, end_of(&made)),
                 kind => {
                     let start = self.ram.0 + made.object * GRANULE;
                     (start, start + bytes_of(k, kind, made.object))
@@ -531,7 +533,7 @@ impl Checker {
             must!(pte::asid(s.ttbr) != 0, "{space:?} has the empty address space's ASID");
             must!(k.asids.owner(pte::asid(s.ttbr)) == Some(space), "{space:?} has another's ASID");
         }
-        let (mut mapped, mut pool) = (Vec::new(), u64::from(s.pages) - 2);
+        let (mut mapped, mut reserves, mut pool) = (Vec::new(), Vec::new(), u64::from(s.pages) - 2);
         let (mut before, mut at) = (None, s.maps);
         while let Some(slot) = at {
             must!(self.is_slot(slot), "{space:?}: a mapping without capability");
@@ -541,6 +543,7 @@ impl Checker {
             match cap.kind {
                 Kind::Frame => mapped.push((cap.word, *cap)),
                 Kind::Untyped => pool += cap.word / PAGE,
+                Kind::Reserve => reserves.push(*cap),
                 kind => return Err(format!("{space:?} has a {kind:?} in its list of mappings")),
             }
             (before, at) = (Some(slot), links.map_next);
@@ -549,27 +552,37 @@ impl Checker {
             let listed = before == Some(slot) || k.mem[slot].links.map_next.is_some();
             must!(listed, "{slot:?} is mapped and in no list");
         }
-        // What boot mapped for init has no capabilities; a dead one forgets its list and leaves its tables as they are.
-        if !self.deep || s.lost || s.header.capabilities == 0 || self.boot == Some(space) {
+        // A dead one forgets its list and leaves its tables as they are.
+        if s.lost || s.header.capabilities == 0 {
+            must!(!s.lost || s.windows == 0, "{space:?} has no tables and answers touches");
             return Ok(());
         }
-        let (leaves, tables) = leaves(k, s.root, 0, 0)?;
+        self.check_windows(k, space, &reserves)?;
+        if !self.deep {
+            return Ok(());
+        }
+        let (mut leaves, tables) = leaves(k, s.root, 0, 0)?;
         self.check_flushed(k, s.ttbr, &leaves)?;
+        self.check_reserved(k, space, &reserves, &mut leaves)?;
+        // What boot mapped for init has no capabilities.
+        if self.boot == Some(space) {
+            return Ok(());
+        }
         must!(s.free_pages as u64 + tables == pool, "{space:?}: {} free, {tables} used of {pool} pages", s.free_pages);
         must!(
-            leaves.len() == mapped.iter().map(|(_, cap)| cap.extra as usize).sum(),
+            leaves.len() == mapped.iter().map(|(_, cap)| cap.mapped() as usize).sum(),
             "{space:?}: leaves and list differ"
         );
         for (address, cap) in mapped {
             let first = leaves.partition_point(|&(at, _)| at < address);
-            let run = leaves.get(first..first + cap.extra as usize).unwrap_or_default();
-            must!(run.len() as u64 == cap.extra, "{space:?}: {address:#x} is not mapped");
+            let run = leaves.get(first..first + cap.mapped() as usize).unwrap_or_default();
+            must!(run.len() as u64 == cap.mapped(), "{space:?}: {address:#x} is not mapped");
             for (page, &(at, value)) in run.iter().enumerate() {
                 let place = pte::address(value).0;
                 must!(at == address + page as u64 * PAGE, "{space:?}: a hole at {at:#x}");
-                must!(place == pte::address(run[0].1).0 + page as u64 * PAGE, "{space:?}: {at:#x} is elsewhere");
-                must!((cap.object..end_of(&cap)).contains(&place), "{space:?}: {at:#x} is not of its Frame");
-                let ask = |perms| pte::attributes(perms, cap.memory) == pte::attributes_of(value);
+                let expected = cap.object + (u64::from(cap.holder) + page as u64) * PAGE;
+                must!(place == expected && place < end_of(&cap), "{space:?}: {at:#x} is elsewhere");
+                let ask = |perms| pte::attributes(perms, cap.memory_type()) == pte::attributes_of(value);
                 let (read, write) = (Perms::READ, Perms::READ | Perms::WRITE);
                 let fits = ask(read) || ask(write) || ask(read | Perms::EXECUTE);
                 must!(fits, "{space:?}: {at:#x} has attributes {value:#x}");
@@ -699,6 +712,9 @@ fn leaves(k: &Kernel, table: Phys, level: u32, base: u64) -> Result<(Vec<(u64, u
         } else {
             must!(level < 3 && value & 3 == 3, "entry {value:#x} at level {level}");
             let (below, count) = leaves(k, pte::address(value), level + 1, address)?;
+            let used = (0..512).filter(|entry| k.mem.read_u64(Phys(pte::address(value).0 + entry * 8)) != 0).count();
+            must!(used > 0, "an empty table at level {} for {address:#x}", level + 1);
+            must!(used as u64 == pte::used(value), "{used} entries at {address:#x}, counted are {}", pte::used(value));
             list.extend(below);
             tables += count + 1;
         }

@@ -75,6 +75,7 @@ struct Fuzz {
     workers: Vec<Ref<Thread>>,
     free: Option<std::collections::BTreeMap<Kind, u64>>,
     done: [u64; 256],
+    touched: u64,
 }
 
 impl Fuzz {
@@ -95,6 +96,7 @@ impl Fuzz {
             workers: Vec::new(),
             free: None,
             done: [0; 256],
+            touched: 0,
         };
         fuzz.build();
         fuzz
@@ -226,6 +228,38 @@ impl Fuzz {
             other.kind == Kind::AddressSpace && cap.space.is_none_or(|space| other.object_of() == Some(space))
         });
         (frame, space, cap.word)
+    }
+
+    /// A slot that likely holds a Reserve, and what is in it.
+    fn reserved(&mut self, thread: Ref<Thread>) -> (u64, Cap) {
+        let index = self.slot_of(thread, Kind::Reserve);
+        let cap = self.bed.k.get_cap(thread, index, Kind::Reserve, Rights::empty(), 0);
+        (index, cap.map_or(Cap::NULL, |(_, cap)| cap))
+    }
+
+    /// A thread writes somewhere, often where memory is reserved: a page that comes with that is clean.
+    fn touch(&mut self, thread: Ref<Thread>) {
+        let Some(space) = self.bed.k.mem[thread].space() else { return };
+        let ranges: Vec<_> = self.bed.k.windows(space).map(|window| (window.start, window.end)).collect();
+        let address = if self.random.one_in(40) {
+            self.address()
+        } else if ranges.is_empty() {
+            return;
+        } else {
+            let (start, end) = self.random.pick(&ranges);
+            start + self.random.below((end - start).min(6 * PAGE))
+        };
+        let there = self.bed.k.translate_for_tests(space, address);
+        let place = self.bed.touch(thread, address);
+        self.note(format!("{thread:?} touches {address:#x}: {there:x?} {place:x?}"));
+        if let (None, Some(place)) = (there, place) {
+            self.touched += 1;
+            let page = place.0 & !(PAGE - 1);
+            for place in [page, page + 64, page + PAGE - 8].map(Phys) {
+                assert_eq!(self.bed.k.mem.read_u64(place), 0, "a page of a Reserve is not clean");
+                self.bed.k.mem.write_u64(place, u64::from_ne_bytes([JUNK; 8]));
+            }
+        }
     }
 
     /// A slot that likely holds a Thread without time of its own, or such time.
@@ -389,6 +423,20 @@ impl Fuzz {
             Op::AddPool => {
                 regs[0] = kind(self, Kind::Untyped);
                 kind(self, Kind::AddressSpace)
+            }
+            Op::Reserve => {
+                regs[0] = self.slot_where(thread, |_, cap| {
+                    cap.kind == Kind::Untyped && cap.word == 0 && cap.space.is_none() && cap.flags.is_empty()
+                });
+                regs[1] = self.address();
+                regs[2] = if self.random.one_in(9) { self.random.next() >> 16 } else { self.random.below(9) };
+                kind(self, Kind::AddressSpace)
+            }
+            Op::ReserveRelease => {
+                let (index, cap) = self.reserved(thread);
+                regs[0] = cap.word + PAGE * self.random.below(5);
+                regs[1] = self.random.below(6);
+                index
             }
             Op::IrqSet => {
                 regs[0] = kind(self, Kind::Irq);
@@ -555,6 +603,10 @@ impl Fuzz {
             self.bed.leave();
             return false;
         }
+        if self.random.one_in(12) {
+            self.touch(thread);
+            return true;
+        }
         self.syscall(thread)
     }
 
@@ -635,4 +687,5 @@ fn random_operations_keep_every_invariant() {
     // Enough of everything came about to mean something.
     let rare = |&&(op, count): &&(Op, u64)| count < steps / 20_000 && op != Op::SmcCall;
     assert_eq!(counts.iter().find(rare), None, "an operation hardly ever succeeds");
+    assert!(fuzz.touched >= steps / 2000, "{} pages of Reserves were touched", fuzz.touched);
 }

@@ -66,8 +66,8 @@ pub struct Manifest<'a> {
 
 impl<'a> Manifest<'a> {
     pub(crate) fn parse(manifest: &'a [u8], grants: &'a [u8]) -> Result<Self, Fault> {
-        check(manifest, "manifest", |tag| tag != tag::GRANT)?;
-        check(grants, "grants", |tag| tag == tag::GRANT)?;
+        check(manifest, "manifest", |tag| !matches!(tag, tag::GRANT | tag::CORE))?;
+        check(grants, "grants", |tag| matches!(tag, tag::GRANT | tag::CORE))?;
         Ok(Self { manifest, grants })
     }
 
@@ -130,6 +130,13 @@ impl<'a> Manifest<'a> {
     /// Whether its device is a bus master: only then it gets the DmaSpace.
     pub fn dma(&self) -> bool {
         self.number(tag::DMA) == Some(1)
+    }
+
+    /// The core on which the board lets it run: 0 where the board says nothing. A machine with fewer cores takes it modulo
+    /// their number.
+    pub fn core(&self) -> u8 {
+        let number = values(self.grants, tag::CORE).find_map(|value| number(tag::CORE, value));
+        number.and_then(|core| u8::try_from(core).ok()).unwrap_or(0)
     }
 
     /// The encoded manifest.
@@ -205,7 +212,7 @@ fn number(tag: u16, value: &[u8]) -> Option<u64> {
     match (tag, value) {
         (tag::MEMORY | tag::STACK, [_, _, _, _, _, _, _, _]) => u64_at(value, 0),
         (tag::TABLE, [_, _, _, _]) => u32_at(value, 0).map(u64::from),
-        (tag::PRIORITY | tag::RESTART | tag::DMA, [byte]) => Some((*byte).into()),
+        (tag::PRIORITY | tag::RESTART | tag::DMA | tag::CORE, [byte]) => Some((*byte).into()),
         _ => None,
     }
 }
@@ -243,7 +250,7 @@ fn check_item(part: &'static str, tag: u16, value: &[u8]) -> Result<bool, Fault>
             drive(value).ok_or(malformed)?;
             Ok(false)
         }
-        tag::MEMORY | tag::STACK | tag::TABLE | tag::PRIORITY | tag::RESTART | tag::DMA => {
+        tag::MEMORY | tag::STACK | tag::TABLE | tag::PRIORITY | tag::RESTART | tag::DMA | tag::CORE => {
             check_number(tag, number(tag, value).ok_or(malformed)?)?;
             Ok(true)
         }

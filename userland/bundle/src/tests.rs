@@ -42,7 +42,13 @@ fn manifest() -> Manifest {
 }
 
 fn component(name: &str) -> write::Component {
-    write::Component { name: name.into(), program: program(), manifest: manifest(), grants: vec!["power".into()] }
+    write::Component {
+        name: name.into(),
+        program: program(),
+        manifest: manifest(),
+        grants: vec!["power".into()],
+        core: 3,
+    }
 }
 
 fn sample() -> Vec<u8> {
@@ -92,6 +98,7 @@ fn what_is_written_is_read() {
     assert_eq!((manifest.table_slots(), manifest.priority()), (128, 150));
     assert_eq!(manifest.restart(), Restart::Always);
     assert!(manifest.dma());
+    assert_eq!(manifest.core(), 3);
     assert!(manifest.is_granted("power"));
     assert!(!manifest.is_granted("kill"));
 }

@@ -81,6 +81,8 @@ pub struct Component {
     pub manifest: Manifest,
     /// What the board gives it.
     pub grants: Vec<String>,
+    /// The core on which the board lets it run.
+    pub core: u8,
 }
 
 /// What cannot be written, in words.
@@ -146,7 +148,7 @@ fn append_manifest(file: &mut Vec<u8>, component: &Component) -> Parts {
         (offset, bytes.len() as u32)
     };
     let manifest = append(encode_manifest(&component.manifest));
-    let grants = append(encode_grants(&component.grants));
+    let grants = append(encode_grants(&component.grants, component.core));
     Parts { manifest, grants }
 }
 
@@ -172,9 +174,12 @@ fn encode_manifest(manifest: &Manifest) -> Vec<u8> {
     bytes
 }
 
-fn encode_grants(grants: &[String]) -> Vec<u8> {
+fn encode_grants(grants: &[String], core: u8) -> Vec<u8> {
     let mut bytes = Vec::new();
     grants.iter().for_each(|name| item(&mut bytes, tag::GRANT, name.as_bytes()));
+    if core != 0 {
+        item(&mut bytes, tag::CORE, &[core]);
+    }
     bytes
 }
 

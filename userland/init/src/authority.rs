@@ -14,8 +14,11 @@ pub const DEVICES: Cap<Untyped> = Cap::from_slot(abi::SLOT_DEVICES);
 pub const DMA: Cap<DmaSpace> = Cap::from_slot(abi::SLOT_DMA);
 /// Power off and reset.
 const SMC: Cap<Smc> = Cap::from_slot(abi::SLOT_SMC);
-/// Filling SchedContexts.
-pub const SCHED_CONTROL: Cap<SchedControl> = Cap::from_slot(abi::SLOT_SCHED_CONTROL);
+/// Filling SchedContexts with time of a core; of one beyond the `cores` that the machine has, with that of another.
+pub fn sched_control(core: u8, cores: u32) -> Cap<SchedControl> {
+    Cap::from_slot(abi::SLOT_SCHED_CONTROL + u32::from(core) % cores.max(1))
+}
+
 /// The own address space.
 pub const SPACE: Cap<AddressSpace> = rt::SPACE;
 

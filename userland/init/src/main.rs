@@ -132,7 +132,9 @@ impl Init {
         let info = self.env.start_info();
         let since = info.nanoseconds(rt::now_ticks().saturating_sub(info.boot_ticks));
         let text = alloc::format!(
-            "Tutti: {running} of {listed} components started, {} KiB given, {} MiB left, {} ms since reset",
+            "Tutti: {running} of {listed} components started on {} core{}, {} KiB given, {} MiB left, {} ms since reset",
+            info.cores,
+            if info.cores == 1 { "" } else { "s" },
             given / 1024,
             left >> 20,
             since / 1_000_000

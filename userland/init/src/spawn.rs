@@ -16,7 +16,7 @@ use rt::{
 };
 
 use crate::Init;
-use crate::authority::{DMA, IRQ_CONTROL, SCHED_CONTROL, SPACE};
+use crate::authority::{DMA, IRQ_CONTROL, SPACE, sched_control};
 use crate::component::Instance;
 use crate::devices::{Device, Devices};
 use crate::memory::slot;
@@ -428,7 +428,8 @@ impl<'i> Building<'i> {
         thread.bind(notification)?;
         // No limit for now: nothing in a manifest asks for one.
         let time = self.object::<SchedContext>(Kind::SchedContext, 0)?;
-        SCHED_CONTROL.configure(time, 1, 1, false)?;
+        let cores = self.init.env.start_info().cores;
+        sched_control(self.component.manifest.core(), cores).configure(time, 1, 1, false)?;
         time.bind(thread)?;
         self.copy(time.slot(), abi::SLOT_SCHED, Rights::SCHED_READ, Badge(0))?;
         thread.write_registers(0, [USER_INFO])?;

@@ -72,7 +72,7 @@ impl Bench<'_> {
         Ok(least)
     }
 
-    fn machine(&self, cpu: &str, set: Option<&str>, icount: bool) -> Result<Machine> {
+    pub fn machine(&self, cpu: &str, set: Option<&str>, icount: bool) -> Result<Machine> {
         let mut machine = qemu::machine(self.board, self.built, set)?;
         let counted = if icount { vec!["-icount", "shift=0,sleep=off"] } else { Vec::new() };
         machine.extra = counted.into_iter().chain(["-seed", "1"]).map(str::to_owned).collect();

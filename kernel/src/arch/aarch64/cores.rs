@@ -1,5 +1,6 @@
 //! The other cores: bringing them up, the lock, interrupts from core to core.
 
+use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use aarch64_cpu::asm::{sev, wfe, wfi};
@@ -37,13 +38,22 @@ fn affinity() -> u64 {
 
 /// The area of this core.
 pub(super) fn area() -> &'static Area {
-    let number = TPIDR_EL1.get() as usize - &raw const AREAS as usize;
-    &AREAS[number / size_of::<Area>() % MAX_CORES]
+    // Early in boot the register points elsewhere: that is core 0.
+    let offset = (TPIDR_EL1.get() as usize).wrapping_sub(&raw const AREAS as usize);
+    AREAS.get(offset / size_of::<Area>()).unwrap_or(&AREAS[0])
 }
 
 /// The number of this core.
 pub(super) fn number() -> usize {
     area().number.load(Ordering::Relaxed) as usize
+}
+
+/// The stack of this core.
+pub(super) fn stack() -> Range<usize> {
+    match area().stack.load(Ordering::Relaxed) {
+        end if number() != 0 => end - STACK as usize..end,
+        _ => start::stack(),
+    }
 }
 
 /// The boot core has an area from now on.

@@ -3,7 +3,7 @@
 use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::{console, psci};
+use super::{console, cores, psci};
 use crate::context::Context;
 
 static DEAD: AtomicBool = AtomicBool::new(false);
@@ -57,7 +57,7 @@ pub(super) extern "C" fn fatal(kind: u64, context: &Context, syndrome: u64, addr
         2 => "fast interrupt",
         _ => "SError",
     };
-    let _ = writeln!(out, "\nkernel fault: {what}, vector {kind}");
+    let _ = writeln!(out, "\nkernel fault: {what}, vector {kind}, core {}", cores::number());
     let _ = writeln!(out, "  syndrome {syndrome:#x} ({})", status(syndrome));
     let _ = writeln!(out, "  address {address:#018x}");
     let _ = writeln!(out, "  pc {:#018x}  spsr {:#x}", context.pc, context.spsr);
@@ -74,7 +74,7 @@ pub(super) extern "C" fn fatal(kind: u64, context: &Context, syndrome: u64, addr
 fn backtrace(out: &mut Early, pc: u64, frame: u64) {
     let _ = writeln!(out, "  backtrace:");
     let _ = writeln!(out, "    #0 {pc:#018x}");
-    let stack = super::start::stack();
+    let stack = cores::stack();
     let mut frame = frame as usize;
     for depth in 1..32 {
         if !frame.is_multiple_of(16) || frame < stack.start || frame + 16 > stack.end {
@@ -98,6 +98,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     if !DEAD.swap(true, Ordering::Relaxed) {
         let mut out = Early;
         let _ = writeln!(out, "\nkernel panic: {}", info.message());
+        let _ = writeln!(out, "  core {}", cores::number());
         if let Some(place) = info.location() {
             let _ = writeln!(out, "  at {}:{}", place.file(), place.line());
         }

@@ -134,12 +134,12 @@ impl Machine {
 
     /// Table writes are visible to the walker from here on.
     pub fn tables_written(&mut self) {
-        mmu::tables_written();
+        mmu::user_tables_written();
     }
 
-    /// Drops the translations of a range of an address space.
-    pub fn flush_range(&mut self, ttbr: u64, start: u64, pages: u64) {
-        mmu::flush_range(pte::asid(ttbr), start, pages);
+    /// Drops the translations of some entries of an address space that cover 2^`bits` bytes each.
+    pub fn flush_entries(&mut self, ttbr: u64, start: u64, entries: u64, bits: u32) {
+        mmu::flush_entries(pte::asid(ttbr), start, entries, bits);
     }
 
     /// Drops all translations of an address space.

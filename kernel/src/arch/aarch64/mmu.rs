@@ -16,6 +16,13 @@ unsafe extern "C" {
     static mut map_l1: [u64; 512];
 }
 
+/// Makes writes to the tables of user space visible to the walker; the return there synchronises.
+#[inline(always)]
+pub fn user_tables_written() {
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb ishst", options(nostack, preserves_flags)) };
+}
+
 /// Makes table writes visible to the walker.
 pub fn tables_written() {
     // SAFETY: barriers.
@@ -221,19 +228,22 @@ pub fn flush_asid(asid: u16) {
     unsafe { asm!("dsb ishst", "tlbi aside1is, {}", "dsb ish", "isb", in(reg) operand, options(nostack)) };
 }
 
-/// Drops the translations of a range.
-pub fn flush_range(asid: u16, start: u64, pages: u64) {
-    if pages > 64 {
+/// Drops the translations of some entries that cover 2^`bits` bytes each. No `isb`: the kernel uses none of them, and the
+/// return to user space synchronises.
+pub fn flush_entries(asid: u16, start: u64, entries: u64, bits: u32) {
+    if entries > 64 {
         return flush_asid(asid);
     }
-    tables_written();
-    for page in 0..pages {
-        let operand = (u64::from(asid) << 48) | (((start >> PAGE_BITS) + page) & 0xfff_ffff_ffff);
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb ishst", options(nostack, preserves_flags)) };
+    let mut operand = u64::from(asid) << 48 | (start >> PAGE_BITS) & 0xfff_ffff_ffff;
+    for _ in 0..entries {
         // SAFETY: TLB maintenance changes no memory.
-        unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack)) };
+        unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack, preserves_flags)) };
+        operand += 1 << (bits - PAGE_BITS);
     }
-    // SAFETY: barriers.
-    unsafe { asm!("dsb ish", "isb", options(nostack)) };
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
 }
 
 /// Drops every translation of this core, the boot's identity map among them.

@@ -96,6 +96,8 @@ pub(super) extern "C" fn sync(context: usize, syndrome: u64, address: u64) -> us
     if live && let Some(thread) = k.sched.current() {
         if call {
             syscall::handle(k, thread);
+        } else if is_untranslated(syndrome) {
+            fault::untranslated(k, thread, decode(syndrome, address));
         } else {
             fault::handle(k, thread, decode(syndrome, address));
         }
@@ -117,6 +119,11 @@ pub(super) extern "C" fn irq(context: usize) -> usize {
     let (k, _) = enter(context, Event::Other);
     interrupt::handle(k);
     leave(k)
+}
+
+/// A data access without translation, at whatever level.
+fn is_untranslated(syndrome: u64) -> bool {
+    syndrome >> 26 & 0x3f == class::DATA_ABORT && matches!(syndrome & 0x3f, 0x04..=0x07)
 }
 
 fn decode(syndrome: u64, address: u64) -> Fault {

@@ -140,8 +140,8 @@ impl Machine {
     pub fn tables_written(&mut self) {}
 
     /// Notes the range.
-    pub fn flush_range(&mut self, ttbr: u64, start: u64, pages: u64) {
-        self.flushed.push((ttbr, start, pages));
+    pub fn flush_entries(&mut self, ttbr: u64, start: u64, entries: u64, bits: u32) {
+        self.flushed.push((ttbr, start, entries << (bits - 12)));
     }
 
     /// Notes the address space.

@@ -51,6 +51,8 @@ fn targets() -> Vec<(Op, Kind, Rights)> {
         (Op::SchedConsumed, SchedContext, Rights::SCHED_READ),
         (Op::TimerArm, Timer, Rights::INVOKE),
         (Op::TimerCancel, Timer, Rights::INVOKE),
+        (Op::Reserve, AddressSpace, Rights::MAP),
+        (Op::ReserveRelease, Reserve, Rights::INVOKE),
     ]
 }
 
@@ -69,6 +71,11 @@ fn original(bed: &mut Bed, kind: Kind) -> u32 {
         Kind::KernelConsole => abi::SLOT_CONSOLE,
         Kind::Smc => abi::SLOT_SMC,
         Kind::DmaSpace => abi::SLOT_DMA,
+        Kind::Reserve => {
+            bed.make(Kind::Untyped, 1, 41);
+            bed.ok(Op::Reserve, abi::SLOT_SPACE, &[41, 0x4000_0000, 1]);
+            41
+        }
         kind => {
             bed.make(kind, 1, 41);
             41
@@ -92,7 +99,7 @@ fn a_bad_target_is_refused() {
         }
         assert_eq!(bed.refused(op, 900, &[]), (ErrorCode::EmptySlot, 0), "{op:?}");
         assert_eq!(bed.refused(op, other, &[]), (ErrorCode::WrongKind, 0), "{op:?}");
-        if matches!(kind, Kind::Untyped | Kind::Reply) {
+        if matches!(kind, Kind::Untyped | Kind::Reserve | Kind::Reply) {
             continue;
         }
         let original = original(&mut bed, kind);

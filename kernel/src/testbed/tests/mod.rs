@@ -7,6 +7,7 @@ mod interrupts;
 mod lookup;
 mod messages;
 mod notifications;
+mod reserves;
 mod scheduling;
 mod spaces;
 mod tables;

@@ -8,6 +8,7 @@ use abi::{
 use super::{Bed, TABLE};
 use crate::mm::Ref;
 use crate::object::AddressSpace;
+use crate::testbed::Outcome;
 
 const SPACE: u32 = 40;
 const FRAME: u32 = 41;
@@ -146,7 +147,7 @@ fn a_large_unmap_makes_way_and_goes_on() {
     assert!(bed.restarts(bed.init));
     bed.check();
     let left = bed.cap(bed.init, 42);
-    assert!(left.extra < 300 && left.word > 0x10_0000);
+    assert!(left.mapped() < 300 && left.word == 0x10_0000);
     bed.k.machine.preempt_every = 0;
     bed.again(bed.init);
     assert_eq!(bed.cap(bed.init, 42).space, None);
@@ -174,6 +175,133 @@ fn blocks_are_used_where_they_fit() {
     let huge = [Kind::Frame as u64, 1 << 31, 0, TABLE, 42, base, 0, 0];
     bed.ok(Op::Retype, abi::SLOT_DEVICES, &huge);
     assert_eq!(bed.refused(Op::Map, SPACE, &map(42, 0x8000_0000, 1, (1 << 31) - 1, 1)), (ErrorCode::NoPool, 0));
+}
+
+/// A call that maps, made again until it does not make way any more.
+fn map_in_steps(bed: &mut Bed, args: [u64; 8], mut between: impl FnMut(&mut Bed)) -> u32 {
+    let input = InWord::new(Op::Map as u8, 0, 0, 0);
+    bed.trap(bed.init, input, Slots::new(SPACE, 0), args);
+    let mut rounds = 0;
+    while bed.restarts(bed.init) {
+        rounds += 1;
+        bed.check();
+        between(bed);
+        bed.again(bed.init);
+    }
+    bed.check();
+    rounds
+}
+
+fn args(slot: u64, address: u64, first: u64, pages: u64, perms: u64) -> [u64; 8] {
+    [slot, address, first, pages, perms, 0, 0, 0]
+}
+
+#[test]
+fn a_large_map_makes_way_and_goes_on() {
+    let (mut bed, space) = world(8);
+    bed.make(Kind::Frame, 300, 42);
+    bed.k.activate(space);
+    bed.k.machine.preempt_every = 1;
+    let rounds = map_in_steps(&mut bed, args(42, 0x1f_0000, 0, 300, 3), |_| {});
+    assert!(rounds > 1, "{rounds}");
+    let cap = bed.cap(bed.init, 42);
+    assert_eq!((cap.word, cap.mapped(), cap.extra), (0x1f_0000, 300, 300));
+    assert_eq!(
+        bed.k.translate_for_tests(space, 0x1f_0000 + 299 * 4096),
+        Some(crate::mm::Phys(cap.object + 299 * 4096))
+    );
+    // Memory that is executed is cleaned first, which takes longer.
+    bed.k.machine.preempt_every = 0;
+    bed.ok(Op::Unmap, SPACE, &[42]);
+    bed.k.machine.preempt_every = 1;
+    let executable = map_in_steps(&mut bed, args(42, 0x1f_0000, 0, 300, 5), |_| {});
+    assert!(executable > 2 * rounds, "{executable}");
+    // So does memory that becomes executable.
+    let input = InWord::new(Op::Protect as u8, 0, 0, 0);
+    for (perms, least) in [(3, 1), (5, 2 * rounds), (1, 1)] {
+        bed.trap(bed.init, input, Slots::new(SPACE, 0), [42, perms, 0, 0, 0, 0, 0, 0]);
+        let mut rounds = 0;
+        while bed.restarts(bed.init) {
+            rounds += 1;
+            bed.check();
+            bed.again(bed.init);
+        }
+        bed.check();
+        assert!(rounds >= least, "{rounds} for {perms}");
+    }
+}
+
+/// What was mapped before something was met is taken away again, tables too.
+#[test]
+fn a_large_map_that_meets_something_changes_nothing() {
+    let (mut bed, space) = world(12);
+    bed.make(Kind::Frame, 700, 42);
+    bed.k.activate(space);
+    bed.ok(Op::Map, SPACE, &map(FRAME, 0x1f_0000 + 600 * 4096, 0, 4, 1));
+    assert_eq!(bed.refused(Op::Map, SPACE, &map(42, 0x1f_0000, 0, 700, 3)), (ErrorCode::Overlap, 0));
+    bed.k.machine.preempt_every = 1;
+    assert_eq!(bed.refused(Op::Map, SPACE, &map(42, 0x1f_0000, 0, 700, 3)), (ErrorCode::Overlap, 0));
+    // Not even when the other mapping goes meanwhile: once it is being undone it ends so.
+    let mut gone = false;
+    map_in_steps(&mut bed, args(42, 0x1f_0000, 0, 700, 3), |bed| {
+        let work = bed.cap(bed.init, 42).work().0;
+        if !gone && work == crate::object::Work::Undo(ErrorCode::Overlap) {
+            let slot = bed.slot_of(bed.init, FRAME);
+            bed.k.unmap_slot(slot).unwrap();
+            gone = true;
+        }
+    });
+    assert!(gone);
+    let Outcome::Returned(_, out, _) = bed.result(bed.init) else { panic!("it waits") };
+    assert_eq!(out.status(), Err(ErrorCode::Overlap.into()));
+    bed.k.machine.preempt_every = 0;
+    // The same with tables that are missing.
+    assert_eq!(bed.k.mem[space].free_pages, 10);
+    bed.make(Kind::Frame, 6, 43);
+    let far = [0x4000_0000 - 0x1000u64, 0x8000_0000 - 0x1000, 0xc000_0000 - 0x1000];
+    for (slot, address) in [(42, far[0]), (43, far[1])] {
+        bed.ok(Op::Map, SPACE, &map(slot, address, 0, 2, 3));
+    }
+    assert_eq!(bed.refused(Op::Map, SPACE, &map(FRAME, far[2], 0, 4, 3)), (ErrorCode::NoPool, 0));
+}
+
+/// A mapping that was not finished can be unmapped, and nothing else.
+#[test]
+fn a_map_that_was_given_up_is_a_mapping() {
+    let (mut bed, space) = world(8);
+    bed.make(Kind::Frame, 300, 42);
+    bed.k.machine.preempt_every = 1;
+    let input = InWord::new(Op::Map as u8, 0, 0, 0);
+    bed.trap(bed.init, input, Slots::new(SPACE, 0), args(42, 0x10_0000, 0, 300, 3));
+    assert!(bed.restarts(bed.init));
+    bed.k.machine.preempt_every = 0;
+    assert_eq!(bed.refused(Op::Protect, SPACE, &[42, 1]), (ErrorCode::Busy, 1));
+    assert_eq!(bed.refused(Op::Map, SPACE, &map(42, 0x20_0000, 0, 300, 3)), (ErrorCode::AlreadyMapped, 1));
+    assert_eq!(bed.refused(Op::Map, SPACE, &map(42, 0x10_0000, 1, 299, 3)), (ErrorCode::AlreadyMapped, 1));
+    bed.ok(Op::Unmap, SPACE, &[42]);
+    assert_eq!(bed.k.mem[space].free_pages, 6);
+    bed.ok(Op::Map, SPACE, &map(42, 0x10_0000, 0, 300, 3));
+}
+
+/// Where pages were mapped and unmapped, a block fits again, and the pool is whole again.
+#[test]
+fn tables_that_empty_go_back() {
+    let (mut bed, space) = world(8);
+    bed.k.activate(space);
+    for round in 0..50u64 {
+        let address = 0x10_0000 + round * 0x4000_0000;
+        bed.ok(Op::Map, SPACE, &map(FRAME, address, 0, 4, 3));
+        assert_eq!(bed.k.mem[space].free_pages, 3);
+        bed.ok(Op::Unmap, SPACE, &[FRAME.into()]);
+        assert_eq!((bed.k.mem[space].free_pages, bed.k.mem[space].fresh), (6, 2));
+    }
+    let args = [Kind::Frame as u64, 512, 0, TABLE, 43, 0x1_0000_0000, 0, 0];
+    bed.ok(Op::Retype, abi::SLOT_DEVICES, &args);
+    bed.ok(Op::Map, SPACE, &map(FRAME, 0x40_0000, 0, 4, 3));
+    assert_eq!(bed.refused(Op::Map, SPACE, &map(43, 0x40_0000, 0, 512, 3)), (ErrorCode::Overlap, 0));
+    bed.ok(Op::Unmap, SPACE, &[FRAME.into()]);
+    bed.ok(Op::Map, SPACE, &map(43, 0x40_0000, 0, 512, 3));
+    assert_eq!(bed.k.mem[space].free_pages, 4, "one block of 2 MiB");
 }
 
 #[test]

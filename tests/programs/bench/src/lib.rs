@@ -4,6 +4,10 @@
 
 extern crate alloc;
 
+pub mod echo;
+pub mod pair;
+pub mod report;
+
 use alloc::vec::Vec;
 
 /// What bench-hello says before the nanoseconds since reset at which it began.

@@ -90,6 +90,7 @@ fn is_quick(lab: &mut Lab) -> Result<()> {
 struct Row {
     cpu: &'static str,
     gic: u8,
+    cores: u32,
     el2: bool,
     memory: &'static str,
 }
@@ -102,6 +103,8 @@ fn matrix() -> Vec<Row> {
     let row = |cpu, bits: usize| Row {
         cpu,
         gic: if bits & 1 == 0 { 2 } else { 3 },
+        // With each GIC and at each level.
+        cores: [8, 4, 2, 1, 1, 2, 4, 8][bits & 7],
         el2: bits & 2 != 0,
         memory: if bits & 4 == 0 { "128M" } else { "8G" },
     };
@@ -114,11 +117,12 @@ impl Row {
     }
 
     fn id(self) -> String {
-        format!("boot.on.{}.gicv{}.{}.{}", self.cpu, self.gic, self.level(), self.memory)
+        format!("boot.on.{}.x{}.gicv{}.{}.{}", self.cpu, self.cores, self.gic, self.level(), self.memory)
     }
 
     fn says(self) -> String {
-        format!("boots on {} with GICv{} at {} with {}", self.cpu, self.gic, self.level().to_uppercase(), self.memory)
+        let level = self.level().to_uppercase();
+        format!("boots on {} × {} with GICv{} at {level} with {}", self.cores, self.cpu, self.gic, self.memory)
     }
 
     fn run(self, lab: &mut Lab) -> Result<()> {
@@ -127,11 +131,13 @@ impl Row {
             disks: vec![Disk::File(disk.image.clone())],
             cpu: Some(self.cpu.into()),
             gic: Some(self.gic),
+            smp: Some(self.cores),
             el2: self.el2,
             memory: Some(self.memory.into()),
             ..Boot::default()
         };
         let mut console = lab.boot_to_prompt(boot)?;
+        contains(&console.text(), &format!(" on {} core", self.cores))?;
         contains(&console.command("ps")?, "shell")?;
         contains(&console.command("sha256 /README.TXT")?, &disk.sha256("README.TXT")?)
     }
@@ -140,6 +146,14 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_core_count_occurs_with_each_gic_and_level() {
+        for cores in [1, 2, 4, 8] {
+            let rows: Vec<Row> = matrix().into_iter().filter(|row| row.cores == cores).collect();
+            assert!(rows.len() == 2 && rows[0].gic != rows[1].gic && rows[0].el2 != rows[1].el2, "{rows:?}");
+        }
+    }
 
     #[test]
     fn every_pair_of_settings_occurs() {

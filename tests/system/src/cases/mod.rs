@@ -4,6 +4,7 @@ mod bad_input;
 mod boot;
 mod conformance;
 mod crash;
+mod debugging;
 mod disk;
 mod isolation;
 mod shell;
@@ -19,6 +20,7 @@ pub fn all() -> Vec<Case> {
         isolation::cases(),
         conformance::cases(),
         crash::cases(),
+        debugging::cases(),
         bad_input::cases(),
     ];
     areas.into_iter().flatten().collect()

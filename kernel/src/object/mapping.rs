@@ -1,0 +1,288 @@
+//! Mapping Frames into an address space. Large ranges stop at preemption points; how far a call has come stands in the
+//! Frame's capability, and the call that is made again goes on there.
+
+use abi::{
+    ErrorCode, Kind, Perms, Rights, SyscallError,
+    layout::{PAGE, PAGE_BITS, USER_END},
+};
+
+use super::tables::{Piece, RUN, RUN_WEIGHT};
+use super::{AddressSpace, Thread, frame};
+use crate::arch::pte;
+use crate::cap::{Cap, Slot};
+use crate::kernel::{Kernel, Next, Preempted, Res};
+use crate::mm::{Phys, Ref};
+use crate::syscall::Args;
+
+/// Pages cleaned for instruction fetch between two preemption points.
+const CLEAN: u64 = 4;
+/// More than the short steps between two looks: cleaning takes so long that each time is one.
+const CLEAN_WEIGHT: u32 = 8;
+
+/// What is being done with a mapping and was not finished.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Work {
+    /// Nothing.
+    None,
+    /// It is made; counted are the pages that are clean for instruction fetch.
+    Map,
+    /// It met something and is taken away again, to be refused with this.
+    Undo(ErrorCode),
+    /// It is to become executable; counted are the pages that are clean for instruction fetch.
+    Clean(Perms),
+    /// Its permissions change; counted are the pages that have the new ones.
+    Protect(Perms),
+}
+
+impl Cap {
+    /// Frame: pages that are mapped.
+    pub(crate) const fn mapped(&self) -> u64 {
+        self.extra & 0xffff_ffff
+    }
+
+    /// Frame: the number of its memory type.
+    pub(crate) const fn memory_type(&self) -> u8 {
+        self.memory & 3
+    }
+
+    /// Frame: what is being done with its mapping, and how many pages are done.
+    pub(crate) fn work(&self) -> (Work, u64) {
+        let perms = Perms::from_bits_truncate(self.memory >> 5);
+        let work = match self.memory >> 2 & 7 {
+            0 => Work::None,
+            1 => Work::Map,
+            2 => Work::Undo(ErrorCode::Overlap),
+            3 => Work::Undo(ErrorCode::NoPool),
+            4 => Work::Clean(perms),
+            _ => Work::Protect(perms),
+        };
+        (work, self.extra >> 32)
+    }
+
+    /// Frame: so many pages are mapped, and of this work so many are done.
+    pub(crate) fn set_mapped(&mut self, pages: u64, work: Work, done: u64) {
+        let work = match work {
+            Work::None => 0,
+            Work::Map => 1,
+            Work::Undo(ErrorCode::Overlap) => 2,
+            Work::Undo(_) => 3,
+            Work::Clean(perms) => 4 | perms.bits() << 3,
+            Work::Protect(perms) => 5 | perms.bits() << 3,
+        };
+        self.extra = pages | done << 32;
+        self.memory = self.memory_type() | work << 2;
+    }
+}
+
+fn bad(argument: u8) -> SyscallError {
+    SyscallError::new(ErrorCode::InvalidArgument, argument)
+}
+
+/// Maps a Frame, or pages of it, in the largest blocks that fit.
+///
+/// # Rights
+/// AddressSpace: map. Frame: those of the permissions.
+/// # Returns
+/// Nothing.
+/// # Errors
+/// `AlreadyMapped`, `Overlap`, `NoPool`, `WriteExecute`, `Misaligned` (address), `InvalidArgument` (address not in the
+/// lower half; pages not in the Frame; permissions without read; device memory executable), and those of the look-ups.
+pub fn map(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let [frame, address, first, pages, perms, ..] = args.words;
+    let (space, _) = k.get::<AddressSpace>(caller, args.target, Rights::MAP, 0)?;
+    let slot = k.get_slot(caller, frame, Kind::Frame, Rights::empty(), 1)?;
+    let cap = &k.mem[slot].cap;
+    let perms = frame::check_perms(cap, perms, 5)?;
+    if !address.is_multiple_of(PAGE) {
+        return Err(SyscallError::new(ErrorCode::Misaligned, 2));
+    }
+    let whole = u64::from(cap.pages);
+    if first >= whole {
+        return Err(bad(3));
+    }
+    if pages == 0 || pages > whole - first {
+        return Err(bad(4));
+    }
+    if address >= USER_END || USER_END - address < pages << PAGE_BITS {
+        return Err(bad(2));
+    }
+    let piece = Piece { address, base: cap.object + (first << PAGE_BITS), pages };
+    let attributes = pte::attributes(perms, cap.memory_type());
+    if cap.space.is_none() && pages <= RUN && !perms.contains(Perms::EXECUTE) {
+        // The usual case; if one table has all its entries, there is nothing to be remembered.
+        let done = k.map_run(space, piece, attributes, RUN)?;
+        k.begin_mapping(slot, space, piece, first);
+        if done == pages {
+            return Ok(Next::Done);
+        }
+        k.mem[slot].cap.set_mapped(done, Work::Map, 0);
+    } else if cap.space.is_none() {
+        k.begin_mapping(slot, space, piece, first);
+        k.mem[slot].cap.set_mapped(0, Work::Map, 0);
+    } else {
+        let same = cap.space == Some(space) && cap.word == address && u64::from(cap.holder) == first;
+        if !same || !matches!(cap.work().0, Work::Map | Work::Undo(_)) {
+            return Err(SyscallError::new(ErrorCode::AlreadyMapped, 1));
+        }
+    }
+    k.go_on_mapping(slot, space, piece, attributes)
+}
+
+impl Kernel {
+    /// A Frame capability has this mapping from now on.
+    fn begin_mapping(&mut self, slot: Ref<Slot>, space: Ref<AddressSpace>, piece: Piece, first: u64) {
+        let cap = &mut self.mem[slot].cap;
+        (cap.word, cap.extra, cap.holder) = (piece.address, piece.pages, first as u32);
+        self.link_mapping(slot, space);
+    }
+
+    /// Maps what of a piece is not mapped yet.
+    fn go_on_mapping(&mut self, slot: Ref<Slot>, space: Ref<AddressSpace>, piece: Piece, attributes: u64) -> Res<Next> {
+        let cap = &self.mem[slot].cap;
+        let (work, mut clean) = cap.work();
+        let mut done = cap.mapped().min(piece.pages);
+        if let Work::Undo(code) = work {
+            return self.undo_mapping(slot, code);
+        }
+        let executable = pte::is_executable(attributes);
+        while done < piece.pages {
+            let rest = piece.behind(done);
+            let most = match (executable, rest.level()) {
+                (false, _) => RUN,
+                (true, 3) => CLEAN,
+                (true, _) => 1,
+            };
+            let end = if executable { done + rest.pages.min(most << (9 * (3 - rest.level()))) } else { 0 };
+            while clean < end {
+                let pages = CLEAN.min(end - clean);
+                self.mem.sync_instructions(Phys(piece.base + (clean << PAGE_BITS)), pages);
+                clean += pages;
+                if clean < end && self.preemption_point_after(CLEAN_WEIGHT).is_err() {
+                    self.mem[slot].cap.set_mapped(done, Work::Map, clean);
+                    return Ok(Next::Restart);
+                }
+            }
+            match self.map_run(space, rest, attributes, most) {
+                Ok(pages) => done += pages,
+                Err(code) => {
+                    self.mem[slot].cap.set_mapped(done, Work::Undo(code), 0);
+                    return self.undo_mapping(slot, code);
+                }
+            }
+            let weight = if executable { CLEAN_WEIGHT } else { RUN_WEIGHT };
+            if done < piece.pages && self.preemption_point_after(weight).is_err() {
+                self.mem[slot].cap.set_mapped(done, Work::Map, clean);
+                return Ok(Next::Restart);
+            }
+        }
+        self.mem[slot].cap.set_mapped(done, Work::None, 0);
+        Ok(Next::Done)
+    }
+
+    /// Takes away what a call mapped that is refused with `code`.
+    fn undo_mapping(&mut self, slot: Ref<Slot>, code: ErrorCode) -> Res<Next> {
+        match self.unmap_slot(slot) {
+            Ok(()) => Err(code.into()),
+            Err(Preempted) => Ok(Next::Restart),
+        }
+    }
+
+    /// Removes the mapping of a Frame capability, if it has one, from its end on, piece by piece.
+    pub(crate) fn unmap_slot(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
+        let Some(space) = self.mem[slot].cap.space else { return Ok(()) };
+        let cap = &self.mem[slot].cap;
+        let (address, mut left) = (cap.word, cap.mapped());
+        while left > 0 {
+            left -= self.clear_run(space, address, left);
+            if left > 0 {
+                let cap = &mut self.mem[slot].cap;
+                let work = match cap.work().0 {
+                    undo @ Work::Undo(_) => undo,
+                    _ => Work::None,
+                };
+                cap.set_mapped(left, work, 0);
+                self.preemption_point_after(RUN_WEIGHT)?;
+            }
+        }
+        self.unlink_mapping(slot);
+        Ok(())
+    }
+}
+
+/// The slot of a Frame that is mapped in the address space.
+fn mapped_frame(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<AddressSpace>, Ref<Slot>)> {
+    let (space, _) = k.get::<AddressSpace>(caller, args.target, Rights::MAP, 0)?;
+    let slot = k.get_slot(caller, args.words[0], Kind::Frame, Rights::empty(), 1)?;
+    Ok((space, slot))
+}
+
+fn check_mapped(k: &Kernel, space: Ref<AddressSpace>, slot: Ref<Slot>) -> Res<()> {
+    if k.mem[slot].cap.space == Some(space) { Ok(()) } else { Err(SyscallError::new(ErrorCode::NotMapped, 1)) }
+}
+
+/// Removes the mapping of a Frame capability.
+///
+/// # Rights
+/// AddressSpace: map.
+/// # Returns
+/// Nothing.
+/// # Errors
+/// `NotMapped` (not at all, or in another address space), and those of the look-ups.
+pub fn unmap(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let (space, slot) = mapped_frame(k, caller, args)?;
+    check_mapped(k, space, slot)?;
+    Ok(match k.unmap_slot(slot) {
+        Ok(()) => Next::Done,
+        Err(Preempted) => Next::Restart,
+    })
+}
+
+/// Changes the permissions of a mapping.
+///
+/// # Rights
+/// AddressSpace: map. Frame: those of the permissions.
+/// # Returns
+/// Nothing.
+/// # Errors
+/// `NotMapped`, `WriteExecute`, `InvalidArgument` (permissions), `Busy` (a call that maps it was not finished), and those of
+/// the look-ups.
+pub fn protect(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let (space, slot) = mapped_frame(k, caller, args)?;
+    let perms = frame::check_perms(&k.mem[slot].cap, args.words[1], 2)?;
+    check_mapped(k, space, slot)?;
+    let cap = k.mem[slot].cap;
+    let (mut work, mut done) = cap.work();
+    if matches!(work, Work::Map | Work::Undo(_)) {
+        return Err(SyscallError::new(ErrorCode::Busy, 1));
+    }
+    if work != Work::Clean(perms) && work != Work::Protect(perms) {
+        done = 0;
+        work = if perms.contains(Perms::EXECUTE) { Work::Clean(perms) } else { Work::Protect(perms) };
+    }
+    let pages = cap.mapped();
+    let base = cap.object + (u64::from(cap.holder) << PAGE_BITS);
+    let attributes = pte::attributes(perms, cap.memory_type());
+    loop {
+        let weight = if let Work::Clean(_) = work {
+            let step = CLEAN.min(pages - done);
+            k.mem.sync_instructions(Phys(base + (done << PAGE_BITS)), step);
+            done += step;
+            if done == pages {
+                (work, done) = (Work::Protect(perms), 0);
+            }
+            CLEAN_WEIGHT
+        } else {
+            done += k.change_run(space, cap.word + (done << PAGE_BITS), pages - done, attributes);
+            if done == pages {
+                break;
+            }
+            RUN_WEIGHT
+        };
+        if k.preemption_point_after(weight).is_err() {
+            k.mem[slot].cap.set_mapped(pages, work, done);
+            return Ok(Next::Restart);
+        }
+    }
+    k.mem[slot].cap.set_mapped(pages, Work::None, 0);
+    Ok(Next::Done)
+}

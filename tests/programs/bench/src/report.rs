@@ -1,0 +1,45 @@
+//! Saying what was measured on the serial line.
+
+use alloc::format;
+use alloc::string::String;
+
+use ipc::serial::Serial;
+use rt::{Endpoint, Env, NOTIFICATION};
+
+/// A measured line, or why there is none.
+pub type Line = Result<String, String>;
+
+/// The line of a metric.
+pub fn metric(name: &str, value: impl core::fmt::Display, unit: &str) -> Line {
+    Ok(format!("metric {name} {value} {unit}"))
+}
+
+/// Prints the lines, and that there are no more.
+///
+/// # Errors
+/// Why nothing can be printed.
+pub fn print(env: &Env, lines: &[Line]) -> Result<(), String> {
+    let serial = Serial(env.cap::<Endpoint>("use:serial").map_err(|missing| format!("{missing}"))?);
+    let (signal, bits) = (ipc::signal_only(NOTIFICATION), 2);
+    let signal = signal.map_err(|error| format!("{error:?}"))?;
+    serial.attach(signal, bits).map_err(|error| format!("serial: {error:?}"))?;
+    for line in lines {
+        let text = match line {
+            Ok(metric) => format!("{metric}\r\n"),
+            Err(error) => format!("bench: {error}\r\n"),
+        };
+        write(&serial, text.as_bytes())?;
+    }
+    write(&serial, b"bench: end\r\n")
+}
+
+fn write(serial: &Serial, mut bytes: &[u8]) -> Result<(), String> {
+    while !bytes.is_empty() {
+        let taken = serial.write(bytes).map_err(|error| format!("serial: {error:?}"))?;
+        bytes = bytes.get(taken..).unwrap_or_default();
+        if taken == 0 {
+            NOTIFICATION.wait().map_err(|error| format!("wait: {error}"))?;
+        }
+    }
+    Ok(())
+}
