@@ -379,7 +379,12 @@ impl Kernel {
     }
 
     fn end_slice_or_budget(&mut self, now: u64) {
-        let Some(thread) = self.sched.current.filter(|&thread| self.mem[thread].state == State::Ready) else { return };
+        let Some(thread) = self.sched.current.filter(|&thread| self.mem[thread].state == State::Ready) else {
+            // Another core stopped it: no slice ends here any more, and nobody's time is used.
+            self.sched.current = None;
+            self.sched.context = None;
+            return;
+        };
         if !self.can_run(thread) {
             self.sched.current = None;
             self.sched.context = None;

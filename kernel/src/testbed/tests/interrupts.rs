@@ -64,7 +64,7 @@ fn the_badge_is_signalled_too() {
     bed.give(1, 201, 200, Rights::SIGNAL, 0x100);
     bed.ok(Op::IrqSet, CONTROL, &[100, LINE, 0]);
     bed.ok(Op::IrqBind, 100, &[201, 2]);
-    bed.k.fire(LINE as u32);
+    bed.interrupt(&[LINE as u32]);
     assert_eq!(bits(&mut bed, 0), 0x102);
 }
 

@@ -307,8 +307,15 @@ fn writes_until(w: &mut World, end: impl FnOnce(&mut World, Agent, u32) -> Check
     w.ok(Op::Map, agent.space, &[copy.into(), PLACE, 0, 1, RW])?;
     let mut x = [0; 31];
     x[1] = PLACE;
+    let here = w.copy(frame, ALL, 0)?;
+    let word = w.map(here, 1)?;
     w.run(agent, code::COUNT, &x)?;
-    w.sleep(300)?;
+    for _ in 0..2000 {
+        if word.load_u32(0) != Ok(0) {
+            break;
+        }
+        w.sleep(1000)?;
+    }
     equal(w.state(agent)?, agent::State::Ready, "the agent")?;
     end(w, agent, copy)?;
     let Ended { kind, message, .. } = w.end_of(agent)?;

@@ -1,10 +1,11 @@
 //! Thread: configure, resume, suspend, registers, bind, cancel; which registers survive what.
 
 use abi::{ErrorCode, Kind, Op, Rights, layout::USER_END, layout::USER_MESSAGE_PAGE};
-use agent::{Agent, Check, Request, Setup, State, World, code, equal, holds, pattern};
+use agent::{Check, Request, Setup, State, World, code, equal, holds, pattern};
 use alloc::format;
 
 use super::common::*;
+use super::sched::Counter;
 use crate::case::{Case, case, refusals};
 use ErrorCode::*;
 
@@ -260,38 +261,16 @@ fn suspend_look_up(w: &mut World) -> Check {
     look_up(w, Op::ThreadSuspend, &[], Some((thread, Rights::CONFIGURE | Rights::BIND)))
 }
 
-/// An agent that counts up a word, and the word.
-fn counter(w: &mut World, setup: Setup) -> Check<(Agent, rt::SharedBuffer)> {
-    /// Where the agent has the word.
-    const WORD: u64 = 0x12_0000;
-    let agent = w.agent_with(setup)?;
-    let frame = w.make(Kind::Frame, 1)?;
-    w.ok(Op::Map, agent.space, &[frame.into(), WORD, 0, 1, 3])?;
-    let copy = w.copy(frame, ALL, 0)?;
-    let buffer = w.map(copy, 1)?;
-    let mut x = [0; 31];
-    x[1] = WORD;
-    w.run(agent, code::COUNT, &x)?;
-    Ok((agent, buffer))
-}
-
-fn count(buffer: &rt::SharedBuffer) -> Check<u32> {
-    buffer.load_u32(0).map_err(|_| "outside".into())
-}
-
 fn suspend_stops(w: &mut World) -> Check {
-    let (agent, word) = counter(w, Setup::default())?;
+    let counter = Counter::started(w, Setup::default())?;
     for _ in 0..10 {
-        let before = count(&word)?;
-        w.sleep(200)?;
-        w.ok(Op::ThreadSuspend, agent.thread, &[])?;
-        let stopped = count(&word)?;
-        holds(stopped > before, "it did not run")?;
-        w.sleep(200)?;
-        equal(count(&word)?, stopped, "its count after it was suspended")?;
-        let x = w.registers(agent)?;
+        counter.grows(w)?;
+        w.ok(Op::ThreadSuspend, counter.agent.thread, &[])?;
+        let stopped = counter.count()?;
+        counter.stands(w)?;
+        let x = w.registers(counter.agent)?;
         holds(x[2] == stopped.into() || x[2] == u64::from(stopped) + 1, &format!("x2 is {:#x}", x[2]))?;
-        w.ok(Op::ThreadResume, agent.thread, &[])?;
+        w.ok(Op::ThreadResume, counter.agent.thread, &[])?;
     }
     Ok(())
 }
@@ -321,11 +300,9 @@ fn write_look_up(w: &mut World) -> Check {
 fn write_running(w: &mut World) -> Check {
     let pair = Pair::waiting(w)?;
     w.refused(Op::ThreadWriteRegisters, pair.server.thread, &[0, 1, 1], InvalidState, 0)?;
-    let (busy, word) = counter(w, Setup::default())?;
-    w.refused(Op::ThreadWriteRegisters, busy.thread, &[32, 1, 0], InvalidState, 0)?;
-    let before = count(&word)?;
-    w.sleep(200)?;
-    holds(count(&word)? > before, "it runs no more")
+    let busy = Counter::started(w, Setup::default())?;
+    w.refused(Op::ThreadWriteRegisters, busy.agent.thread, &[32, 1, 0], InvalidState, 0)?;
+    busy.grows(w)
 }
 
 fn write_bad(w: &mut World) -> Check {
@@ -434,19 +411,17 @@ fn cancel_look_up(w: &mut World) -> Check {
 }
 
 fn cancel_nothing(w: &mut World) -> Check {
-    let (agent, word) = counter(w, Setup::default())?;
-    w.ok(Op::ThreadCancel, agent.thread, &[])?;
-    let before = count(&word)?;
-    w.sleep(200)?;
-    holds(count(&word)? > before, "it runs no more")?;
-    w.ok(Op::ThreadSuspend, agent.thread, &[])?;
-    w.ok(Op::ThreadCancel, agent.thread, &[])?;
-    equal(w.state(agent)?, State::Suspended, "the agent")
+    let busy = Counter::started(w, Setup::default())?;
+    w.ok(Op::ThreadCancel, busy.agent.thread, &[])?;
+    busy.grows(w)?;
+    w.ok(Op::ThreadSuspend, busy.agent.thread, &[])?;
+    w.ok(Op::ThreadCancel, busy.agent.thread, &[])?;
+    equal(w.state(busy.agent)?, State::Suspended, "the agent")
 }
 
 fn losing(w: &mut World) -> Check {
     for space in [false, true] {
-        let (agent, _) = counter(w, Setup::default())?;
+        let Counter { agent, .. } = Counter::started(w, Setup::default())?;
         let lost = if space { agent.space } else { agent.table };
         w.ok(Op::Revoke, OWN, &[lost.into()])?;
         w.settle()?;
