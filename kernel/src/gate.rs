@@ -42,6 +42,16 @@ pub enum Event {
     Other = 2,
 }
 
+/// What the holder of the lock asks of a stopped core.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Request {
+    /// Leave the address space.
+    LeaveSpace = 1,
+    /// Store the vector registers for their owner.
+    SaveFpu = 2,
+}
+
 /// What the core alone writes on its fast paths: a cache line of its own.
 #[repr(C, align(64))]
 #[derive(Debug)]
@@ -55,17 +65,22 @@ struct Reader {
 pub struct Area {
     /// Not 0: the fast paths are closed.
     pub gate: AtomicU32,
-    /// The parked core is asked to leave its address space; it clears this when it has.
+    /// A [`Request`] to the parked core, which clears it when that is done; 0: none.
     request: AtomicU32,
     reader: Reader,
     /// The end of the core's stack.
     pub stack: AtomicUsize,
     /// Zeros, to clear registers with.
     pub zeros: [u64; 2],
-    /// The most urgent priority in the core's ready queues, -1 when they are empty.
+    /// What the priority of a thread must reach to go on in the place of another: see [`Area::set_floor`].
     pub floor: AtomicI32,
     /// The core's number.
     pub number: AtomicU32,
+    /// Not 0: user space reaches the vector registers, because the thread that runs is their owner. No fast path hands over
+    /// to another meanwhile.
+    pub fpu_open: AtomicU32,
+    /// Where the registers of the thread lie whose vector registers this core holds; 0: none.
+    pub fpu_owner: AtomicUsize,
     /// Where the registers of the thread lie that entered the kernel; 0: none.
     pub thread: AtomicUsize,
     /// An [`Event`].
@@ -93,6 +108,8 @@ impl Area {
             zeros: [0; 2],
             floor: AtomicI32::new(-1),
             number: AtomicU32::new(0),
+            fpu_open: AtomicU32::new(0),
+            fpu_owner: AtomicUsize::new(0),
             thread: AtomicUsize::new(0),
             event: AtomicU32::new(0),
             parked: AtomicBool::new(false),
@@ -101,6 +118,13 @@ impl Area {
             arrival: AtomicU32::new(0),
         }
     }
+    }
+
+    /// Tells the fast paths the most urgent priority in the core's ready queues, -1 when they are empty. While the vector
+    /// registers are open no priority is enough.
+    pub fn set_floor(&self, top: i32) {
+        let open = self.fpu_open.load(Ordering::Relaxed) != 0;
+        self.floor.store(if open { i32::MAX } else { top }, Ordering::Relaxed);
     }
 
     /// The fast path's side of the gate, as the assembly does it: `false` when the slow way must be gone.
@@ -119,12 +143,14 @@ impl Area {
         self.reader.flag.store(0, Ordering::Release);
     }
 
-    /// Serves the request to leave the address space, if there is one. Called in the loop at the lock.
-    pub fn serve(&self, leave: impl FnOnce()) {
-        if self.request.load(Ordering::Acquire) != 0 {
-            leave();
-            self.request.store(0, Ordering::Release);
+    /// Serves a request, if there is one. Called in the loop at the lock.
+    pub fn serve(&self, leave_space: impl FnOnce(), save_fpu: impl FnOnce(&Self)) {
+        match self.request.load(Ordering::Acquire) {
+            0 => return,
+            request if request == Request::SaveFpu as u32 => save_fpu(self),
+            _ => leave_space(),
         }
+        self.request.store(0, Ordering::Release);
     }
 
     /// Whether the core is in front of the lock or idle: its thread's registers are saved. For the holder.
@@ -278,12 +304,12 @@ impl Lock {
         Some(Stopped { thread, call: area.event.load(Ordering::Relaxed) == Event::Call as u32 })
     }
 
-    /// Makes a stopped core leave its address space, and waits until it has. An idle core has none.
-    pub fn evict(&self, area: &Area, wake: impl FnOnce()) {
+    /// Asks something of a stopped core, and waits until it is done. An idle core has no address space and no registers.
+    pub fn ask(&self, area: &Area, request: Request, wake: impl FnOnce()) {
         if area.event.load(Ordering::Relaxed) == Event::Idle as u32 {
             return;
         }
-        area.request.store(1, Ordering::Release);
+        area.request.store(request as u32, Ordering::Release);
         wake();
         while area.request.load(Ordering::Acquire) != 0 {
             spin_loop();

@@ -13,6 +13,7 @@ pub mod context;
 pub mod cores;
 pub mod deadline;
 pub mod fault;
+pub mod fpu;
 pub mod gate;
 pub mod interrupt;
 pub mod ipc;

@@ -1,7 +1,5 @@
 //! Who runs: round-robin within a priority, the most urgent priority first.
 
-use core::sync::atomic::Ordering;
-
 use abi::OutWord;
 
 use crate::deadline::{Deadlines, Due};
@@ -134,8 +132,13 @@ impl Scheduler {
             None => *word &= !bit,
         }
         self.top = self.highest();
+        self.tell_floor();
+    }
+
+    /// Tells the fast paths what they may not pass over.
+    pub(crate) fn tell_floor(&self) {
         if let Some(area) = self.area {
-            area.floor.store(self.top, Ordering::Relaxed);
+            area.set_floor(self.top);
         }
     }
 
@@ -307,6 +310,7 @@ impl Kernel {
             let Some(space) = self.mem[thread].space() else { return false };
             let ttbr = self.activate(space);
             self.machine.enter_space(ttbr);
+            self.settle_fpu(thread);
             self.sched.loaded = Some(thread);
         }
         true

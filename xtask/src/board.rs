@@ -232,6 +232,7 @@ mod tests {
             priority: 100,
             restart: Restart::Once,
             dma: false,
+            fpu: false,
             requests: words(requests),
         };
         let description = Description {

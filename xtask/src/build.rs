@@ -14,7 +14,7 @@ use crate::component::{self, Description};
 use crate::image;
 use crate::pack::{self, Elf};
 use crate::setup::Setup;
-use crate::toolchain::{TARGET, Toolchain};
+use crate::toolchain::{Target, Toolchain};
 use crate::workspace::{self, Workspace};
 
 /// The kernel's crate and program.
@@ -79,24 +79,34 @@ pub fn build(workspace: &Workspace, setup: &Setup, board: &Board) -> Result<Buil
     Ok(built)
 }
 
-/// One call of cargo for everything that runs on the target.
+/// One call of cargo for everything that runs on a target.
 fn compile(workspace: &Workspace, setup: &Setup, board: &Board, known: &BTreeMap<String, Description>) -> Result<()> {
     let toolchain = Toolchain::find(workspace, setup)?;
-    let mut cargo = toolchain.cargo(workspace, "build");
-    for (package, program) in programs(board, known) {
-        cargo.args(["-p", package, "--bin", program]);
+    for target in Target::ALL {
+        let mut programs = programs(board, known, target).peekable();
+        if programs.peek().is_none() {
+            continue;
+        }
+        let mut cargo = toolchain.cargo(workspace, "build", target);
+        for (package, program) in programs {
+            cargo.args(["-p", package, "--bin", program]);
+        }
+        workspace::run(&mut cargo).with_context(|| format!("the programs for {} do not build", target.triple()))?;
     }
-    workspace::run(&mut cargo).context("the target's programs do not build")
+    Ok(())
 }
 
-/// Package and program of all that runs on the target.
+/// Package and program of all that is built for a target.
 pub fn programs<'a>(
     board: &'a Board,
     known: &'a BTreeMap<String, Description>,
+    target: Target,
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
     let components = board.all_components().into_iter().filter_map(|name| known.get(name));
+    let components = components.filter(move |description| description.target() == target);
     let components = components.map(|description| (description.package.as_str(), description.name.as_str()));
-    [(KERNEL, KERNEL), (INIT, INIT)].into_iter().chain(components)
+    let own: &[_] = if target == Target::Soft { &[(KERNEL, KERNEL), (INIT, INIT)] } else { &[] };
+    own.iter().copied().chain(components)
 }
 
 /// What cargo made.
@@ -107,18 +117,18 @@ struct Programs<'a> {
 
 impl Programs<'_> {
     /// A program's bytes; a copy with its symbols lies beside the results, for the debugger.
-    fn read(&self, name: &str) -> Result<(PathBuf, Vec<u8>)> {
-        let path = self.workspace.root.join("target/bare").join(TARGET).join("release").join(name);
+    fn read(&self, name: &str, target: Target) -> Result<(PathBuf, Vec<u8>)> {
+        let path = self.workspace.root.join("target/bare").join(target.triple()).join("release").join(name);
         let bytes = pack::read(&path)?;
         write_if_changed(&self.folder.join(format!("{name}.elf")), &bytes)?;
         Ok((path, bytes))
     }
 
     fn image(&self) -> Result<Vec<u8>> {
-        let (path, bytes) = self.read(INIT)?;
+        let (path, bytes) = self.read(INIT, Target::Soft)?;
         let init = write::init_image(&Elf::parse(&path, &bytes)?.program()?);
         let init = init.with_context(|| format!("{}", path.display()))?;
-        let (path, bytes) = self.read(KERNEL)?;
+        let (path, bytes) = self.read(KERNEL, Target::Soft)?;
         image::image(&Elf::parse(&path, &bytes)?, &init)
     }
 
@@ -126,7 +136,7 @@ impl Programs<'_> {
         let mut components = Vec::new();
         for name in &selection.components {
             let description = known.get(name).with_context(|| format!("no component {name}"))?;
-            let (path, bytes) = self.read(name)?;
+            let (path, bytes) = self.read(name, description.target())?;
             components.push(write::Component {
                 name: name.clone(),
                 program: Elf::parse(&path, &bytes)?.program()?,

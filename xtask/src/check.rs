@@ -10,7 +10,7 @@ use crate::build;
 use crate::component;
 use crate::layering;
 use crate::setup::Setup;
-use crate::toolchain::Toolchain;
+use crate::toolchain::{Target, Toolchain};
 use crate::workspace::{self, Workspace};
 
 pub fn run(workspace: &Workspace, setup: &Setup) -> Result<ExitCode> {
@@ -34,14 +34,20 @@ pub fn run(workspace: &Workspace, setup: &Setup) -> Result<ExitCode> {
 fn lint_target(workspace: &Workspace, setup: &Setup) -> Result<()> {
     let toolchain = Toolchain::find(workspace, setup)?;
     let known = component::all(workspace)?;
-    let mut clippy = toolchain.clippy(workspace);
-    for board in boards(workspace)? {
-        let board = Board::read(workspace, &board)?;
-        for (package, program) in build::programs(&board, &known) {
+    let boards = boards(workspace)?;
+    let boards: Vec<Board> = boards.iter().map(|name| Board::read(workspace, name)).collect::<Result<_>>()?;
+    for target in Target::ALL {
+        let mut programs = boards.iter().flat_map(|board| build::programs(board, &known, target)).peekable();
+        if programs.peek().is_none() {
+            continue;
+        }
+        let mut clippy = toolchain.clippy(workspace, target);
+        for (package, program) in programs {
             clippy.args(["-p", package, "--bin", program]);
         }
+        deny(&mut clippy)?;
     }
-    deny(&mut clippy)
+    Ok(())
 }
 
 fn boards(workspace: &Workspace) -> Result<Vec<String>> {

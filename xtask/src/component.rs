@@ -9,6 +9,7 @@ use bundle::Restart;
 use bundle::write::{Drive, Manifest};
 use serde::Deserialize;
 
+use crate::toolchain::Target;
 use crate::workspace::Workspace;
 
 /// A component as its crate describes it.
@@ -22,6 +23,13 @@ pub struct Description {
     pub file: PathBuf,
     /// The manifest.
     pub manifest: Manifest,
+}
+
+impl Description {
+    /// What it is built for.
+    pub const fn target(&self) -> Target {
+        if self.manifest.fpu { Target::Hard } else { Target::Soft }
+    }
 }
 
 /// The table as it is written.
@@ -46,6 +54,8 @@ struct Table {
     restart: RestartWord,
     #[serde(default)]
     dma: bool,
+    #[serde(default)]
+    fpu: bool,
     #[serde(default)]
     requests: Vec<String>,
 }
@@ -111,6 +121,7 @@ fn parse(value: &serde_json::Value) -> Result<Manifest> {
             RestartWord::Always => Restart::Always,
         },
         dma: table.dma,
+        fpu: table.fpu,
         requests: table.requests,
     })
 }
@@ -182,6 +193,13 @@ mod tests {
         assert!(driver.is_ok_and(|manifest| manifest.dma));
         let error = parse(&serde_json::json!({ "dma": true })).expect_err("refused").to_string();
         assert!(error.starts_with("dma: "), "{error}");
+    }
+
+    #[test]
+    fn the_fpu_is_for_those_who_ask() {
+        let asks = |value| parse(&value).is_ok_and(|manifest| manifest.fpu);
+        assert!(asks(serde_json::json!({ "fpu": true })));
+        assert!(!asks(serde_json::json!({})));
     }
 
     #[test]

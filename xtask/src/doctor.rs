@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use anyhow::Result;
 
 use crate::setup::Manager;
-use crate::toolchain::{Rustc, TARGET, Toolchain};
+use crate::toolchain::{Rustc, Toolchain, triples};
 use crate::tools;
 use crate::workspace::{self, Workspace};
 
@@ -20,7 +20,8 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     };
     line("cargo", Some(workspace.cargo_path().display().to_string()), "");
     line("rustc", Rustc::active().ok().map(|rustc| describe(&rustc)), "rustup.rs brings it");
-    let hint = format!("`rustup target add {TARGET}`, or a compiler with its source; `cargo xtask build` sees to it");
+    let hint =
+        format!("`rustup target add {}`, or a compiler with its source; `cargo xtask build` sees to it", triples(" "));
     line("build for the target", Toolchain::present(workspace).map(|toolchain| toolchain.describe()), &hint);
     for tool in tools::ALL {
         let found = tool.find().map(|path| format!("{}{}", path.display(), version(&path)));

@@ -16,10 +16,33 @@ use crate::setup::{Missing, Setup, find_program};
 use crate::tools::{LINKER, RUST_SOURCE};
 use crate::workspace::{self, Workspace};
 
-/// What everything is built for at present.
-pub const TARGET: &str = "aarch64-unknown-none-softfloat";
-/// What rustup is asked for: the second is for components that ask for the FPU.
-const TARGETS: [&str; 2] = [TARGET, "aarch64-unknown-none"];
+/// What a program is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Without floating point and vector registers: the kernel, and components that do not ask for them.
+    Soft,
+    /// With both: components whose manifest says `fpu = true`.
+    Hard,
+}
+
+impl Target {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Soft, Self::Hard];
+
+    /// As rustc calls it.
+    pub const fn triple(self) -> &'static str {
+        match self {
+            Self::Soft => "aarch64-unknown-none-softfloat",
+            Self::Hard => "aarch64-unknown-none",
+        }
+    }
+}
+
+/// Their names, with something between them.
+pub fn triples(between: &str) -> String {
+    Target::ALL.map(Target::triple).join(between)
+}
+
 /// A download that has not come by then does not come.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The system's own compiler.
@@ -59,10 +82,12 @@ impl Rustc {
         Self::at(Path::new(&name))
     }
 
-    fn has_target(&self) -> bool {
-        let folder = self.sysroot.join("lib/rustlib").join(TARGET).join("lib");
-        let files = folder.read_dir().into_iter().flatten().flatten();
-        files.into_iter().any(|file| file.file_name().to_string_lossy().starts_with("libcore-"))
+    fn has_targets(&self) -> bool {
+        Target::ALL.into_iter().all(|target| {
+            let folder = self.sysroot.join("lib/rustlib").join(target.triple()).join("lib");
+            let files = folder.read_dir().into_iter().flatten().flatten();
+            files.into_iter().any(|file| file.file_name().to_string_lossy().starts_with("libcore-"))
+        })
     }
 
     fn has_source(&self) -> bool {
@@ -81,7 +106,7 @@ impl Toolchain {
         let active = Rustc::active().context("cargo is here but no rustc")?;
         let (rustc, build_std) = match prebuilt(workspace, &active) {
             Some(rustc) => (rustc, false),
-            None if add_targets(workspace, setup) && active.has_target() => (active.clone(), false),
+            None if add_targets(workspace, setup) && active.has_targets() => (active.clone(), false),
             None => (from_source(workspace, setup, &active)?, true),
         };
         let linker = linker(setup, &rustc, &active)?;
@@ -99,27 +124,27 @@ impl Toolchain {
         Some(Self { rustc, build_std, linker })
     }
 
-    /// `cargo VERB` for the target, in release.
-    pub fn cargo(&self, workspace: &Workspace, verb: &str) -> Command {
+    /// `cargo VERB` for a target, in release.
+    pub fn cargo(&self, workspace: &Workspace, verb: &str, target: Target) -> Command {
         let mut command = workspace.cargo();
         command.arg(verb);
-        self.configure(workspace, &mut command);
+        self.configure(workspace, &mut command, target);
         command
     }
 
-    /// `cargo clippy` for the target: Debian's compiler comes with lints of its own version.
-    pub fn clippy(&self, workspace: &Workspace) -> Command {
+    /// `cargo clippy` for a target: Debian's compiler comes with lints of its own version.
+    pub fn clippy(&self, workspace: &Workspace, target: Target) -> Command {
         if !self.is_system() {
-            return self.cargo(workspace, "clippy");
+            return self.cargo(workspace, "clippy", target);
         }
         let mut command = Command::new(self.rustc.path.with_file_name("cargo-clippy"));
         command.current_dir(&workspace.root).env("CARGO", workspace.cargo_path()).arg("clippy");
-        self.configure(workspace, &mut command);
+        self.configure(workspace, &mut command, target);
         command
     }
 
-    fn configure(&self, workspace: &Workspace, command: &mut Command) {
-        command.args(["--release", "--target", TARGET]);
+    fn configure(&self, workspace: &Workspace, command: &mut Command, target: Target) {
+        command.args(["--release", "--target", target.triple()]);
         command.env("CARGO_TARGET_DIR", workspace.root.join("target/bare"));
         command.env("CARGO_ENCODED_RUSTFLAGS", self.flags().join("\x1f")).env_remove("RUSTFLAGS");
         if self.is_system() {
@@ -155,9 +180,9 @@ impl Toolchain {
     }
 }
 
-/// A compiler that has the target's libraries.
+/// A compiler that has the targets' libraries.
 fn prebuilt(workspace: &Workspace, active: &Rustc) -> Option<Rustc> {
-    candidates(workspace, active).find(Rustc::has_target)
+    candidates(workspace, active).find(Rustc::has_targets)
 }
 
 /// A compiler that has the source of its standard library.
@@ -176,7 +201,7 @@ fn from_source(workspace: &Workspace, setup: &Setup, active: &Rustc) -> Result<R
         return Ok(rustc);
     }
     setup.install(&[Missing {
-        what: format!("`core` and `alloc` for {TARGET}"),
+        what: format!("`core` and `alloc` for {}", triples(" and ")),
         why: "everything stands on them",
         packages: &RUST_SOURCE,
     }])?;
@@ -185,7 +210,7 @@ fn from_source(workspace: &Workspace, setup: &Setup, active: &Rustc) -> Result<R
         format!(
             "{SYSTEM_RUSTC} is not version {major}.{minor} or newer, or its source is missing; with a network \
              `rustup target add {}` is the other way",
-            TARGETS.join(" ")
+            triples(" ")
         )
     })
 }
@@ -197,9 +222,9 @@ fn add_targets(workspace: &Workspace, setup: &Setup) -> bool {
     if forbidden || !setup.may_download() || find_program("rustup").is_none() || is_recent(&failed) {
         return false;
     }
-    println!("rustup gets `core` and `alloc` for {}", TARGETS.join(" and "));
+    println!("rustup gets `core` and `alloc` for {}", triples(" and "));
     let mut command = Command::new("rustup");
-    command.args(["target", "add"]).args(TARGETS).stdin(Stdio::null());
+    command.args(["target", "add"]).args(Target::ALL.map(Target::triple)).stdin(Stdio::null());
     let added = finishes(&mut command, PATIENCE).unwrap_or(false);
     if !added {
         println!("rustup did not get them within {} seconds; the other way is tried", PATIENCE.as_secs());

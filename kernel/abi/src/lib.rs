@@ -24,7 +24,7 @@ pub use layout::Perms;
 pub use message::{
     InWord, MAX_CAPS, MAX_WORDS, MessagePage, OUT_CAPS_DROPPED, OUT_NOTIFICATION, OutWord, PAGE_WORDS, REG_WORDS, Slots,
 };
-pub use op::Op;
+pub use op::{Op, THREAD_FPU};
 pub use slots::*;
 pub use start::{
     ABI_VERSION, INIT_IMAGE_MAGIC, InitImage, InitSegment, MAX_NAMED, NAME_LEN, NamedSlot, SegmentFlags, StartInfo,

@@ -52,14 +52,16 @@ ops! {
     /// CapTable: x0 = index whose descendants are deleted.
     Revoke = 27,
     /// Thread: x0 = table slot, x1 = AddressSpace slot, x2 = message page Frame slot or 0, x3 = its address in the
-    /// thread's address space, x4 = fault Endpoint slot or 0, x5 = priority (0–255) under the ceiling (low byte) and the
-    /// thread's own ceiling (second byte). The thread must be suspended.
+    /// thread's address space, x4 = fault Endpoint slot or 0, x5 = priority (0–255) under the ceiling (low byte), the
+    /// thread's own ceiling (second byte), and whether it may use vector registers ([`THREAD_FPU`]). The thread must be
+    /// suspended.
     ThreadConfigure = 32,
     /// Thread: run.
     ThreadResume = 33,
     /// Thread: stop running; a blocked call is cancelled.
     ThreadSuspend = 34,
-    /// Thread: x0 = first register (0–30: x0–x30, 31: sp, 32: pc, 33: tpidr_el0), x1 = count (at most 6), x2… = values.
+    /// Thread: x0 = first register (0–30: x0–x30, 31: sp, 32: pc, 33: tpidr_el0; 64–127: low and high halves of v0–v31,
+    /// 128: FPCR, 129: FPSR), x1 = count (at most 6), x2… = values.
     ThreadWriteRegisters = 35,
     /// Thread: x0 = Notification slot, or 0 to unbind: a receive then waits for both.
     ThreadBind = 36,
@@ -93,7 +95,8 @@ ops! {
     /// KernelConsole: x0 = index in the own table, which gets a read-only Frame of the log ring.
     ConsoleRing = 65,
     /// Debug: x0 = CapTable slot, x1 = index; out x0 = kind, x1 = rights, x2 = base address, x3 = bytes, x4 = badge,
-    /// mapped address, line or period, x5 = bytes in use (Untyped) or mapped (Frame), or budget.
+    /// mapped address, line or period, x5 = bytes in use (Untyped) or mapped (Frame), or budget, or 1 for a Thread that may
+    /// use vector registers.
     DebugCap = 72,
     /// Debug: x0 = Thread slot, x1 = first register; out x0–x7 = registers, numbered as in `ThreadWriteRegisters`.
     DebugRegisters = 73,
@@ -122,6 +125,9 @@ ops! {
     /// Reserve: x0 = address, x1 = pages that are given back (0: none); out x0 = pages of memory that are free.
     ReserveRelease = 87,
 }
+
+/// In x5 of [`Op::ThreadConfigure`]: the thread may use vector registers. Only a thread that may itself can give this.
+pub const THREAD_FPU: u64 = 1 << 16;
 
 #[cfg(test)]
 mod tests {

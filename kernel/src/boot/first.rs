@@ -185,7 +185,7 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     let space = AddressSpace::create(&mut boot.k.mem, space_place, SPACE_PAGES);
     let small = boot.take(PAGE)?;
     let thread = boot.k.mem.create(small, Thread::new());
-    let behind = small.0 + (size_of::<Thread>() as u64).next_multiple_of(64);
+    let behind = small.0 + Thread::BYTES as u64;
     let reply = boot.k.mem.create(Phys(behind), Reply::new());
     let notification = boot.k.mem.create(Phys(behind + 64), Notification::new());
     let time = boot.k.mem.create(Phys(behind + 128), SchedContext::new());
@@ -244,6 +244,7 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     object.context.sp = USER_STACK_TOP;
     object.context.x[0] = USER_INFO;
     write_info(k, info, &handover, ranges.len() as u32);
+    k.allow_fpu(thread, true);
     k.mem[thread].bound = Some(notification);
     k.mem[notification].bound = Some(thread);
     let unlimited = &mut k.mem[time];

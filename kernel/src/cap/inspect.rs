@@ -24,7 +24,11 @@ impl Kernel {
             }
             Kind::Frame => (cap.object, u64::from(cap.pages) * PAGE, cap.word, cap.mapped() * PAGE),
             Kind::CapTable => self.place::<CapTable>(cap, |table| u64::from(table.slots()) * 64),
-            Kind::Thread => self.place::<Thread>(cap, |_| size_of::<Thread>() as u64),
+            Kind::Thread => {
+                let (base, bytes, ..) = self.place::<Thread>(cap, |_| Thread::BYTES as u64);
+                let fpu = cap.object_of::<Thread>().is_some_and(|thread| self.may_use_fpu(thread));
+                (base, bytes, 0, fpu.into())
+            }
             Kind::Endpoint => self.place::<Endpoint>(cap, |_| size_of::<Endpoint>() as u64),
             Kind::Notification => self.place::<Notification>(cap, |_| size_of::<Notification>() as u64),
             Kind::Reply => self.place::<Reply>(cap, |_| size_of::<Reply>() as u64),

@@ -47,7 +47,7 @@ pub struct Cap {
     pub rights: Rights,
     /// Facts.
     pub flags: Flags,
-    /// Frame: its memory type, and what is being done with its mapping ([`crate::object::ops::map`]).
+    /// Frame: its memory type, and what is being done with its mapping.
     pub memory: u8,
     /// Untyped, Reserve, Frame: pages.
     pub pages: u32,

@@ -7,6 +7,7 @@ use abi::{
 use super::{AddressSpace, Endpoint, Header, Notification, Reply, SchedContext};
 use crate::cap::{Cap, CapTable, Flags, Slot};
 use crate::context::Context;
+use crate::fpu::FpuState;
 use crate::kernel::{Kernel, Next, Preempted, Res};
 use crate::mm::{Object, Phys, Ref};
 use crate::syscall::Args;
@@ -136,6 +137,9 @@ impl Thread {
         }
     }
 
+    /// Bytes of its memory: behind it lies the place of its vector registers.
+    pub const BYTES: usize = size_of::<Self>() + size_of::<FpuState>();
+
     /// Its table.
     pub fn table(&self) -> Option<Ref<CapTable>> {
         self.held[Held::Table as usize].cap.object_of()
@@ -217,6 +221,7 @@ impl Kernel {
         self.settle_time();
         self.leave_time(thread);
         self.unbind(thread);
+        self.forget_fpu(thread);
     }
 
     fn unbind(&mut self, thread: Ref<Thread>) {
@@ -253,8 +258,9 @@ fn state(argument: u8) -> SyscallError {
 /// # Returns
 /// Nothing.
 /// # Errors
-/// `InvalidState` (it is not suspended), `InvalidArgument` (priority above its ceiling or that above the caller's; page
-/// address not in the lower half; memory that is not cached), `Misaligned`, and those of the look-ups.
+/// `InvalidState` (it is not suspended), `InvalidArgument` (priority above its ceiling or that above the caller's; vector
+/// registers, which the caller may not use; page address not in the lower half; memory that is not cached), `Misaligned`,
+/// and those of the look-ups.
 pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let [table, space, page, address, fault, priority, ..] = args.words;
     let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONFIGURE, 0)?;
@@ -282,13 +288,18 @@ pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> 
         slot => Some(k.get::<Endpoint>(caller, slot, Rights::SEND, 5)?.1),
     };
     let (priority, ceiling) = (priority as u8, (priority >> 8) as u8);
-    if args.words[5] > 0xffff || priority > ceiling || ceiling > k.mem[caller].ceiling {
+    let fpu = args.words[5] & abi::THREAD_FPU != 0;
+    if args.words[5] & !abi::THREAD_FPU > 0xffff || priority > ceiling || ceiling > k.mem[caller].ceiling {
+        return Err(bad(6));
+    }
+    if fpu && !k.may_use_fpu(caller) {
         return Err(bad(6));
     }
     k.hold(thread, Held::Table, Some(table));
     k.hold(thread, Held::Space, Some(space));
     k.hold(thread, Held::Page, page);
     k.hold(thread, Held::Fault, fault);
+    k.allow_fpu(thread, fpu);
     let thread = &mut k.mem[thread];
     (thread.priority, thread.ceiling, thread.state) = (priority, ceiling, State::Suspended);
     // What it held may have died with that. A restart sets the same once more.
@@ -345,15 +356,26 @@ pub fn suspend(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Returns
 /// Nothing.
 /// # Errors
-/// `InvalidState` (it is not suspended), `InvalidArgument` (no such register).
+/// `InvalidState` (it is not suspended), `InvalidArgument` (no such register, or a vector register and it may not use them).
 pub fn write_registers(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONFIGURE, 0)?;
     let (first, count) = (args.words[0], args.words[1]);
     if !matches!(k.mem[thread].state, State::Suspended | State::Faulted) {
         return Err(state(0));
     }
-    if count > 6 || first > 34 || first + count > 34 {
-        return Err(bad(if count > 6 { 2 } else { 1 }));
+    if count > 6 {
+        return Err(bad(2));
+    }
+    if first >= FpuState::FIRST as u64 && first <= FpuState::END as u64 - count && k.may_use_fpu(thread) {
+        k.save_fpu(thread);
+        let state = &mut k.mem[FpuState::of(thread)];
+        for (register, &value) in (first as usize..).zip(&args.words[2..2 + count as usize]) {
+            state.set_register(register, value);
+        }
+        return Ok(Next::Done);
+    }
+    if first > 34 || first + count > 34 {
+        return Err(bad(1));
     }
     let context = &mut k.mem[thread].context;
     for (register, &value) in (first as usize..).zip(&args.words[2..2 + count as usize]) {
@@ -380,8 +402,15 @@ pub fn read_registers(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<N
     if !matches!(k.mem[thread].state, State::Suspended | State::Faulted) {
         return Err(state(0));
     }
-    let first = usize::try_from(args.words[0]).ok().filter(|&first| first < 34).ok_or(bad(1))?;
-    let results = k.mem[thread].context.registers(first);
+    let results = match usize::try_from(args.words[0]) {
+        Ok(first @ 0..34) => k.mem[thread].context.registers(first),
+        Ok(first @ FpuState::FIRST..FpuState::END) => {
+            k.save_fpu(thread);
+            let state = &k.mem[FpuState::of(thread)];
+            core::array::from_fn(|index| state.register(first + index))
+        }
+        _ => return Err(bad(1)),
+    };
     Ok(k.answer_with(caller, results))
 }
 

@@ -59,7 +59,7 @@ fn measure(kind: Kind, size: u64) -> Res<(u64, u64)> {
     let object = |bytes: usize| Ok(((bytes as u64).next_multiple_of(GRANULE), GRANULE));
     match kind {
         Kind::CapTable if table::BITS.contains(&size) => Ok((GRANULE << size, GRANULE)),
-        Kind::Thread => object(size_of::<Thread>()),
+        Kind::Thread => object(Thread::BYTES),
         Kind::Endpoint => object(size_of::<Endpoint>()),
         Kind::Reply => object(size_of::<Reply>()),
         Kind::Notification => object(size_of::<Notification>()),

@@ -1,7 +1,7 @@
 //! A kernel over the fake machine, with init as boot starts it, and system calls as a trap makes them.
 
 use abi::{
-    ErrorCode, FaultKind, INIT_IMAGE_MAGIC, InWord, Kind, Op, OutWord, Perms, Rights, Slots, SyscallError,
+    ErrorCode, FaultKind, INIT_IMAGE_MAGIC, InWord, Kind, Op, OutWord, Perms, Rights, Slots, SyscallError, THREAD_FPU,
     layout::{PAGE, USER_PROGRAM},
 };
 
@@ -10,6 +10,7 @@ use crate::arch::{Machine, arena};
 use crate::boot::{Handover, start_init};
 use crate::cap::{Cap, CapTable, Slot};
 use crate::fault::{self, Fault};
+use crate::fpu::FpuState;
 use crate::kernel::Kernel;
 use crate::mm::regions::{Range, Regions};
 use crate::mm::{Phys, Ref};
@@ -155,6 +156,7 @@ impl Bed {
             assert!(self.k.enter(next));
         } else {
             self.k.forget_loaded();
+            self.k.empty_core(self.k.sched.own());
         }
     }
 
@@ -223,6 +225,7 @@ impl Bed {
     #[track_caller]
     pub fn refused_of(&mut self, thread: Ref<Thread>, op: Op, target: u32, args: &[u64]) -> (ErrorCode, u8) {
         self.k.force(thread);
+        assert!(self.k.enter(thread));
         let before = self.checker.picture(&self.k);
         let error = self.call(thread, op, target, args).expect_err("must be refused");
         for (before, after) in before.into_iter().zip(self.checker.picture(&self.k)) {
@@ -262,6 +265,20 @@ impl Bed {
         self.k.translate_for_tests(space, address)
     }
 
+    /// A thread reaches for its vector registers. `None`: that is a fault, which its handler was told.
+    pub fn vectors(&mut self, thread: Ref<Thread>) -> Option<&mut FpuState> {
+        self.k.force(thread);
+        assert!(self.k.enter(thread));
+        let own = self.k.sched.own();
+        if !self.k.machine.fpu[own].open && !self.k.use_fpu(thread) {
+            let fault = Fault { kind: FaultKind::Fpu, address: 0, syndrome: 0x1fe0_0000 };
+            fault::handle(&mut self.k, thread, fault);
+            self.leave();
+            return None;
+        }
+        Some(&mut self.k.machine.fpu[own].registers)
+    }
+
     /// Init makes an object of its first memory.
     #[track_caller]
     pub fn make(&mut self, kind: Kind, size: u64, slot: u32) {
@@ -282,7 +299,7 @@ impl Bed {
     }
 
     /// A process: table (in init's slot `base`), address space, thread, message page, reply, SchedContext in `base` + 1 …
-    /// + 5, and the same in its own fixed slots. It has unlimited time and is ready.
+    /// + 5, and the same in its own fixed slots. It has unlimited time, may use vector registers, and is ready.
     #[track_caller]
     pub fn process(&mut self, untyped: u32, base: u32, priority: u8, fault: u32) -> Ref<Thread> {
         self.make_of(untyped, Kind::CapTable, 5, base);
@@ -297,7 +314,7 @@ impl Bed {
             self.give(base, to, base + from, Rights::all_of(kind), 0);
         }
         self.ok(Op::Move, base, &[8, init, (base + 4).into()]);
-        let urgency = u64::from(priority) | u64::from(priority) << 8;
+        let urgency = u64::from(priority) | u64::from(priority) << 8 | THREAD_FPU;
         let slot = |offset: u32| u64::from(base + offset);
         let args = [slot(0), slot(1), slot(3), abi::layout::USER_MESSAGE_PAGE, fault.into(), urgency];
         self.ok(Op::ThreadConfigure, base + 2, &args);

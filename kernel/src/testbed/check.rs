@@ -6,6 +6,7 @@ use abi::{Kind, Perms, layout::PAGE};
 
 use crate::arch::pte;
 use crate::cap::{Cap, CapTable, Flags, Slot};
+use crate::fpu::FpuState;
 use crate::kernel::Kernel;
 use crate::mm::raw::GRANULE;
 use crate::mm::{Object, Phys, Ref};
@@ -24,6 +25,7 @@ macro_rules! must {
     };
 }
 
+mod fpu;
 mod reserve;
 mod time;
 
@@ -75,7 +77,7 @@ fn header(k: &Kernel, kind: Kind, number: u64) -> Option<&Header> {
 fn bytes_of(k: &Kernel, kind: Kind, number: u64) -> u64 {
     match kind {
         Kind::CapTable => u64::from(k.mem[object::<CapTable>(number)].slots()) * GRANULE,
-        Kind::Thread => size_of::<Thread>() as u64,
+        Kind::Thread => Thread::BYTES as u64,
         Kind::AddressSpace => u64::from(k.mem[object::<AddressSpace>(number)].pages) * PAGE,
         Kind::Irq => size_of::<Irq>() as u64,
         Kind::Reply => size_of::<Reply>() as u64,
@@ -139,6 +141,7 @@ impl Checker {
             }
         }
         self.check_deadlines(k)?;
+        self.check_fpu(k)?;
         if self.deep {
             self.check_lost_asids(k)?;
         }
@@ -176,7 +179,8 @@ impl Checker {
             Kind::Thread => {
                 let t = &k.mem[object::<Thread>(number)];
                 let queue = if t.queued { (None, None) } else { (t.prev, t.next) };
-                let rest = (t.state, t.priority, t.ceiling, t.fault, t.debts, t.bound, t.page);
+                let vectors = &k.mem[FpuState::of(object(number))];
+                let rest = (t.state, t.priority, t.ceiling, t.fault, t.debts, t.bound, t.page, vectors.place);
                 format!("{number:#x} {rest:?} {queue:?} {:?}", t.header)
             }
             Kind::AddressSpace => {

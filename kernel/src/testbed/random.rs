@@ -2,14 +2,15 @@
 //!
 //! `TUTTI_STEPS` and `TUTTI_SEED` say how many and which.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use abi::{FaultKind, InWord, Kind, Op, Rights, Slots, layout::PAGE};
+use abi::{FaultKind, InWord, Kind, Op, Rights, Slots, THREAD_FPU, layout::PAGE};
 
 use super::Bed;
 use crate::arch::JUNK;
 use crate::cap::{Cap, Flags, Slot};
 use crate::fault::{self, Fault};
+use crate::fpu::FpuState;
 use crate::interrupt;
 use crate::kernel::Kernel;
 use crate::mm::{Phys, Ref};
@@ -73,9 +74,12 @@ struct Fuzz {
     step: u64,
     recent: VecDeque<String>,
     workers: Vec<Ref<Thread>>,
-    free: Option<std::collections::BTreeMap<Kind, u64>>,
+    free: Option<BTreeMap<Kind, u64>>,
     done: [u64; 256],
     touched: u64,
+    /// By thread: what it left in its vector registers.
+    left: BTreeMap<u64, u64>,
+    computed: u64,
 }
 
 impl Fuzz {
@@ -97,6 +101,8 @@ impl Fuzz {
             free: None,
             done: [0; 256],
             touched: 0,
+            left: BTreeMap::new(),
+            computed: 0,
         };
         fuzz.build();
         fuzz
@@ -107,6 +113,7 @@ impl Fuzz {
         let bed = &mut self.bed;
         bed.k.machine.preempt_every = 0;
         self.workers.clear();
+        self.left.clear();
         for index in 0..2 {
             bed.make_of(WORLD, Kind::Endpoint, 0, ENDPOINTS + index);
             bed.make_of(WORLD, Kind::Notification, 0, NOTIFICATIONS + index);
@@ -262,6 +269,19 @@ impl Fuzz {
         }
     }
 
+    /// A thread uses vector registers: it finds what it left there, or zeros if it is new.
+    fn compute(&mut self, thread: Ref<Thread>) {
+        let value = thread.number() << 32 | self.step;
+        let left = self.left.get(&thread.number()).copied().unwrap_or(0);
+        let Some(registers) = self.bed.vectors(thread) else { return };
+        let found = registers.v[31][1];
+        *registers = FpuState { v: [[value; 2]; 32], ..FpuState::default() };
+        self.note(format!("{thread:?} finds {found:#x} in its vector registers"));
+        assert_eq!(found, left, "{thread:?} finds what is not its own");
+        self.left.insert(thread.number(), value);
+        self.computed += u64::from(found != 0);
+    }
+
     /// A slot that likely holds a Thread without time of its own, or such time.
     fn homeless(&mut self, thread: Ref<Thread>, kind: Kind) -> u64 {
         for _ in 0..4 {
@@ -369,7 +389,7 @@ impl Fuzz {
                 regs[2] = if self.random.one_in(3) { 0 } else { kind(self, Kind::Frame) };
                 regs[3] = self.address() & !4095;
                 regs[4] = if self.random.one_in(2) { 0 } else { kind(self, Kind::Endpoint) };
-                regs[5] = 0x5050 + self.random.below(3);
+                regs[5] = 0x5050 + self.random.below(3) + THREAD_FPU * self.random.below(4).min(1);
                 self.suspended(thread)
             }
             Op::ThreadBind => {
@@ -378,11 +398,12 @@ impl Fuzz {
             }
             Op::ThreadSuspend if !self.random.one_in(3) => 0,
             Op::ThreadResume | Op::ThreadWriteRegisters => {
+                // Nobody writes vector registers but their thread, so that what it finds there can be foreseen.
                 (regs[0], regs[1]) = (self.random.below(36), self.random.below(8));
                 self.suspended(thread)
             }
             Op::ThreadReadRegisters => {
-                regs[0] = self.random.below(36);
+                regs[0] = if self.random.one_in(2) { self.random.below(36) } else { self.random.below(132) };
                 self.suspended(thread)
             }
             Op::ThreadSuspend | Op::ThreadCancel => kind(self, Kind::Thread),
@@ -607,6 +628,10 @@ impl Fuzz {
             self.touch(thread);
             return true;
         }
+        if self.random.one_in(12) {
+            self.compute(thread);
+            return false;
+        }
         self.syscall(thread)
     }
 
@@ -687,5 +712,6 @@ fn random_operations_keep_every_invariant() {
     // Enough of everything came about to mean something.
     let rare = |&&(op, count): &&(Op, u64)| count < steps / 20_000 && op != Op::SmcCall;
     assert_eq!(counts.iter().find(rare), None, "an operation hardly ever succeeds");
+    assert!(fuzz.computed >= steps / 100, "{} times a thread found its vector registers", fuzz.computed);
     assert!(fuzz.touched >= steps / 2000, "{} pages of Reserves were touched", fuzz.touched);
 }

@@ -78,6 +78,8 @@ pub mod tag {
     pub const DMA: u16 = CRITICAL | 11;
     /// `u8`, among the board's: the core that its first thread runs on.
     pub const CORE: u16 = 12;
+    /// `u8` 1: its threads may use vector registers.
+    pub const FPU: u16 = CRITICAL | 13;
     /// Text, among the board's: authority that it is given.
     pub const GRANT: u16 = CRITICAL | 10;
 }

@@ -132,6 +132,11 @@ impl<'a> Manifest<'a> {
         self.number(tag::DMA) == Some(1)
     }
 
+    /// Whether its threads may use floating point and vector registers.
+    pub fn fpu(&self) -> bool {
+        self.number(tag::FPU) == Some(1)
+    }
+
     /// The core on which the board lets it run: 0 where the board says nothing. A machine with fewer cores takes it modulo
     /// their number.
     pub fn core(&self) -> u8 {
@@ -212,7 +217,7 @@ fn number(tag: u16, value: &[u8]) -> Option<u64> {
     match (tag, value) {
         (tag::MEMORY | tag::STACK, [_, _, _, _, _, _, _, _]) => u64_at(value, 0),
         (tag::TABLE, [_, _, _, _]) => u32_at(value, 0).map(u64::from),
-        (tag::PRIORITY | tag::RESTART | tag::DMA | tag::CORE, [byte]) => Some((*byte).into()),
+        (tag::PRIORITY | tag::RESTART | tag::DMA | tag::FPU | tag::CORE, [byte]) => Some((*byte).into()),
         _ => None,
     }
 }
@@ -250,7 +255,7 @@ fn check_item(part: &'static str, tag: u16, value: &[u8]) -> Result<bool, Fault>
             drive(value).ok_or(malformed)?;
             Ok(false)
         }
-        tag::MEMORY | tag::STACK | tag::TABLE | tag::PRIORITY | tag::RESTART | tag::DMA | tag::CORE => {
+        tag::MEMORY | tag::STACK | tag::TABLE | tag::PRIORITY | tag::RESTART | tag::DMA | tag::FPU | tag::CORE => {
             check_number(tag, number(tag, value).ok_or(malformed)?)?;
             Ok(true)
         }
@@ -268,6 +273,7 @@ fn check_number(tag: u16, number: u64) -> Result<(), Fault> {
             ("table", number.is_power_of_two() && limits.contains(&number))
         }
         tag::DMA => ("dma", number <= 1),
+        tag::FPU => ("fpu", number <= 1),
         // Other numbers are left to the default: these tags are not critical.
         _ => ("priority or restart", true),
     };

@@ -37,6 +37,7 @@ fn manifest() -> Manifest {
         priority: 150,
         restart: Restart::Always,
         dma: true,
+        fpu: true,
         requests: vec!["power".into(), "kill".into()],
     }
 }
@@ -97,7 +98,7 @@ fn what_is_written_is_read() {
     assert_eq!((manifest.memory_bytes(), manifest.stack_bytes()), (256 * 1024, 32 * 1024));
     assert_eq!((manifest.table_slots(), manifest.priority()), (128, 150));
     assert_eq!(manifest.restart(), Restart::Always);
-    assert!(manifest.dma());
+    assert!(manifest.dma() && manifest.fpu());
     assert_eq!(manifest.core(), 3);
     assert!(manifest.is_granted("power"));
     assert!(!manifest.is_granted("kill"));
@@ -206,6 +207,9 @@ fn tags_of_a_manifest_are_checked() {
     let dma = |bytes: &[u8]| crate::Manifest::parse(bytes, &[]).map(|manifest| manifest.dma()).map_err(|(_, p)| p);
     assert_eq!(dma(&item(tag::DMA, &[1])), Ok(true));
     assert_eq!((dma(&item(tag::DMA, &[0])), dma(&[])), (Ok(false), Ok(false)));
+    let fpu = |bytes: &[u8]| crate::Manifest::parse(bytes, &[]).map(|manifest| manifest.fpu()).map_err(|(_, p)| p);
+    assert_eq!((fpu(&item(tag::FPU, &[1])), fpu(&[])), (Ok(true), Ok(false)));
+    assert_eq!(fpu(&item(tag::FPU, &[2])), Err(Problem::Value(2)));
     let twice = [item(tag::PRIORITY, &[1]), item(tag::PRIORITY, &[2])].concat();
     assert_eq!(check(&twice, &[]), Err(Problem::Repeated(tag::PRIORITY)));
 }
@@ -298,7 +302,7 @@ fn walk(file: &[u8]) -> usize {
         let lists = manifest.provides().chain(manifest.uses()).chain(manifest.requests()).chain(manifest.grants());
         assert!(lists.chain(manifest.drives().map(|drive| drive.compatible)).all(|text| !text.is_empty()));
         assert!(manifest.table_slots().is_power_of_two() && manifest.stack_bytes() >= PAGE);
-        let _ = (manifest.memory_bytes(), manifest.priority(), manifest.restart(), manifest.dma());
+        let _ = (manifest.memory_bytes(), manifest.priority(), manifest.restart(), manifest.dma(), manifest.fpu());
         let _ = component.verify();
     }
     count

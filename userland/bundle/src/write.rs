@@ -66,6 +66,8 @@ pub struct Manifest {
     pub restart: Restart,
     /// Whether its device is a bus master.
     pub dma: bool,
+    /// Whether its threads may use floating point and vector registers.
+    pub fpu: bool,
     /// Authority it asks for.
     pub requests: Vec<String>,
 }
@@ -169,6 +171,9 @@ fn encode_manifest(manifest: &Manifest) -> Vec<u8> {
     item(&mut bytes, tag::RESTART, &[manifest.restart as u8]);
     if manifest.dma {
         item(&mut bytes, tag::DMA, &[1]);
+    }
+    if manifest.fpu {
+        item(&mut bytes, tag::FPU, &[1]);
     }
     manifest.requests.iter().for_each(|name| item(&mut bytes, tag::REQUEST, name.as_bytes()));
     bytes

@@ -43,7 +43,8 @@ impl Init {
             Kind::Irq => format!("interrupt line {}", info.badge),
             Kind::DmaSpace => String::from("DMA: all memory, no IOMMU, trusted"),
             Kind::Thread => format!(
-                "thread, may {}",
+                "thread{}, may {}",
+                if info.used == 0 { "" } else { " with vector registers" },
                 list(
                     info.rights,
                     &[

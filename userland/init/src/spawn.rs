@@ -424,6 +424,7 @@ impl<'i> Building<'i> {
             fault: Some(Cap::<Endpoint>::from_slot(fault)),
             priority,
             ceiling: priority,
+            fpu: self.component.manifest.fpu(),
         })?;
         thread.bind(notification)?;
         // No limit for now: nothing in a manifest asks for one.

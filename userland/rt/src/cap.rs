@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 
-use abi::{Badge, Kind, Op, Perms, Rights, SyscallError, layout::MemoryType};
+use abi::{Badge, Kind, Op, Perms, Rights, SyscallError, THREAD_FPU, layout::MemoryType};
 
 use crate::message::{self, CallError, Message, Received};
 use crate::svc::invoke;
@@ -260,6 +260,8 @@ pub struct ThreadConfig {
     pub priority: u8,
     /// The highest priority it may give, at most that of the configuring thread.
     pub ceiling: u8,
+    /// Whether it may use floating point and vector registers; only if the configuring thread may.
+    pub fpu: bool,
 }
 
 impl Cap<Thread> {
@@ -270,7 +272,8 @@ impl Cap<Thread> {
     pub fn configure(self, config: &ThreadConfig) -> Result<(), SyscallError> {
         let (page, address) = config.message_page.map_or((0, 0), |(frame, address)| (frame.slot, address));
         let fault = config.fault.map_or(0, |endpoint| endpoint.slot);
-        let priority = u64::from(config.priority) | u64::from(config.ceiling) << 8;
+        let fpu = if config.fpu { THREAD_FPU } else { 0 };
+        let priority = u64::from(config.priority) | u64::from(config.ceiling) << 8 | fpu;
         let args = [config.table.slot.into(), config.space.slot.into(), page.into(), address, fault.into(), priority];
         invoke(Op::ThreadConfigure, self.slot, args).map(drop)
     }

@@ -8,7 +8,7 @@ use aarch64_cpu::registers::{CNTKCTL_EL1, CNTVCT_EL0, CPACR_EL1, MPIDR_EL1, Read
 use tree::{Conduit, Cpu, EnableMethod, Machine as Described, Status};
 
 use super::mmu::{self, DeviceWindow};
-use super::{psci, start, trap};
+use super::{fpu, psci, start, trap};
 use crate::gate::{Area, Event, Lock, MAX_CORES};
 use crate::kernel::Kernel;
 use crate::mm::Phys;
@@ -67,8 +67,8 @@ pub(super) fn claim(stack: usize) {
 /// Takes the lock for this core: its thread's registers are saved, it came because of `event`.
 pub(super) fn enter(event: Event) {
     LOCK.enter(&AREAS, number(), event, |area| {
-        area.serve(mmu::leave_user_table);
-        // The lock's release sends an event, and so does who asks to leave the address space.
+        area.serve(mmu::leave_user_table, fpu::save);
+        // The lock's release sends an event, and so does who asks for something.
         wfe();
     });
 }
@@ -173,10 +173,10 @@ fn start(
     Ok(())
 }
 
-/// What every core sets for itself: user space reads the virtual counter; floating point traps until it is asked for.
+/// What every core sets for itself: user space reads the virtual counter; its first use of vector registers traps.
 pub(super) fn set_registers() {
     CNTKCTL_EL1.set(0b10);
-    CPACR_EL1.set(0);
+    CPACR_EL1.set(fpu::CLOSED);
 }
 
 /// A secondary core's first Rust code, on its own stack with the MMU on.

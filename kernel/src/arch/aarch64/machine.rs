@@ -1,12 +1,14 @@
-//! What the kernel asks of the machine: interrupts, time, translation, firmware.
+//! What the kernel asks of the machine: interrupts, time, translation, vector registers, firmware.
+
+use core::sync::atomic::Ordering;
 
 use aarch64_cpu::registers::{CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0, Readable, Writeable};
 use tree::Conduit;
 
 use super::gic::Gic;
-use super::{console, cores, mmu, psci};
+use super::{console, cores, fpu, mmu, psci};
 use crate::arch::pte;
-use crate::gate::{MAX_CORES, Stopped};
+use crate::gate::{MAX_CORES, Request, Stopped};
 use crate::mm::Phys;
 
 /// The hardware of this machine.
@@ -58,7 +60,40 @@ impl Machine {
 
     /// Makes a stopped core leave its address space.
     pub fn evict(&mut self, core: usize) {
-        cores::LOCK.evict(&cores::AREAS[core % MAX_CORES], cores::wake);
+        cores::LOCK.ask(&cores::AREAS[core % MAX_CORES], Request::LeaveSpace, cores::wake);
+    }
+
+    /// Where the registers of the thread lie whose vector registers a core holds; 0: none.
+    pub fn fpu_owner(&self, core: usize) -> usize {
+        cores::AREAS[core % MAX_CORES].fpu_owner.load(Ordering::Relaxed)
+    }
+
+    /// Says whose vector registers a core holds.
+    pub fn set_fpu_owner(&mut self, core: usize, owner: usize) {
+        cores::AREAS[core % MAX_CORES].fpu_owner.store(owner, Ordering::Relaxed);
+    }
+
+    /// Stores the vector registers of a core, this one or one that was stopped, at their owner's [`FpuState`].
+    ///
+    /// [`FpuState`]: crate::fpu::FpuState
+    pub fn save_fpu(&mut self, core: usize) {
+        let area = &cores::AREAS[core % MAX_CORES];
+        if core == cores::number() {
+            fpu::save(area);
+        } else {
+            cores::LOCK.ask(area, Request::SaveFpu, cores::wake);
+        }
+    }
+
+    /// Loads the vector registers of this core with those of a thread.
+    pub fn load_fpu(&mut self, _own: usize, thread: usize) {
+        fpu::load(thread);
+    }
+
+    /// Lets user space on this core at the vector registers, or keeps it from them; `true` when that is new.
+    #[inline(always)]
+    pub fn open_fpu(&mut self, own: usize, open: bool) -> bool {
+        fpu::open(&cores::AREAS[own % MAX_CORES], open)
     }
 
     /// CNTVCT.

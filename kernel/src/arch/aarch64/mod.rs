@@ -6,6 +6,7 @@ mod cache;
 mod console;
 mod cores;
 mod crash;
+mod fpu;
 mod gic;
 mod layout;
 mod machine;

@@ -96,6 +96,8 @@ pub(super) extern "C" fn sync(context: usize, syndrome: u64, address: u64) -> us
     if live && let Some(thread) = k.sched.current() {
         if call {
             syscall::handle(k, thread);
+        } else if syndrome >> 26 & 0x3f == class::FPU && k.use_fpu(thread) {
+            // The instruction is tried again.
         } else if is_untranslated(syndrome) {
             fault::untranslated(k, thread, decode(syndrome, address));
         } else {
@@ -134,8 +136,8 @@ fn decode(syndrome: u64, address: u64) -> Fault {
         _ => kind,
     };
     let kind = match syndrome >> 26 & 0x3f {
-        0 | 0x18 => FaultKind::Undefined,
-        class::FPU | class::SVE => FaultKind::Fpu,
+        0 | 0x18 | class::SVE => FaultKind::Undefined,
+        class::FPU => FaultKind::Fpu,
         class::SVC => FaultKind::BadSvc,
         class::INSTRUCTION_ABORT => abort(FaultKind::Execute),
         class::DATA_ABORT if syndrome & 1 << 6 != 0 => abort(FaultKind::Write),
@@ -172,6 +174,7 @@ fn switch(mut k: &'static mut Kernel) -> usize {
             k.halt(thread, crate::object::State::Suspended);
         } else {
             k.forget_loaded();
+            k.empty_core(k.sched.own());
             k.machine.enter_nothing();
             cores::leave_idle();
             cores::sleep();

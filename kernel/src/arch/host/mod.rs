@@ -7,6 +7,7 @@ pub use arena::{JUNK, arena};
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::fpu::FpuState;
 use crate::mm::Phys;
 
 /// Zeroes memory.
@@ -38,6 +39,17 @@ pub fn clear_scratch(x: &mut [u64; 31]) {
     x[30] = 0;
 }
 
+/// A core's vector registers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fpu {
+    /// What they hold.
+    pub registers: FpuState,
+    /// The thread whose they are, 0: none.
+    pub owner: usize,
+    /// Whether user space reaches them.
+    pub open: bool,
+}
+
 /// The fake machine.
 #[derive(Debug, Default)]
 pub struct Machine {
@@ -63,6 +75,8 @@ pub struct Machine {
     pub kicked: BTreeSet<usize>,
     /// Cores that left their address space.
     pub evicted: BTreeSet<usize>,
+    /// Vector registers of each core.
+    pub fpu: [Fpu; crate::gate::MAX_CORES],
     /// Firmware calls.
     pub calls: Vec<u64>,
     /// Every this many looks an interrupt seems to wait; 0: never.
@@ -179,6 +193,38 @@ impl Machine {
     /// Notes it.
     pub fn evict(&mut self, core: usize) {
         self.evicted.insert(core);
+    }
+
+    /// Whose vector registers a core holds.
+    pub fn fpu_owner(&self, core: usize) -> usize {
+        self.fpu[core].owner
+    }
+
+    /// Notes it.
+    pub fn set_fpu_owner(&mut self, core: usize, owner: usize) {
+        self.fpu[core].owner = owner;
+    }
+
+    /// Stores the vector registers of a core for their owner.
+    pub fn save_fpu(&mut self, core: usize) {
+        let Fpu { registers, owner, open } = &mut self.fpu[core];
+        assert_ne!(*owner, 0);
+        let place = std::ptr::with_exposed_provenance_mut::<FpuState>(*owner + FpuState::BEHIND);
+        // SAFETY: an owner is a thread that lives, with its state behind it, and the kernel holds no reference to that.
+        unsafe { (*place) = FpuState { place: (*place).place, ..*registers } };
+        *open = false;
+    }
+
+    /// Loads the vector registers of the core that is in the kernel.
+    pub fn load_fpu(&mut self, own: usize, thread: usize) {
+        let place = std::ptr::with_exposed_provenance::<FpuState>(thread + FpuState::BEHIND);
+        // SAFETY: the address is that of a thread, with its state behind it.
+        self.fpu[own].registers = unsafe { *place };
+    }
+
+    /// Opens or closes the vector registers of the core that is in the kernel.
+    pub fn open_fpu(&mut self, own: usize, open: bool) -> bool {
+        core::mem::replace(&mut self.fpu[own].open, open) != open
     }
 
     /// Keeps what is printed.

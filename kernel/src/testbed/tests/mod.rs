@@ -3,6 +3,7 @@
 mod destruction;
 mod devices;
 mod faults;
+mod fpu;
 mod interrupts;
 mod lookup;
 mod messages;

@@ -37,7 +37,7 @@ fn configure_needs_a_stopped_thread_and_sound_arguments() {
     assert_eq!(refused(3, 0x10_2008), (ErrorCode::Misaligned, 4));
     assert_eq!(refused(4, 46), (ErrorCode::MissingRight, 5));
     assert_eq!(refused(5, 0x6465), (ErrorCode::InvalidArgument, 6), "priority above its ceiling");
-    assert_eq!(refused(5, 0x1_0000), (ErrorCode::InvalidArgument, 6));
+    assert_eq!(refused(5, 0x2_0000), (ErrorCode::InvalidArgument, 6));
     bed.ok(Op::ThreadConfigure, 52, &good);
     // A thread gives no more urgency than its own ceiling.
     let thread = bed.process(MEMORY, 60, 100, 0);

@@ -31,3 +31,14 @@ pub fn execute(what: &str, address: usize) {
     function();
     log::error!("isolation broken: executed {what}");
 }
+
+/// Writes a vector register. It must not come back.
+pub fn compute() {
+    log::info!("trespass: using floating point");
+    #[cfg(target_os = "none")]
+    // SAFETY: `fmov d0, #2.0`, which this program's compiler does not know; no code of it has anything in d0.
+    unsafe {
+        core::arch::asm!(".inst 0x1e601000", options(nomem, nostack, preserves_flags));
+    }
+    log::error!("isolation broken: used floating point");
+}

@@ -18,12 +18,14 @@ pub fn cases() -> Vec<Case> {
         fault("registers", "trespass-registers", WRITE, "another driver's registers cannot be written"),
         fault("program", "trespass-program", WRITE, "a program cannot be written"),
         fault("execute", "trespass-execute", EXECUTE, "a writable page cannot be executed"),
+        fault("fpu", "trespass-fpu", FPU, "floating point takes having asked for it"),
         Case::new("isolation.carry-on", "the rest of the system carries on", carries_on),
     ]
 }
 
 const READ: &str = "read of an address it may not read";
 const WRITE: &str = "write to an address it may not write";
+const FPU: &str = "use of floating point without asking for it";
 const EXECUTE: &str = "execution of an address it may not execute";
 
 fn boot(lab: &mut Lab) -> Result<Console> {

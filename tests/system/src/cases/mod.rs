@@ -6,6 +6,7 @@ mod conformance;
 mod crash;
 mod debugging;
 mod disk;
+mod fpu;
 mod isolation;
 mod shell;
 
@@ -19,6 +20,7 @@ pub fn all() -> Vec<Case> {
         shell::cases(),
         isolation::cases(),
         conformance::cases(),
+        fpu::cases(),
         crash::cases(),
         debugging::cases(),
         bad_input::cases(),

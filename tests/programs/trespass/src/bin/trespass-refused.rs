@@ -56,8 +56,15 @@ const ATTEMPTS: [(&str, ErrorCode, Attempt); 13] = [
         refused
     }),
     ("configuring the own thread", ErrorCode::MissingRight, |_| {
-        let config =
-            ThreadConfig { table: TABLE, space: SPACE, message_page: None, fault: None, priority: 255, ceiling: 255 };
+        let config = ThreadConfig {
+            table: TABLE,
+            space: SPACE,
+            message_page: None,
+            fault: None,
+            priority: 255,
+            ceiling: 255,
+            fpu: false,
+        };
         THREAD.configure(&config)
     }),
 ];
