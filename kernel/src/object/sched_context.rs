@@ -40,6 +40,8 @@ pub struct SchedContext {
     pub debt: u64,
     /// Ticks used since it was made.
     pub consumed: u64,
+    /// Ticks of its slice that are left: who is interrupted goes on with them, so that equals take turns. 0: a new one.
+    pub slice: u64,
     /// The call that its thread goes on with after the caller's time ended: the caller owes what is used.
     pub used_for: Option<Ref<Reply>>,
     /// What is out, by time; the first `out` of them.
@@ -73,6 +75,7 @@ impl SchedContext {
             left: 0,
             debt: 0,
             consumed: 0,
+            slice: 0,
             used_for: None,
             refills: [Refill { at: 0, amount: 0 }; REFILLS],
             out: 0,

@@ -48,6 +48,33 @@ fn a_thread_stopped_from_elsewhere_leaves_no_deadline() {
     assert_eq!(super::scheduling::used(&mut bed, thread), used, "it pays for what it does not run");
 }
 
+/// A thread that somebody more urgent interrupts again and again comes to the end of its slice nevertheless.
+#[test]
+fn equals_take_turns_though_they_are_interrupted() {
+    let mut bed = Bed::new();
+    let urgent = bed.process(MEMORY, 50, 200, 0);
+    let a = bed.process(MEMORY, 60, 20, 0);
+    let b = bed.process(MEMORY, 70, 20, 0);
+    for thread in [urgent, a, b] {
+        bed.k.mem[thread].state = State::Suspended;
+        bed.k.unqueue(thread);
+    }
+    without_init(&mut bed);
+    bed.k.make_ready(a);
+    bed.k.make_ready(b);
+    for _ in 0..100 {
+        assert_ne!(run(&mut bed), Some(urgent));
+        bed.k.machine.clock += 1000;
+        bed.k.make_ready(urgent);
+        assert_eq!(run(&mut bed), Some(urgent));
+        bed.k.halt(urgent, State::Suspended);
+    }
+    run(&mut bed);
+    let (of_a, of_b) = (used(&mut bed, a), used(&mut bed, b));
+    assert_eq!(of_a + of_b, 100_000);
+    assert!(of_a.abs_diff(of_b) <= 5000, "{of_a} and {of_b}");
+}
+
 #[test]
 fn the_most_urgent_runs_and_equals_take_turns() {
     let mut bed = Bed::new();
