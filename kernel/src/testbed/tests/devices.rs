@@ -27,6 +27,9 @@ fn firmware() {
     }
     bed.ok(Op::SmcCall, abi::SLOT_SMC, &[crate::object::SYSTEM_OFF]);
     assert_eq!(bed.k.machine.calls, [crate::object::SYSTEM_OFF]);
+    bed.k.machine.bare = true;
+    let off = crate::object::SYSTEM_OFF;
+    assert_eq!(bed.refused(Op::SmcCall, abi::SLOT_SMC, &[off]), (ErrorCode::Unsupported, 0));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod control;
 mod endpoint;
 mod fault;
 mod notification;
+mod reserve;
 mod sched;
 mod space;
 mod table;
@@ -24,6 +25,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         thread::CASES,
         fault::CASES,
         space::CASES,
+        reserve::CASES,
         control::CASES,
         sched::CASES,
         time::CASES,

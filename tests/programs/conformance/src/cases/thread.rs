@@ -529,7 +529,7 @@ fn preempted(w: &mut World) -> Check {
 
 fn no_such_operation(w: &mut World) -> Check {
     let mut agent = w.agent()?;
-    for number in (0..=255u8).filter(|&number| Op::from_number(number).is_none()).step_by(7) {
+    for number in (0..=255u8).filter(|&number| Op::from_number(number).is_none()).step_by(19) {
         for unused in [0, 1 << 15] {
             let out = w.does(&mut agent, Request::numbered(number, 1).length(8).unused(unused))?;
             failed(&out, InvalidOperation, number)?;
