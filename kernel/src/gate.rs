@@ -7,12 +7,12 @@ mod models;
 #[cfg(not(loom))]
 use core::{
     hint::spin_loop,
-    sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 #[cfg(loom)]
 use loom::{
     hint::spin_loop,
-    sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
 /// The model checker's atomics are not made in constants.
@@ -29,6 +29,12 @@ macro_rules! constructor {
 
 /// Most cores.
 pub const MAX_CORES: usize = 8;
+
+/// What the fast paths compare: the core above, the priority below. The keys of one core lie less than 2^15 apart, those of
+/// different cores more.
+pub const fn key(core: usize, priority: i32) -> i64 {
+    ((core as i64) << 16) + priority as i64
+}
 
 /// What a core was doing when it came to the lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,8 +78,11 @@ pub struct Area {
     pub stack: AtomicUsize,
     /// Zeros, to clear registers with.
     pub zeros: [u64; 2],
-    /// What the priority of a thread must reach to go on in the place of another: see [`Area::set_floor`].
-    pub floor: AtomicI32,
+    /// What the key of a thread must reach to go on in the place of another: see [`Area::set_floor`]. The fast path loads it
+    /// together with the next.
+    pub floor: AtomicI64,
+    /// The time that is being used, as the fast path names it.
+    pub context: AtomicU64,
     /// The core's number.
     pub number: AtomicU32,
     /// Not 0: user space reaches the vector registers, because the thread that runs is their owner. No fast path hands over
@@ -106,7 +115,8 @@ impl Area {
             reader: Reader { flag: AtomicU32::new(0) },
             stack: AtomicUsize::new(0),
             zeros: [0; 2],
-            floor: AtomicI32::new(-1),
+            floor: AtomicI64::new(-1),
+            context: AtomicU64::new(0),
             number: AtomicU32::new(0),
             fpu_open: AtomicU32::new(0),
             fpu_owner: AtomicUsize::new(0),
@@ -124,7 +134,8 @@ impl Area {
     /// registers are open no priority is enough.
     pub fn set_floor(&self, top: i32) {
         let open = self.fpu_open.load(Ordering::Relaxed) != 0;
-        self.floor.store(if open { i32::MAX } else { top }, Ordering::Relaxed);
+        let floor = if open { i64::MAX } else { key(self.number.load(Ordering::Relaxed) as usize, top) };
+        self.floor.store(floor, Ordering::Relaxed);
     }
 
     /// The fast path's side of the gate, as the assembly does it: `false` when the slow way must be gone.

@@ -231,6 +231,7 @@ mod tests {
             table: 64,
             priority: 100,
             restart: Restart::Once,
+            budget: None,
             dma: false,
             fpu: false,
             requests: words(requests),

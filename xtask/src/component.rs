@@ -53,6 +53,8 @@ struct Table {
     #[serde(default)]
     restart: RestartWord,
     #[serde(default)]
+    budget: Option<String>,
+    #[serde(default)]
     dma: bool,
     #[serde(default)]
     fpu: bool,
@@ -120,10 +122,27 @@ fn parse(value: &serde_json::Value) -> Result<Manifest> {
             RestartWord::Once => Restart::Once,
             RestartWord::Always => Restart::Always,
         },
+        budget: table.budget.as_deref().map(|text| budget(text).context("budget")).transpose()?,
         dma: table.dma,
         fpu: table.fpu,
         requests: table.requests,
     })
+}
+
+/// `2ms/10ms`: 2 milliseconds in any window of 10; also in `us` and `s`.
+fn budget(text: &str) -> Result<(u32, u32)> {
+    let (budget, period) = text.split_once('/').context("it is written as 2ms/10ms")?;
+    let (budget, period) = (microseconds(budget.trim())?, microseconds(period.trim())?);
+    ensure!(budget > 0 && budget <= period, "{text:?}: the first must not be 0, nor more than the second");
+    Ok((budget, period))
+}
+
+fn microseconds(text: &str) -> Result<u32> {
+    let units = [("us", 1), ("ms", 1000), ("s", 1_000_000)];
+    let found =
+        units.iter().find_map(|&(unit, each)| Some((text.strip_suffix(unit)?.trim().parse::<u32>().ok()?, each)));
+    let (number, each) = found.with_context(|| format!("{text:?} is no time: 500us, 2ms and 1s are"))?;
+    number.checked_mul(each).with_context(|| format!("{text:?} is too long"))
 }
 
 /// `compatible`, or `compatible#id`.
@@ -185,6 +204,16 @@ mod tests {
         assert!(parse(&serde_json::json!({ "provides": ["exactly-sixteen-"] })).is_ok());
         let error = parse(&serde_json::json!({ "uses": ["more-than-sixteen"] })).expect_err("refused").to_string();
         assert!(error.contains("`more-than-sixteen`"), "{error}");
+    }
+
+    #[test]
+    fn budgets() {
+        assert_eq!(budget("2ms/10ms").ok(), Some((2000, 10_000)));
+        assert_eq!(budget("1s / 1s").ok(), Some((1_000_000, 1_000_000)));
+        assert_eq!(budget("50us/1ms").ok(), Some((50, 1000)));
+        for bad in ["2ms", "0ms/1ms", "2ms/1ms", "2/10", "5000s/9000s", "-1ms/1ms"] {
+            assert!(budget(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -311,7 +311,7 @@ impl Kernel {
     /// Drops the translations of entries that were changed, and what led to them.
     fn flush(&mut self, space: Ref<AddressSpace>, start: u64, entries: u64, bits: u32) {
         let ttbr = self.mem[space].ttbr;
-        if ttbr != 0 {
+        if pte::asid(ttbr) != 0 {
             self.machine.flush_entries(ttbr, start, entries, bits);
         }
     }

@@ -76,6 +76,8 @@ pub mod tag {
     pub const REQUEST: u16 = CRITICAL | 9;
     /// `u8` 1: its device is a bus master, and it gets the DmaSpace.
     pub const DMA: u16 = CRITICAL | 11;
+    /// `u32` microseconds in any window of `u32` microseconds that it may run.
+    pub const BUDGET: u16 = CRITICAL | 14;
     /// `u8`, among the board's: the core that its first thread runs on.
     pub const CORE: u16 = 12;
     /// `u8` 1: its threads may use vector registers.

@@ -127,6 +127,11 @@ impl<'a> Manifest<'a> {
         number.and_then(Restart::from_number).unwrap_or_default()
     }
 
+    /// Microseconds that it may run in any window of so many microseconds, at most all of them; `None`: without limit.
+    pub fn budget(&self) -> Option<(u32, u32)> {
+        self.number(tag::BUDGET).map(|number| (number as u32, (number >> 32) as u32))
+    }
+
     /// Whether its device is a bus master: only then it gets the DmaSpace.
     pub fn dma(&self) -> bool {
         self.number(tag::DMA) == Some(1)
@@ -215,7 +220,7 @@ fn drive(value: &[u8]) -> Option<Drive<'_>> {
 /// The value of a tag that holds a number, in the size that belongs to the tag.
 fn number(tag: u16, value: &[u8]) -> Option<u64> {
     match (tag, value) {
-        (tag::MEMORY | tag::STACK, [_, _, _, _, _, _, _, _]) => u64_at(value, 0),
+        (tag::MEMORY | tag::STACK | tag::BUDGET, [_, _, _, _, _, _, _, _]) => u64_at(value, 0),
         (tag::TABLE, [_, _, _, _]) => u32_at(value, 0).map(u64::from),
         (tag::PRIORITY | tag::RESTART | tag::DMA | tag::FPU | tag::CORE, [byte]) => Some((*byte).into()),
         _ => None,
@@ -255,7 +260,15 @@ fn check_item(part: &'static str, tag: u16, value: &[u8]) -> Result<bool, Fault>
             drive(value).ok_or(malformed)?;
             Ok(false)
         }
-        tag::MEMORY | tag::STACK | tag::TABLE | tag::PRIORITY | tag::RESTART | tag::DMA | tag::FPU | tag::CORE => {
+        tag::MEMORY
+        | tag::STACK
+        | tag::BUDGET
+        | tag::TABLE
+        | tag::PRIORITY
+        | tag::RESTART
+        | tag::DMA
+        | tag::FPU
+        | tag::CORE => {
             check_number(tag, number(tag, value).ok_or(malformed)?)?;
             Ok(true)
         }
@@ -272,6 +285,7 @@ fn check_number(tag: u16, number: u64) -> Result<(), Fault> {
             let limits = u64::from(MIN_TABLE)..=u64::from(MAX_TABLE);
             ("table", number.is_power_of_two() && limits.contains(&number))
         }
+        tag::BUDGET => ("budget", number as u32 != 0 && number as u32 <= (number >> 32) as u32),
         tag::DMA => ("dma", number <= 1),
         tag::FPU => ("fpu", number <= 1),
         // Other numbers are left to the default: these tags are not critical.

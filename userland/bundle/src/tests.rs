@@ -36,6 +36,7 @@ fn manifest() -> Manifest {
         table: 128,
         priority: 150,
         restart: Restart::Always,
+        budget: Some((2000, 10_000)),
         dma: true,
         fpu: true,
         requests: vec!["power".into(), "kill".into()],
@@ -98,6 +99,7 @@ fn what_is_written_is_read() {
     assert_eq!((manifest.memory_bytes(), manifest.stack_bytes()), (256 * 1024, 32 * 1024));
     assert_eq!((manifest.table_slots(), manifest.priority()), (128, 150));
     assert_eq!(manifest.restart(), Restart::Always);
+    assert_eq!(manifest.budget(), Some((2000, 10_000)));
     assert!(manifest.dma() && manifest.fpu());
     assert_eq!(manifest.core(), 3);
     assert!(manifest.is_granted("power"));
@@ -204,6 +206,10 @@ fn tags_of_a_manifest_are_checked() {
     assert_eq!(check(&item(tag::TABLE, &48u32.to_le_bytes()), &[]), Err(Problem::Value(48)));
     assert_eq!(check(&item(tag::DMA, &[2]), &[]), Err(Problem::Value(2)));
     assert_eq!(check(&item(tag::DMA, &[1, 0]), &[]), Err(Problem::Malformed(tag::DMA)));
+    for (budget, period) in [(0u64, 10u64), (11, 10)] {
+        let item = item(tag::BUDGET, &(budget | period << 32).to_le_bytes());
+        assert!(crate::Manifest::parse(&item, &[]).is_err(), "{budget} of {period}");
+    }
     let dma = |bytes: &[u8]| crate::Manifest::parse(bytes, &[]).map(|manifest| manifest.dma()).map_err(|(_, p)| p);
     assert_eq!(dma(&item(tag::DMA, &[1])), Ok(true));
     assert_eq!((dma(&item(tag::DMA, &[0])), dma(&[])), (Ok(false), Ok(false)));

@@ -64,6 +64,8 @@ pub struct Manifest {
     pub priority: u8,
     /// What happens when it dies.
     pub restart: Restart,
+    /// Microseconds that it may run in any window of so many microseconds.
+    pub budget: Option<(u32, u32)>,
     /// Whether its device is a bus master.
     pub dma: bool,
     /// Whether its threads may use floating point and vector registers.
@@ -169,6 +171,9 @@ fn encode_manifest(manifest: &Manifest) -> Vec<u8> {
     item(&mut bytes, tag::TABLE, &manifest.table.to_le_bytes());
     item(&mut bytes, tag::PRIORITY, &[manifest.priority]);
     item(&mut bytes, tag::RESTART, &[manifest.restart as u8]);
+    if let Some((budget, period)) = manifest.budget {
+        item(&mut bytes, tag::BUDGET, &(u64::from(budget) | u64::from(period) << 32).to_le_bytes());
+    }
     if manifest.dma {
         item(&mut bytes, tag::DMA, &[1]);
     }

@@ -427,10 +427,13 @@ impl<'i> Building<'i> {
             fpu: self.component.manifest.fpu(),
         })?;
         thread.bind(notification)?;
-        // No limit for now: nothing in a manifest asks for one.
         let time = self.object::<SchedContext>(Kind::SchedContext, 0)?;
         let cores = self.init.env.start_info().cores;
-        sched_control(self.component.manifest.core(), cores).configure(time, 1, 1, false)?;
+        // Budget and period that are equal have no limit.
+        let ticks = |microseconds: u32| (u64::from(microseconds) * rt::ticks_per_second() / 1_000_000).max(1);
+        let (budget, period) =
+            self.component.manifest.budget().map_or((1, 1), |(one, other)| (ticks(one), ticks(other)));
+        sched_control(self.component.manifest.core(), cores).configure(time, budget, period, false)?;
         time.bind(thread)?;
         self.copy(time.slot(), abi::SLOT_SCHED, Rights::SCHED_READ, Badge(0))?;
         thread.write_registers(0, [USER_INFO])?;

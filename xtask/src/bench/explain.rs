@@ -33,6 +33,8 @@ const BOOT: &str = "boot.first_user";
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Where QEMU puts the kernel's image in 512 MiB, and what is before it.
 const IMAGE_AT: u64 = 0x4020_0000;
+/// A space that was not looked up.
+const UNKNOWN: usize = usize::MAX;
 /// The instruction that waits for an interrupt.
 const WFI: u32 = 0xd503_207f;
 /// Instructions after which one that does not end is given up.
@@ -107,14 +109,24 @@ impl Session {
             self.run_to(&marks).with_context(|| {
                 format!("no program of the set {SET} has marked {metric:?} (is it a metric of the set?)")
             })?;
-            let found = self.marks(metric)?;
-            // It may be another metric, or the same address in another program, where it is in no function that has
-            // been called: then the debugger meets it again.
-            let back = self.remote.register(register::LR)?;
-            self.run_to(&[back])?;
-            if found {
+            if self.marks(metric)? {
+                let back = self.remote.register(register::LR)?;
+                return self.run_to(&[back]);
+            }
+            self.leave_behind(programs, &marks)?;
+        }
+    }
+
+    /// Out of another metric's mark, or of the same address in another program. Running on would meet the breakpoint
+    /// again if an interrupt comes first.
+    fn leave_behind(&mut self, programs: &Programs, marks: &[u64]) -> Result<()> {
+        loop {
+            let pc = self.remote.register(register::PC)?;
+            let space = if pc < spaces::UPPER { UNKNOWN } else { spaces::KERNEL };
+            if space == UNKNOWN && !marks.contains(&pc) {
                 return Ok(());
             }
+            self.advance(programs, Step { space, pc }, 1)?;
         }
     }
 

@@ -206,6 +206,11 @@ pub fn set_empty_table(ttbr: u64) {
     EMPTY.store(ttbr, Ordering::Relaxed);
 }
 
+/// TTBR0 of the empty address space.
+pub fn empty_space() -> u64 {
+    EMPTY.load(Ordering::Relaxed)
+}
+
 /// Leaves whatever address space this core is in; its tables may be freed afterwards.
 pub fn leave_user_table() {
     load_user_table(EMPTY.load(Ordering::Relaxed));

@@ -71,6 +71,7 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
     let tree_range = Range { start: tree_at, end: tree_at + bytes.len() as u64 };
     let (mem, machine, forbidden, mut handover) = bring_up(&described, &mut window, tree_range, image, ticks);
     let kernel = trap::install(mem, machine, forbidden);
+    switch_fast_paths(described.bootargs.unwrap_or_default());
     cores::start_all(kernel, &described, &mut window, &mut handover.free, image);
     log::debug!("{} cores", kernel.sched.count());
     if let Err(error) = boot::start_init(kernel, handover) {
@@ -85,6 +86,17 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
 pub(super) fn enter_user(context: usize) -> ! {
     // SAFETY: `context` is the register area of a thread of ours, in an address space that is loaded.
     unsafe { el0_return(context) }
+}
+
+fn switch_fast_paths(bootargs: &str) {
+    match console::fast_paths(bootargs) {
+        Ok(true) => {}
+        Ok(false) => {
+            log::info!("the fast paths are switched off");
+            cores::LOCK.switch_fast_paths(&cores::AREAS, false);
+        }
+        Err(other) => log::warn!("boot argument fast={other}: use on or off"),
+    }
 }
 
 fn start_console(tree: &Tree<'_>, window: &mut DeviceWindow) {

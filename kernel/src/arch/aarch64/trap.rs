@@ -96,6 +96,9 @@ pub(super) extern "C" fn sync(context: usize, syndrome: u64, address: u64) -> us
     if live && let Some(thread) = k.sched.current() {
         if call {
             syscall::handle(k, thread);
+        } else if syndrome >> 26 & 0x3f == class::INSTRUCTION_ABORT && k.lacks_space(thread) {
+            // A fast path let it go on. Now its address space gets an ASID again.
+            k.forget_loaded();
         } else if syndrome >> 26 & 0x3f == class::FPU && k.use_fpu(thread) {
             // The instruction is tried again.
         } else if is_untranslated(syndrome) {

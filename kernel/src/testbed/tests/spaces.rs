@@ -5,7 +5,7 @@ use abi::{
     layout::{PAGE, USER_END},
 };
 
-use super::{Bed, TABLE};
+use super::{Bed, MEMORY, TABLE};
 use crate::mm::Ref;
 use crate::object::AddressSpace;
 use crate::testbed::Outcome;
@@ -321,6 +321,26 @@ fn mappings_end_with_frame_and_with_space() {
     assert_eq!((cap.space, cap.word, cap.extra), (None, 0, 0));
 }
 
+/// A thread that a fast path lets go on without one faults at once, and then gets one.
+#[test]
+fn a_thread_whose_space_lost_its_asid_is_known() {
+    let mut bed = Bed::new();
+    let thread = bed.process(MEMORY, 50, 100, 0);
+    let space = bed.k.mem[thread].space().unwrap();
+    assert!(bed.k.lacks_space(thread), "it has not run yet");
+    bed.k.activate(space);
+    assert!(!bed.k.lacks_space(thread));
+    bed.make(Kind::Untyped, 700, 42);
+    for slot in 100..400 {
+        bed.make_of(42, Kind::AddressSpace, 2, slot);
+        let other = bed.cap(bed.init, slot).object_of().unwrap();
+        bed.k.activate(other);
+    }
+    assert!(bed.k.lacks_space(thread));
+    bed.k.activate(space);
+    assert!(!bed.k.lacks_space(thread));
+}
+
 #[test]
 fn asids_are_stolen() {
     let mut bed = Bed::new();
@@ -333,7 +353,7 @@ fn asids_are_stolen() {
         spaces.push(space);
         bed.check();
     }
-    assert_eq!(bed.k.mem[spaces[0]].ttbr, 0, "the first lost its own");
+    assert_eq!(bed.k.mem[spaces[0]].ttbr, crate::arch::empty_space(), "the first lost its own");
     bed.k.activate(spaces[0]);
     bed.ok(Op::Revoke, 1, &[42]);
     bed.make_of(42, Kind::Frame, 700, 43);

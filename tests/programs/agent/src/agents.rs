@@ -40,6 +40,9 @@ const PAGES: u64 = 0x3000_0000;
 /// How long an agent may take.
 const PATIENCE: u64 = 2_000_000;
 
+/// v0–v31, low and high halves, FPCR and FPSR.
+pub type Vectors = [u64; 66];
+
 /// How an agent is set up.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
@@ -51,13 +54,15 @@ pub struct Setup {
     pub time: Option<(u64, u64, u64)>,
     /// Whether it has a message page.
     pub page: bool,
+    /// Whether it may use vector registers.
+    pub fpu: bool,
     /// Where its faults go: a slot of the own table; 0: nowhere.
     pub handler: Option<u32>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { priority: 100, core: None, time: Some((1, 1, 0)), page: true, handler: None }
+        Self { priority: 100, core: None, time: Some((1, 1, 0)), page: true, fpu: false, handler: None }
     }
 }
 
@@ -128,7 +133,8 @@ impl World {
             None => self.copy(self.faults.slot(), Rights::SEND, number.into())?,
             Some(slot) => slot,
         };
-        let priority = u64::from(setup.priority) * 0x101;
+        let fpu = if setup.fpu { abi::THREAD_FPU } else { 0 };
+        let priority = fpu | (u64::from(setup.priority) * 0x101);
         let args = [table.into(), space.into(), page.into(), USER_MESSAGE_PAGE, handler.into(), priority];
         self.ok(Op::ThreadConfigure, thread, &args)?;
         let time = self.make(Kind::SchedContext, 0)?;
@@ -249,7 +255,7 @@ impl World {
         equal(ended.message.sp, stack_of(*agent), "the stack pointer")?;
         let out = Out { x: self.registers(*agent)? };
         self.note(request.op(), &out);
-        out.check(&before)?;
+        out.check(&before, Some((stack_of(*agent), code::SVC + 4)))?;
         Ok(out)
     }
 
@@ -311,6 +317,34 @@ impl World {
             x[first..first + count].copy_from_slice(&part[..count]);
         }
         Ok(x)
+    }
+
+    /// The vector registers of a stopped agent, with FPCR and FPSR, in the numbering of `ThreadReadRegisters` from 64 on.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn vectors(&mut self, agent: Agent) -> Check<Vectors> {
+        let mut all = [0; 66];
+        for first in (0..66).step_by(8) {
+            let part = self.ok(Op::ThreadReadRegisters, agent.thread, &[64 + first as u64])?;
+            let count = part.len().min(66 - first);
+            all[first..first + count].copy_from_slice(&part[..count]);
+        }
+        Ok(all)
+    }
+
+    /// Writes them.
+    ///
+    /// # Errors
+    /// The kernel refuses: the agent may not use them.
+    pub fn write_vectors(&mut self, agent: Agent, all: &Vectors) -> Check {
+        for (index, part) in all.chunks(6).enumerate() {
+            let mut args = [0; 8];
+            (args[0], args[1]) = (64 + 6 * index as u64, part.len() as u64);
+            args[2..2 + part.len()].copy_from_slice(part);
+            self.ok(Op::ThreadWriteRegisters, agent.thread, &args)?;
+        }
+        Ok(())
     }
 
     /// What an agent is doing.

@@ -19,6 +19,8 @@ pub const UNDEFINED: u64 = AT + 0x140;
 pub const PRIVILEGED: u64 = AT + 0x180;
 /// Touches a vector register.
 pub const VECTOR: u64 = AT + 0x1c0;
+/// Adds 1 to the integer in d8 around a system call; x10 = what it is afterwards.
+pub const COMPUTE: u64 = AT + 0x200;
 /// `brk #7`.
 pub const BREAK: u64 = AT + 0x240;
 /// `hvc #0`, `smc #0`.
@@ -44,6 +46,8 @@ pub const STRETCHES: u64 = AT + 0x480;
 pub const LIST: u64 = AT + 0x4c0;
 /// As [`ECHO`], and before that it runs for x21 rounds of a loop; counts up the word at x22 each round.
 pub const WORK: u64 = AT + 0x540;
+/// Adds 1 to d8 for x1 rounds.
+pub const SUM: u64 = AT + 0x5c0;
 /// Makes the system call x8 = x19, x9 = x20 with x0 = x21, then runs x22 rounds of a loop, for ever.
 pub const NOISE: u64 = AT + 0x580;
 
@@ -103,6 +107,13 @@ agent_code:
     done
     piece 0x1c0
     .inst 0x9e670000                // fmov d0, x0
+    done
+    piece 0x200
+    .inst 0x9e66010a                // fmov x10, d8
+    add x10, x10, #1
+    .inst 0x9e670148                // fmov d8, x10
+    svc #0
+    .inst 0x9e66010a                // fmov x10, d8
     done
     piece 0x240
     brk #7
@@ -191,6 +202,13 @@ agent_code:
 2:  subs x10, x10, #1
     b.hi 2b
     b 1b
+    piece 0x5c0
+1:  .inst 0x9e66010a                // fmov x10, d8
+    add x10, x10, #1
+    .inst 0x9e670148                // fmov d8, x10
+    subs x1, x1, #1
+    b.hi 1b
+    done
 agent_code_end:
     "#,
     END = const END,

@@ -174,7 +174,7 @@ impl World {
         let before = request.registers(0);
         let out = Out { x: svc(&before) };
         self.note(request.op(), &out);
-        out.check(&before)?;
+        out.check(&before, None)?;
         Ok(out)
     }
 

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod boot;
+mod budget;
 mod conformance;
 mod crash;
 mod debugging;
@@ -22,6 +23,7 @@ pub fn all() -> Vec<Case> {
         conformance::cases(),
         fpu::cases(),
         crash::cases(),
+        budget::cases(),
         debugging::cases(),
         bad_input::cases(),
     ];

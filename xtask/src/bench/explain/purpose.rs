@@ -31,8 +31,9 @@ pub fn in_kernel(program: &Program, address: u64, frames: &[Frame]) -> String {
     if let Some(named) = labelled(program, address) {
         return named;
     }
-    match frames.iter().find(|frame| !is_helper(frame)).or(frames.last()) {
+    match frames.iter().find(|frame| !is_helper(frame)) {
         Some(frame) => by_file(&frame.file),
+        None if !frames.is_empty() => "helpers".into(),
         // Assembly without purpose: its own label.
         None => program.symbol(address).map_or_else(|| "kernel".into(), |(_, symbol)| symbol.name.clone()),
     }
@@ -91,6 +92,7 @@ mod tests {
         let program = Program::of(&[]);
         let frames = [frame("core/src/ptr.rs"), frame("kernel/src/mm/raw.rs"), frame("kernel/src/cap/table.rs")];
         assert_eq!(in_kernel(&program, 0, &frames), "look-up");
+        assert_eq!(in_kernel(&program, 0, &frames[..2]), "helpers");
         assert_eq!(in_user("echo", &[frame("core/src/ptr.rs"), frame("userland/rt/src/svc.rs")]), "user stub");
         assert_eq!(in_user("echo", &[frame("tests/programs/echo.rs")]), "program echo");
     }

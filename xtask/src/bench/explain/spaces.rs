@@ -14,7 +14,7 @@ use crate::remote::Remote;
 /// The place of the kernel among the spaces.
 pub const KERNEL: usize = 0;
 /// The lowest address of the upper half.
-const UPPER: u64 = 0xffff << 48;
+pub const UPPER: u64 = 0xffff << 48;
 /// Bytes of a page.
 const PAGE: usize = 4096;
 

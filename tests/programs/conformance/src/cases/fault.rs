@@ -43,6 +43,9 @@ pub const CASES: &[Case] = &[
     case("FT-KIND-013", "wfi, which the kernel keeps to itself, is a fault", |w| {
         kind(w, code::WAIT, 0, FaultKind::Other, 0)
     }),
+    case("FT-KIND-014", "a vector register is a fault for a thread that may not use them", |w| {
+        kind(w, code::VECTOR, 0, FaultKind::Fpu, 0)
+    }),
     case("FT-MESSAGE-001", "a fault says pc, sp, x29 and x30, and carries its handler's badge", message),
     case("FT-MESSAGE-002", "a fault that nobody waits for is received later", later),
     case("FT-MESSAGE-003", "two faults come in the order in which they happened", in_order),

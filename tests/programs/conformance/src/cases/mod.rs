@@ -12,6 +12,7 @@ mod table;
 mod thread;
 mod time;
 mod untyped;
+mod vector;
 
 use crate::case::Case;
 
@@ -23,6 +24,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         untyped::CASES,
         table::CASES,
         thread::CASES,
+        vector::CASES,
         fault::CASES,
         space::CASES,
         reserve::CASES,

@@ -189,7 +189,7 @@ fn configure_priority(w: &mut World) -> Check {
     let mut args = configuration(w)?;
     let thread = w.make(Kind::Thread, 0)?;
     // More than its ceiling; more than ours; bits that mean nothing.
-    for priority in [0x6465, 0x7474, 0xff00, 0xffff, 0x1_6464, u64::MAX] {
+    for priority in [0x6465, 0x7474, 0xff00, 0xffff, 0x2_6464, u64::MAX] {
         args[5] = priority;
         w.refused(Op::ThreadConfigure, thread, &args, InvalidArgument, 6)?;
     }
@@ -307,7 +307,7 @@ fn write_running(w: &mut World) -> Check {
 
 fn write_bad(w: &mut World) -> Check {
     let thread = w.make(Kind::Thread, 0)?;
-    for (first, count) in [(34, 1), (33, 2), (30, 5), (35, 0), (u64::MAX, 1)] {
+    for (first, count) in [(34, 1), (33, 2), (30, 5), (35, 0), (64, 1), (130, 1), (u64::MAX, 1)] {
         w.refused(Op::ThreadWriteRegisters, thread, &[first, count, 1, 2, 3, 4, 5, 6], InvalidArgument, 1)?;
     }
     for count in [7, u64::MAX] {
@@ -331,7 +331,7 @@ fn read_running(w: &mut World) -> Check {
 
 fn read_bad(w: &mut World) -> Check {
     let thread = w.make(Kind::Thread, 0)?;
-    for first in [34, 1 << 32, u64::MAX] {
+    for first in [34, 63, 130, 1 << 32, u64::MAX] {
         w.refused(Op::ThreadReadRegisters, thread, &[first], InvalidArgument, 1)?;
     }
     w.ok(Op::ThreadWriteRegisters, thread, &[33, 1, 0x1234])?;

@@ -92,7 +92,7 @@ fn shares(w: &mut World) -> Check {
     let second = Counter::started(w, limited(100, 2000, 5000))?.agent;
     let rest = Counter::started(w, Setup { priority: 10, ..Setup::default() })?.agent;
     w.sleep(20_000)?;
-    let (parts, whole) = measure(w, &[first, second, rest], 200_000)?;
+    let (parts, whole) = measure(w, &[first, second, rest], 500_000)?;
     is_share(parts[0], whole, 300, "the first")?;
     is_share(parts[1], whole, 400, "the second")?;
     is_share(parts[2], whole, 300, "the rest")

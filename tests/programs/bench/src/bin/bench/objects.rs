@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use bench_programs::each;
+use bench_programs::{each, mark};
 use rt::{
     Badge, Cap, Frame, Kind, MEMORY, Perms, Retype, Rights, SPACE, SyscallError, TABLE, now_ticks, ticks_per_second,
 };
@@ -53,20 +53,23 @@ fn at<T>(what: &str, result: Result<T, SyscallError>) -> Result<T, String> {
     result.map_err(|error| format!("{what}: {error}"))
 }
 
-/// The cost of one call of `one`, which is given the number of its slot.
-fn timed(what: &str, mut one: impl FnMut(u64) -> Result<(), SyscallError>) -> Result<u64, String> {
+/// The ticks of many calls of `one`, which is given the number of its slot; the first round is not counted.
+fn timed(what: &str, round: u64, mut one: impl FnMut(u64) -> Result<(), SyscallError>) -> Result<u64, String> {
+    let name = if round > 0 { what } else { "" };
+    mark(name);
     let start = now_ticks();
     let result = (0..MANY).try_for_each(&mut one);
     let ticks = now_ticks() - start;
+    mark(name);
     at(what, result)?;
-    Ok(ticks)
+    Ok(if round > 0 { ticks } else { 0 })
 }
 
 fn cost(ticks: u64) -> u64 {
     each(ticks, ticks_per_second(), MANY * TIMES)
 }
 
-/// Two operations that undo each other; the first round is not counted.
+/// Two operations that undo each other.
 fn pair(
     names: [&'static str; 2],
     mut one: impl FnMut(u64) -> Result<(), SyscallError>,
@@ -74,10 +77,8 @@ fn pair(
 ) -> Result<Found, String> {
     let mut ticks = [0; 2];
     for round in 0..=TIMES {
-        let new = [timed(names[0], &mut one)?, timed(names[1], &mut other)?];
-        if round > 0 {
-            ticks = [ticks[0] + new[0], ticks[1] + new[1]];
-        }
+        ticks[0] += timed(names[0], round, &mut one)?;
+        ticks[1] += timed(names[1], round, &mut other)?;
     }
     Ok(names.into_iter().zip(ticks.map(cost)).collect())
 }
@@ -134,8 +135,7 @@ fn retype(slots: &[u32]) -> Result<(&'static str, u64), String> {
     let make = |number| memory.retype(Kind::Endpoint, Retype::default(), TABLE, at_slot(slots, number));
     let mut ticks = 0;
     for round in 0..=TIMES {
-        let new = timed("untyped.retype", make)?;
-        ticks += if round > 0 { new } else { 0 };
+        ticks += timed("untyped.retype", round, make)?;
         for &slot in slots {
             at("delete", TABLE.delete(slot))?;
         }
