@@ -287,7 +287,8 @@ impl Kernel {
             self.settle_time();
             self.sched.current = None;
             if self.can_run(current) {
-                self.enqueue(current, true);
+                let rest = self.time_of(current).is_some_and(|time| self.mem[time].slice > 0);
+                self.enqueue(current, rest);
             } else {
                 self.out_of_time(current, true);
             }
@@ -303,7 +304,13 @@ impl Kernel {
         self.sched.current = Some(next);
         let time = self.time_of(next);
         self.sched.use_time(time);
-        self.sched.slice_end = self.sched.stretch + self.machine.ticks_of_ms(SLICE_MS);
+        if let Some(time) = time {
+            let slice = &mut self.mem[time].slice;
+            if *slice == 0 {
+                *slice = self.machine.ticks_of_ms(SLICE_MS);
+            }
+            self.sched.slice_end = self.sched.stretch + *slice;
+        }
         self.sched.stale = true;
         Some(next)
     }
@@ -352,7 +359,9 @@ impl Kernel {
         let start = core::mem::replace(&mut sched.stretch, now);
         let used = now.saturating_sub(start);
         if let Some(context) = sched.context {
-            self.mem[context].charge(start, used);
+            let object = &mut self.mem[context];
+            object.slice = object.slice.saturating_sub(used);
+            object.charge(start, used);
             if let Some(reply) = self.mem[context].used_for {
                 self.mem[reply].debt += used;
             }
@@ -402,13 +411,22 @@ impl Kernel {
     }
 
     fn end_slice_or_budget(&mut self, now: u64) {
-        let Some(thread) = self.sched.current.filter(|&thread| self.mem[thread].state == State::Ready) else { return };
+        let Some(thread) = self.sched.current.filter(|&thread| self.mem[thread].state == State::Ready) else {
+            // Another core stopped it: no slice ends here any more, and nobody's time is used.
+            self.sched.current = None;
+            self.sched.use_time(None);
+            return;
+        };
         if !self.can_run(thread) {
             self.sched.current = None;
             self.sched.use_time(None);
             self.out_of_time(thread, true);
         } else if now >= self.sched.slice_end {
-            self.sched.slice_end = now + self.machine.ticks_of_ms(SLICE_MS);
+            let slice = self.machine.ticks_of_ms(SLICE_MS);
+            self.sched.slice_end = now + slice;
+            if let Some(time) = self.sched.context {
+                self.mem[time].slice = slice;
+            }
             if self.sched.queues[usize::from(self.mem[thread].priority)].first().is_some() {
                 self.sched.current = None;
                 self.sched.use_time(None);

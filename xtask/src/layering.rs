@@ -13,7 +13,7 @@ struct Layer {
 }
 
 /// The longest folder that matches a crate is its layer.
-const LAYERS: [Layer; 15] = [
+const LAYERS: [Layer; 16] = [
     Layer { folder: "kernel/abi", may_use: &[] },
     Layer { folder: "kernel/tree", may_use: &[] },
     Layer { folder: "kernel", may_use: &["kernel/abi", "kernel/tree"] },
@@ -28,7 +28,11 @@ const LAYERS: [Layer; 15] = [
     Layer { folder: "userland/apps", may_use: COMPONENT },
     Layer { folder: "drivers/kit", may_use: &["kernel/abi", "userland/rt", "userland/ipc"] },
     Layer { folder: "drivers", may_use: &["drivers/kit", "userland/ipc", "userland/rt"] },
-    Layer { folder: "tests/programs", may_use: &["drivers/kit", "kernel/abi", "userland/ipc", "userland/rt"] },
+    Layer { folder: "tests/programs/agent", may_use: &["kernel/abi", "userland/rt"] },
+    Layer {
+        folder: "tests/programs",
+        may_use: &["drivers/kit", "kernel/abi", "tests/programs/agent", "userland/ipc", "userland/rt"],
+    },
     Layer { folder: "tests/system", may_use: &[] },
     Layer { folder: "tests", may_use: &["tests/system"] },
     Layer { folder: "xtask", may_use: &["kernel/abi", "tests/system", "userland/bundle"] },

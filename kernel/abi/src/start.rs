@@ -7,7 +7,8 @@ pub const NAME_LEN: usize = 24;
 /// Named slots in a [`StartInfo`].
 pub const MAX_NAMED: usize = 96;
 
-/// A slot with the name the manifest gives it: `provide:serial`, `use:block`, `reg:0`, `irq:0`, `dma`, …
+/// A slot with the name the manifest gives it: `provide:serial`, `use:block`, `reg:0`, `irq:0`, `dma`, … Or a number: see
+/// [`NamedSlot::is_number`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NamedSlot {
@@ -17,6 +18,14 @@ pub struct NamedSlot {
     pub slot: u32,
     /// Bytes of a Frame, 0 else.
     pub size: u32,
+}
+
+impl NamedSlot {
+    /// Whether `slot` is a number and no slot: where in its page a register block begins (`reg-offset:0`), or an argument
+    /// of the command line (`arg:KEY`).
+    pub fn is_number(&self) -> bool {
+        self.name.starts_with(b"reg-offset:") || self.name.starts_with(b"arg:")
+    }
 }
 
 /// The read-only page whose address a process gets in x0.

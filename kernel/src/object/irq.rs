@@ -202,7 +202,7 @@ pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     cap.holder = irq.number() as u32;
     k.insert(slot, cap, Some(source));
     let object = &mut k.mem[irq];
-    (object.bits, object.pending) = (args.words[1], false);
+    (object.bits, object.pending) = (args.words[1] | original.word, false);
     k.machine.route(line, k.sched.own());
     k.reopen(line);
     Ok(Next::Done)

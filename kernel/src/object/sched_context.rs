@@ -40,6 +40,8 @@ pub struct SchedContext {
     pub debt: u64,
     /// Ticks used since it was made.
     pub consumed: u64,
+    /// Ticks of its slice that are left: who is interrupted goes on with them, so that equals take turns. 0: a new one.
+    pub slice: u64,
     /// The call that its thread goes on with after the caller's time ended: the caller owes what is used.
     pub used_for: Option<Ref<Reply>>,
     /// What is out, by time; the first `out` of them.
@@ -69,6 +71,7 @@ impl SchedContext {
             left: 0,
             debt: 0,
             consumed: 0,
+            slice: 0,
             used_for: None,
             refills: [Refill { at: 0, amount: 0 }; REFILLS],
             out: 0,
@@ -462,6 +465,13 @@ mod tests {
         SchedContext { budget, period, left: budget, ..SchedContext::new() }
     }
 
+    /// Ticks of the stretches that lie in a window.
+    fn within(stretches: &[(u64, u64)], window: core::ops::Range<u64>) -> u64 {
+        let part =
+            |&(start, ticks): &(u64, u64)| (start + ticks).min(window.end).saturating_sub(start.max(window.start));
+        stretches.iter().map(part).sum()
+    }
+
     /// Random use, in pieces: in no window of a period is more used than the budget.
     #[test]
     fn never_more_than_the_budget_in_any_window() {
@@ -472,24 +482,45 @@ mod tests {
             seed ^= seed << 17;
             seed % below
         };
-        for _ in 0..300 {
-            let period = 10 + random(200);
+        for round in 0..600 {
+            // Short periods and long ones.
+            let scale = if round % 2 == 0 { 1 } else { 500 };
+            let period = (10 + random(200)) * scale;
             let mut time = context(1 + random(period - 1), period);
             let (mut now, mut used) = (0, Vec::new());
             for _ in 0..400 {
-                now += random(20);
+                now += random(20) * [1, 1, scale][random(3) as usize];
                 time.refill(now);
-                let stretch = random(1 + time.left.min(15));
+                let stretch = random(1 + time.left.min(15 * scale));
                 time.charge(now, stretch);
-                used.extend((0..stretch).map(|tick| now + tick));
+                used.push((now, stretch));
                 now += stretch;
             }
-            for (index, &start) in used.iter().enumerate() {
-                let window = used[index..].iter().take_while(|&&at| at < start + period).count() as u64;
-                assert!(window <= time.budget, "{window} of {} in a window of {period}", time.budget);
+            for (index, &(start, ticks)) in used.iter().enumerate() {
+                for start in [start, start + ticks / 2] {
+                    let most = within(&used[index..], start..start + period);
+                    assert!(most <= time.budget, "{most} of {} in a window of {period}", time.budget);
+                }
             }
             let out: u64 = time.refills[..time.out.into()].iter().map(|refill| refill.amount).sum();
             assert_eq!(time.left + out, time.budget);
+        }
+    }
+
+    /// Each end of a budget is noticed a little late, and what follows begins a little late: it has its share nevertheless.
+    #[test]
+    fn a_thread_that_always_runs_has_its_share() {
+        for (budget, period) in [(6_250, 62_500), (1_000, 10_000), (30_000, 62_500)] {
+            let mut time = context(budget, period);
+            let mut now = 0;
+            while now < 1000 * period {
+                time.refill(now);
+                let stretch = time.left + 60;
+                time.charge(now, stretch);
+                now = (now + stretch).max(time.refills[0].at) + 90;
+            }
+            let wanted = now * budget / period;
+            assert!(time.consumed.abs_diff(wanted) <= wanted / 50, "{} of {wanted}", time.consumed);
         }
     }
 

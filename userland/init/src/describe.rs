@@ -134,7 +134,7 @@ fn purpose(instance: &Instance, slot: u32) -> String {
         abi::SLOT_HEAP => "own heap",
         _ => "",
     };
-    let named = instance.named.iter().find(|named| named.slot == slot && !name_of(named).starts_with("reg-offset:"));
+    let named = instance.named.iter().find(|named| named.slot == slot && !named.is_number());
     match (fixed, named) {
         ("", Some(named)) => format!(" ({})", name_of(named)),
         ("", None) => String::new(),

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use abi::layout::{MemoryType, PAGE};
 use bundle::{Component, Drive};
-use rt::{Cap, Frame, Kind, Mapping, Perms, Retype, Rights, SyscallError, TABLE};
+use rt::{Cap, Frame, Kind, Mapping, Perms, Retype, Rights, SyscallError, TABLE, Untyped};
 use tree::{Interrupt, Range, Tree, Trigger};
 
 use crate::Fatal;
@@ -73,6 +73,12 @@ fn pages_of(range: Range) -> Option<(u64, u64)> {
     Some((range.base & !(PAGE - 1), range.end().checked_next_multiple_of(PAGE)?))
 }
 
+/// Key and number of `NAME.KEY=NUMBER`.
+fn argument<'a>(word: &'a str, component: &str) -> Option<(&'a str, u32)> {
+    let (key, number) = word.strip_prefix(component)?.strip_prefix('.')?.split_once('=')?;
+    Some((key, number.parse().ok()?))
+}
+
 /// The tree and the device memory that was cut out so far.
 pub struct Devices {
     tree: Tree<'static>,
@@ -94,16 +100,27 @@ impl Devices {
         Ok(Self { tree, kept: Vec::new(), taken: Vec::new() })
     }
 
-    /// Whether the kernel's command line has this word.
-    pub fn is_asked_for(&self, word: &str) -> bool {
+    /// The words of the kernel's command line.
+    fn bootargs(&self) -> impl Iterator<Item = &'static str> {
         let mut walk = self.tree.walk();
+        let mut bootargs = "";
         while let Some(node) = walk.next() {
             if node.depth() == 1 && node.is_named("chosen") {
-                let bootargs = node.text("bootargs").ok().flatten().unwrap_or_default();
-                return bootargs.split_ascii_whitespace().any(|asked| asked == word);
+                bootargs = node.text("bootargs").ok().flatten().unwrap_or_default();
+                break;
             }
         }
-        false
+        bootargs.split_ascii_whitespace()
+    }
+
+    /// Whether the kernel's command line has this word.
+    pub fn is_asked_for(&self, word: &str) -> bool {
+        self.bootargs().any(|asked| asked == word)
+    }
+
+    /// What the command line has for a component: `NAME.KEY=NUMBER`.
+    pub fn arguments_of(&self, component: &str) -> Vec<(&'static str, u32)> {
+        self.bootargs().filter_map(|word| argument(word, component)).collect()
     }
 
     /// The first enabled node that a component drives and that no other component has: its most specific `compatible`
@@ -218,6 +235,20 @@ impl Devices {
         Ok((kept.frame.slot(), range.base - kept.start, kept.pages))
     }
 
+    /// The pages of a register block as an Untyped of their own, and what of it makes another of the same pages.
+    pub fn memory_for(&mut self, range: Range) -> Result<(Cap<Untyped>, Retype), SyscallError> {
+        let taken = SyscallError::from(rt::ErrorCode::Overlap);
+        let index = self.keep(range).map_err(|_| taken)?;
+        if self.kept.get(index).is_none_or(|kept| !kept.users.is_empty()) {
+            return Err(taken);
+        }
+        let Kept { start, pages, frame, .. } = self.kept.remove(index);
+        TABLE.delete(frame.slot())?;
+        let what = Retype { size: pages, address: start, ..Retype::default() };
+        DEVICES.retype(Kind::Untyped, what, TABLE, frame.slot()).inspect_err(|_| rt::free_slot(frame.slot()))?;
+        Ok((Cap::from_slot(frame.slot()), what))
+    }
+
     /// Who else has the page of registers at this address: a trust group.
     pub fn group(&self, base: u64) -> &[String] {
         self.kept.iter().find(|kept| kept.start == base).map_or(&[], |kept| kept.users.as_slice())
@@ -238,6 +269,14 @@ mod tests {
             frame: Cap::from_slot(0),
             mapping: None,
             users: user.map(Into::into).into_iter().collect(),
+        }
+    }
+
+    #[test]
+    fn arguments_have_a_name_a_key_and_a_number() {
+        assert_eq!(argument("fuzz.calls=5000", "fuzz"), Some(("calls", 5000)));
+        for word in ["fuzz.calls", "fuzz.calls=", "fuzz.calls=-1", "fuzz=1", "fuzzy.calls=1", "calls=1", "log=info"] {
+            assert_eq!(argument(word, "fuzz"), None, "{word}");
         }
     }
 

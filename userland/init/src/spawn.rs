@@ -29,6 +29,19 @@ const OBJECT_PAGES: u64 = 2;
 /// Where init maps another process' memory to fill it.
 const SCRATCH: u64 = 0x3f00_0000;
 
+/// Authority of init's own that a component gets a copy of when it asks for it and the board grants it: name and slot.
+const CONTROLS: [(&str, u32); 5] = [
+    ("irq-control", abi::SLOT_IRQ_CONTROL),
+    ("debug", abi::SLOT_DEBUG),
+    ("kernel-console", abi::SLOT_CONSOLE),
+    ("smc", abi::SLOT_SMC),
+    ("dma-space", abi::SLOT_DMA),
+];
+/// The same for the SchedControl of every core.
+const SCHED: &str = "sched-control";
+/// The same for the registers of its device: not a Frame of them but the Untyped that Frames are made of.
+const DEVICE_MEMORY: &str = "device-memory";
+
 /// Which of init's endpoints' clients a badge of init's own endpoint means: its server field.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
@@ -204,9 +217,11 @@ impl<'i> Building<'i> {
         self.instance.notification = self.object(Kind::Notification, 0).at("notification")?;
         self.fixed_slots().at("fixed slots")?;
         self.services().at("services")?;
+        self.controls().at("control capabilities")?;
         if let Some(device) = device {
             self.device(device).at("device")?;
         }
+        self.arguments();
         if memory > 0 {
             self.give(Kind::Untyped, memory, abi::SLOT_MEMORY).at("memory")?;
         }
@@ -310,9 +325,42 @@ impl<'i> Building<'i> {
         Ok(())
     }
 
+    fn controls(&mut self) -> Result<(), SyscallError> {
+        for (name, from) in CONTROLS {
+            if self.component.manifest.is_granted(name) {
+                self.control(name, from)?;
+            }
+        }
+        if self.component.manifest.is_granted(SCHED) {
+            self.control(SCHED, abi::SLOT_SCHED_CONTROL)?;
+            for core in 1..self.init.env.start_info().cores {
+                self.control(&alloc::format!("{SCHED}{core}"), abi::SLOT_SCHED_CONTROL + core)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn control(&mut self, name: &str, from: u32) -> Result<(), SyscallError> {
+        let slot = self.next();
+        self.copy(from, slot, Rights::all(), Badge(0))?;
+        self.name("control:", name, slot, 0);
+        Ok(())
+    }
+
+    /// Numbers that the kernel's command line has for this component, as `NAME.KEY=NUMBER`.
+    fn arguments(&mut self) {
+        for (key, number) in self.init.devices.arguments_of(self.component.name) {
+            self.name("arg:", key, number, 0);
+        }
+    }
+
     /// Registers and interrupts of exactly one node; the DmaSpace if the manifest asks for it.
     fn device(&mut self, device: &Device) -> Result<(), SyscallError> {
         for (index, &range) in device.registers.iter().enumerate() {
+            if self.component.manifest.is_granted(DEVICE_MEMORY) {
+                self.device_memory(index, range)?;
+                continue;
+            }
             let (frame, offset, pages) = self.init.devices.frame_for(&device.path, range)?;
             let slot = self.next();
             self.copy(frame, slot, Devices::RIGHTS, Badge(0))?;
@@ -332,6 +380,16 @@ impl<'i> Building<'i> {
             self.copy(DMA.slot(), slot, Rights::INVOKE, Badge(0))?;
             self.name("dma", "", slot, 0);
         }
+        Ok(())
+    }
+
+    /// The pages of a register block as an Untyped.
+    fn device_memory(&mut self, index: usize, range: tree::Range) -> Result<(), SyscallError> {
+        let (own, what) = self.init.devices.memory_for(range)?;
+        self.instance.derived.push(own.slot());
+        let slot = self.next();
+        own.retype(Kind::Untyped, what, self.instance.table, slot)?;
+        self.name("reg-memory:", &alloc::format!("{index}"), slot, what.size * PAGE);
         Ok(())
     }
 

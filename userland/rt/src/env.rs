@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 #[cfg(target_os = "none")]
 use abi::MessagePage;
-use abi::StartInfo;
+use abi::{NamedSlot, StartInfo};
 
 use crate::cap::Cap;
 
@@ -56,6 +56,11 @@ impl Env {
     /// [`Missing`]: the manifest names no such thing.
     pub fn cap<K>(&self, name: &'static str) -> Result<Cap<K>, Missing> {
         self.0.find(name).map(|entry| Cap::from_slot(entry.slot)).ok_or(Missing(name))
+    }
+
+    /// The number that the kernel's command line has for this component as `NAME.KEY=NUMBER`; `name` is `arg:KEY`.
+    pub fn argument(&self, name: &str) -> Option<u32> {
+        self.0.find(name).filter(NamedSlot::is_number).map(|entry| entry.slot)
     }
 
     /// Bytes of the Frame called `name`.

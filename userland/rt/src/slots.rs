@@ -50,8 +50,7 @@ impl Used {
 pub fn alloc_slot() -> Result<u32, NoSlot> {
     let info = env().ok_or(NoSlot)?.start_info();
     let count = (info.named_count as usize).min(abi::MAX_NAMED);
-    // `reg-offset:N` names a place within a page, not a slot.
-    let slots = info.named[..count].iter().filter(|entry| !entry.name.starts_with(b"reg-offset:"));
+    let slots = info.named[..count].iter().filter(|entry| !entry.is_number());
     let first = slots.map(|entry| entry.slot + 1).max().unwrap_or(0).max(abi::SLOT_FIRST);
     // init's own slots are fixed, and end with its memory.
     let first = if info.component == 0 { first.max(abi::SLOT_SCHED_CONTROL + info.cores) } else { first };

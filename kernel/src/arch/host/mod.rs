@@ -104,6 +104,8 @@ pub struct Machine {
     pub fpu: [Fpu; crate::gate::MAX_CORES],
     /// Firmware calls.
     pub calls: Vec<u64>,
+    /// There is no firmware.
+    pub bare: bool,
     /// Every this many looks an interrupt seems to wait; 0: never.
     pub preempt_every: u32,
     looks: std::cell::Cell<u32>,
@@ -264,6 +266,9 @@ impl Machine {
 
     /// Notes the call.
     pub fn firmware(&mut self, function: u64, _: [u64; 3]) -> Option<u64> {
+        if self.bare {
+            return None;
+        }
         self.calls.push(function);
         Some(0)
     }

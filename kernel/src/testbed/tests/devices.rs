@@ -27,6 +27,9 @@ fn firmware() {
     }
     bed.ok(Op::SmcCall, abi::SLOT_SMC, &[crate::object::SYSTEM_OFF]);
     assert_eq!(bed.k.machine.calls, [crate::object::SYSTEM_OFF]);
+    bed.k.machine.bare = true;
+    let off = crate::object::SYSTEM_OFF;
+    assert_eq!(bed.refused(Op::SmcCall, abi::SLOT_SMC, &[off]), (ErrorCode::Unsupported, 0));
 }
 
 #[test]
@@ -70,6 +73,22 @@ fn debug() {
         assert_eq!(bed.refused(Op::DebugRead, debug, &[51, address]), (ErrorCode::NotMapped, 2));
     }
     assert_eq!(bed.ok(Op::DebugThread, debug, &[52])[0], 1);
+}
+
+/// An Untyped whose last child is gone is whole again; as page table memory it is in use without children.
+#[test]
+fn debug_says_what_is_in_use() {
+    let mut bed = Bed::new();
+    bed.make(Kind::Untyped, 4, 40);
+    let used = |bed: &mut Bed| bed.ok(Op::DebugCap, abi::SLOT_DEBUG, &[TABLE, 40])[5];
+    assert_eq!(used(&mut bed), 0);
+    bed.ok(Op::Retype, 40, &[Kind::Frame as u64, 3, 0, TABLE, 41, 0, 0, 0]);
+    assert_eq!(used(&mut bed), 0x3000);
+    bed.ok(Op::Revoke, 1, &[40]);
+    assert_eq!(used(&mut bed), 0);
+    bed.make(Kind::AddressSpace, 8, 50);
+    bed.ok(Op::AddPool, 50, &[40]);
+    assert_eq!(used(&mut bed), 0x4000);
 }
 
 /// Device memory is never read, whatever its memory type.

@@ -57,6 +57,18 @@ fn refusals() {
 }
 
 #[test]
+fn the_badge_is_signalled_too() {
+    let mut bed = sharers(0);
+    bed.make(Kind::Irq, 0, 100);
+    bed.make(Kind::Notification, 0, 200);
+    bed.give(1, 201, 200, Rights::SIGNAL, 0x100);
+    bed.ok(Op::IrqSet, CONTROL, &[100, LINE, 0]);
+    bed.ok(Op::IrqBind, 100, &[201, 2]);
+    bed.interrupt(&[LINE as u32]);
+    assert_eq!(bits(&mut bed, 0), 0x102);
+}
+
+#[test]
 fn a_line_opens_when_all_sharers_acknowledged() {
     let mut bed = sharers(3);
     assert!(open(&bed));

@@ -366,6 +366,7 @@ fn without_its_tables_a_space_has_no_reserves() {
         assert_eq!(bed.refused(Op::ReserveRelease, RESERVE, &[START, 1]), (ErrorCode::InvalidState, 0));
     }
     assert_eq!(bed.refused(Op::Reserve, SPACE, &[42, START, 1]), (ErrorCode::Busy, 0));
+    assert_eq!(bed.refused(Op::AddPool, SPACE, &[42]), (ErrorCode::Busy, 0));
     assert_eq!(bed.touch(thread, START), None);
     bed.k.mem[bed.init].context = state;
     assert_eq!(pc, state.pc);

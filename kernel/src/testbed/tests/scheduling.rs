@@ -4,7 +4,7 @@ use abi::Op;
 
 use super::{Bed, MEMORY, Message, Outcome, Pair};
 use crate::mm::Ref;
-use crate::object::Thread;
+use crate::object::{State, Thread};
 
 fn run(bed: &mut Bed) -> Option<Ref<Thread>> {
     let next = bed.k.pick();
@@ -30,6 +30,49 @@ pub(super) fn without_init(bed: &mut Bed) {
 pub(super) fn used(bed: &mut Bed, thread: Ref<Thread>) -> u64 {
     bed.k.settle_time();
     bed.k.mem[thread].home.map_or(0, |time| bed.k.mem[time].consumed)
+}
+
+/// Another core stops the thread that runs here while its slice ends: the timer must not fire again and again for a slice
+/// that is nobody's.
+#[test]
+fn a_thread_stopped_from_elsewhere_leaves_no_deadline() {
+    let mut bed = Bed::new();
+    let thread = bed.process(MEMORY, 50, 10, 0);
+    without_init(&mut bed);
+    assert_eq!(run(&mut bed), Some(thread));
+    bed.k.halt(thread, State::Suspended);
+    tick(&mut bed, 50);
+    assert!(bed.k.machine.deadline > bed.k.machine.clock, "the timer fires at once");
+    let used = used(&mut bed, thread);
+    bed.k.machine.clock += 1000;
+    assert_eq!(super::scheduling::used(&mut bed, thread), used, "it pays for what it does not run");
+}
+
+/// A thread that somebody more urgent interrupts again and again comes to the end of its slice nevertheless.
+#[test]
+fn equals_take_turns_though_they_are_interrupted() {
+    let mut bed = Bed::new();
+    let urgent = bed.process(MEMORY, 50, 200, 0);
+    let a = bed.process(MEMORY, 60, 20, 0);
+    let b = bed.process(MEMORY, 70, 20, 0);
+    for thread in [urgent, a, b] {
+        bed.k.mem[thread].state = State::Suspended;
+        bed.k.unqueue(thread);
+    }
+    without_init(&mut bed);
+    bed.k.make_ready(a);
+    bed.k.make_ready(b);
+    for _ in 0..100 {
+        assert_ne!(run(&mut bed), Some(urgent));
+        bed.k.machine.clock += 1000;
+        bed.k.make_ready(urgent);
+        assert_eq!(run(&mut bed), Some(urgent));
+        bed.k.halt(urgent, State::Suspended);
+    }
+    run(&mut bed);
+    let (of_a, of_b) = (used(&mut bed, a), used(&mut bed, b));
+    assert_eq!(of_a + of_b, 100_000);
+    assert!(of_a.abs_diff(of_b) <= 5000, "{of_a} and {of_b}");
 }
 
 #[test]

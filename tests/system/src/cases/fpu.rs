@@ -1,5 +1,5 @@
-//! Vector registers: components that compute at the same time, each to the last bit as if it were alone; what a call keeps,
-//! and that nothing comes across. The programs are in `tests/programs/fpu` and `tests/programs/conformance`.
+//! Vector registers: components that compute at the same time, each to the last bit as if it were alone; what a call keeps
+//! is among the cases of `tests/programs/conformance`. The programs are in `tests/programs/fpu`.
 
 use std::time::{Duration, Instant};
 
@@ -21,10 +21,6 @@ pub fn cases() -> Vec<Case> {
     vec![
         computes("one-core", 1, "six components compute on one core, in slices and across calls"),
         computes("cores", 4, "six components compute on four cores, and a server on its callers'"),
-        Case::new("fpu.registers", "vector registers survive a call, and none comes across", |lab| {
-            registers(lab, None)
-        }),
-        Case::new("fpu.registers.slow", "the same without fast paths", |lab| registers(lab, Some("log=info fast=off"))),
     ]
 }
 
@@ -54,11 +50,4 @@ fn until(lab: &mut Lab, boot: Boot, ends: &[&str]) -> Result<(Console, String)> 
         }
         std::thread::sleep(Duration::from_millis(500));
     }
-}
-
-fn registers(lab: &mut Lab, bootargs: Option<&str>) -> Result<()> {
-    let boot = Boot { set: Some("conformance"), bootargs: bootargs.map(str::to_owned), ..Boot::default() };
-    let (_, log) = until(lab, boot, &["400 calls with vector registers, 0 wrong"])?;
-    // Its second instance looked at what the first might have left it.
-    contains(&log, "conformance-fpu-server is started again")
 }

@@ -1,0 +1,36 @@
+//! The cases, a file an object.
+
+mod common;
+mod control;
+mod endpoint;
+mod fault;
+mod notification;
+mod reserve;
+mod sched;
+mod space;
+mod table;
+mod thread;
+mod time;
+mod untyped;
+mod vector;
+
+use crate::case::Case;
+
+/// All of them, in the order in which they run.
+pub fn all() -> impl Iterator<Item = &'static Case> {
+    let files = [
+        endpoint::CASES,
+        notification::CASES,
+        untyped::CASES,
+        table::CASES,
+        thread::CASES,
+        vector::CASES,
+        fault::CASES,
+        space::CASES,
+        reserve::CASES,
+        control::CASES,
+        sched::CASES,
+        time::CASES,
+    ];
+    files.into_iter().flatten()
+}
