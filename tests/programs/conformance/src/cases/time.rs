@@ -13,7 +13,8 @@ use crate::case::{Case, case, refusals};
 pub const CASES: &[Case] = &[
     case("TI-SHARE-001", "a spinning urgent thread on a small budget leaves the others their share within 2 %", share)
         .timed(),
-    case("TI-SHARE-002", "two budgets take no more than they say, and the rest has its share, within 2 %", shares).timed(),
+    case("TI-SHARE-002", "two budgets take no more than they say, and the rest has its share, within 2 %", shares)
+        .timed(),
     case("TI-SHARE-003", "equals without limit have equal shares, within 2 %", equal_shares).timed(),
     case("TI-WINDOW-001", "in no window does a thread run more than its budget, however it is chopped up", window)
         .timed(),
