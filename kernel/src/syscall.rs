@@ -62,6 +62,7 @@ fn dispatch(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         Op::Move => ops::move_cap,
         Op::Delete => ops::delete,
         Op::Revoke => ops::revoke,
+        Op::TableGrow => ops::grow,
         Op::ThreadConfigure => ops::configure,
         Op::ThreadResume => ops::resume,
         Op::ThreadSuspend => ops::suspend,

@@ -51,6 +51,8 @@ ops! {
     Delete = 26,
     /// CapTable: x0 = index whose descendants are deleted.
     Revoke = 27,
+    /// CapTable: x0 = slot of an Untyped without children, which becomes slots; x1 = log2 of how many slots the table has then.
+    TableGrow = 28,
     /// Thread: x0 = table slot, x1 = AddressSpace slot, x2 = message page Frame slot or 0, x3 = its address in the
     /// thread's address space, x4 = fault Endpoint slot or 0, x5 = priority (0–255) under the ceiling (low byte), the
     /// thread's own ceiling (second byte), and whether it may use vector registers ([`THREAD_FPU`]). The thread must be

@@ -19,7 +19,7 @@ impl Kernel {
                 (cap.object, u64::from(cap.pages) * PAGE, cap.word, mapped * PAGE)
             }
             Kind::Frame => (cap.object, u64::from(cap.pages) * PAGE, cap.word, cap.mapped() * PAGE),
-            Kind::CapTable => self.place::<CapTable>(cap, |table| u64::from(table.slots()) * 64),
+            Kind::CapTable => self.place::<CapTable>(cap, |table| u64::from(table.end()) * 64),
             Kind::Thread => {
                 let (base, bytes, ..) = self.place::<Thread>(cap, |_| Thread::BYTES as u64);
                 let fpu = cap.object_of::<Thread>().is_some_and(|thread| self.may_use_fpu(thread));

@@ -1,5 +1,6 @@
 //! Capabilities: what a slot holds, the tables they lie in, and the tree that says what was derived from what.
 
+pub mod grow;
 pub mod inspect;
 mod slot;
 pub mod table;

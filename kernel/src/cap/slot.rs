@@ -4,7 +4,7 @@ use abi::{Badge, Kind, Rights};
 use bitflags::bitflags;
 
 use crate::mm::{Direct, Object, Phys, Ref};
-use crate::object::{AddressSpace, Header};
+use crate::object::{AddressSpace, CapTable, Header};
 
 bitflags! {
     /// Facts about a capability beside its rights.
@@ -29,11 +29,14 @@ bitflags! {
     }
 }
 
+/// An Untyped whose memory is slots of a table: `space` is the table, `word` the bytes of the slots.
+const SLOTS: u8 = 1;
+
 /// What a capability names. Which fields mean something depends on the kind:
 ///
 /// | kind | `object` | `pages` | `word` | `extra` | `space` |
 /// | --- | --- | --- | --- | --- | --- |
-/// | Untyped | physical address | size | bytes handed out | end of zeroed bytes | page table memory of |
+/// | Untyped | physical address | size | bytes handed out | end of zeroed bytes | page table memory of, or slots of |
 /// | Reserve | physical address | size | first address | | tied to |
 /// | Frame | physical address | size | address mapped at | pages mapped, pages done | mapped in |
 /// | Endpoint, Notification | reference, as [`Direct`] has it | | badge | | |
@@ -47,7 +50,7 @@ pub struct Cap {
     pub rights: Rights,
     /// Facts.
     pub flags: Flags,
-    /// Frame: its memory type, and what is being done with its mapping.
+    /// Frame: its memory type, and what is being done with its mapping. Untyped: 1 when it is slots of a table, else 0.
     pub memory: u8,
     /// Untyped, Reserve, Frame: pages.
     pub pages: u32,
@@ -105,6 +108,21 @@ impl Cap {
     /// Memory.
     pub fn memory(kind: Kind, base: Phys, pages: u32, flags: Flags) -> Self {
         Self { kind, rights: Rights::all_of(kind), object: base.0, pages, flags, ..Self::NULL }
+    }
+
+    /// Untyped: whether its memory is slots of a table.
+    pub const fn is_slots(&self) -> bool {
+        matches!(self.kind, Kind::Untyped) && self.memory == SLOTS
+    }
+
+    /// Untyped: its memory becomes slots of a table.
+    pub(super) fn become_slots(&mut self, table: Ref<CapTable>) {
+        (self.memory, self.space) = (SLOTS, Ref::from_number(table.number()));
+    }
+
+    /// Untyped: the table whose slots its memory is.
+    pub fn table_of_slots(&self) -> Option<Ref<CapTable>> {
+        self.space.filter(|_| self.is_slots()).and_then(|table| Ref::from_number(table.number()))
     }
 
     /// The badge of an Endpoint or Notification.

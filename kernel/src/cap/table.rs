@@ -17,10 +17,14 @@ pub const BITS: core::ops::RangeInclusive<u64> = 4..=16;
 pub struct CapTable {
     /// Counts its capabilities.
     pub header: Header,
-    /// log2 of the number of slots.
-    pub bits: u32,
-    /// How many slots have been emptied, once it is being destroyed.
-    pub emptied: u32,
+    /// log2 of the number of slots of its first part, which follows.
+    pub bits: u8,
+    /// The last slot that was emptied, once it is being destroyed.
+    pub emptied: u16,
+    /// The first Untyped whose memory is slots of this.
+    pub memory: Option<Ref<Slot>>,
+    /// Where the slots behind the first part lie: for each doubling its first.
+    pub parts: [Option<Ref<Slot>>; super::grow::PARTS],
 }
 
 impl Object for CapTable {
@@ -31,11 +35,11 @@ const _: () = assert!(size_of::<CapTable>() == 64);
 
 impl CapTable {
     /// A table of 2^`bits` slots.
-    pub const fn new(bits: u32) -> Self {
-        Self { header: Header::new(Kind::CapTable), bits, emptied: 0 }
+    pub const fn new(bits: u8) -> Self {
+        Self { header: Header::new(Kind::CapTable), bits, emptied: 0, memory: None, parts: [None; super::grow::PARTS] }
     }
 
-    /// Slots, the null slot included.
+    /// Slots of the first part, the null slot included.
     pub const fn slots(&self) -> u32 {
         1 << self.bits
     }
@@ -58,11 +62,10 @@ impl Kernel {
     /// The slot at an index of a table; `argument` is named in the error.
     #[inline]
     pub fn slot(&self, table: Ref<CapTable>, index: u64, argument: u8) -> Res<Ref<Slot>> {
-        let slots = u64::from(self.mem[table].slots());
-        if index == 0 || index >= slots {
-            return Err(SyscallError::new(ErrorCode::SlotOutOfRange, argument));
-        }
-        table.offset(index as u32).ok_or(SyscallError::new(ErrorCode::SlotOutOfRange, argument))
+        let first = u64::from(self.mem[table].slots());
+        let slot =
+            if index.wrapping_sub(1) < first - 1 { table.offset(index as u32) } else { self.grown_slot(table, index) };
+        slot.ok_or(SyscallError::new(ErrorCode::SlotOutOfRange, argument))
     }
 
     /// The table of a thread.

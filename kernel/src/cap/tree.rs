@@ -94,6 +94,7 @@ impl Kernel {
         }
         match self.mem[slot].cap.kind {
             Kind::Frame => self.unmap_slot(slot)?,
+            Kind::Untyped if self.mem[slot].cap.is_slots() => self.drop_slots(slot)?,
             Kind::Untyped => self.drop_pool(slot)?,
             Kind::Reserve => self.untie(slot)?,
             _ => {}

@@ -178,18 +178,19 @@ impl Kernel {
         }
     }
 
-    /// One slot of a dead table; `true` when it was the last.
+    /// One slot of a dead table, or one Untyped that was slots of it; `true` when it was the last.
     fn empty_table(&mut self, table: Ref<CapTable>) -> Result<bool, Preempted> {
-        let index = self.mem[table].emptied + 1;
-        if index >= self.mem[table].slots() {
-            return Ok(true);
+        let index = u32::from(self.mem[table].emptied) + 1;
+        if index >= self.mem[table].end() {
+            let Some(memory) = self.mem[table].memory else { return Ok(true) };
+            self.untie_slots(memory);
+            return Ok(false);
         }
-        if let Some(slot) = table.offset::<crate::cap::Slot>(index)
-            && !self.mem[slot].is_empty()
-        {
-            self.delete(slot)?;
+        match self.slot(table, index.into(), 0) {
+            Ok(slot) if !self.mem[slot].is_empty() => self.delete(slot)?,
+            _ => {}
         }
-        self.mem[table].emptied = index;
+        self.mem[table].emptied = index as u16;
         Ok(false)
     }
 }

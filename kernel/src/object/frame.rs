@@ -2,8 +2,8 @@
 
 use abi::{ErrorCode, Kind, Perms, Rights, SyscallError};
 
-use super::AddressSpace;
 use super::mapping::Work;
+use super::{AddressSpace, CapTable};
 use crate::cap::{Cap, Flags, Slot};
 use crate::kernel::{Kernel, Res};
 use crate::mm::Ref;
@@ -28,30 +28,70 @@ pub(super) fn check_perms(cap: &Cap, bits: u64, argument: u8) -> Res<Perms> {
     Ok(perms)
 }
 
+/// What has a list of capabilities that are tied to it.
+#[derive(Clone, Copy)]
+enum Tie {
+    /// Mapped in an address space, a Reserve of it, or its page table memory.
+    Space(Ref<AddressSpace>),
+    /// Slots of a table.
+    Table(Ref<CapTable>),
+}
+
+impl Cap {
+    #[inline]
+    fn tie(&self) -> Option<Tie> {
+        match self.table_of_slots() {
+            Some(table) => Some(Tie::Table(table)),
+            None => self.space.map(Tie::Space),
+        }
+    }
+}
+
 impl Kernel {
-    /// Puts a slot into its address space's list.
+    #[inline]
+    fn tied_to(&mut self, tie: Tie) -> &mut Option<Ref<Slot>> {
+        match tie {
+            Tie::Space(space) => &mut self.mem[space].maps,
+            Tie::Table(table) => &mut self.mem[table].memory,
+        }
+    }
+
+    /// Ties a slot to an address space.
+    #[inline]
     pub(super) fn link_mapping(&mut self, slot: Ref<Slot>, space: Ref<AddressSpace>) {
-        let next = self.mem[space].maps.replace(slot);
+        self.mem[slot].cap.space = Some(space);
+        self.link(slot, Tie::Space(space));
+    }
+
+    /// Ties a slot to the table that it names.
+    pub(crate) fn link_slots(&mut self, slot: Ref<Slot>, table: Ref<CapTable>) {
+        self.link(slot, Tie::Table(table));
+    }
+
+    #[inline]
+    fn link(&mut self, slot: Ref<Slot>, tie: Tie) {
+        let next = self.tied_to(tie).replace(slot);
         if let Some(next) = next {
             self.mem[next].links.map_prev = Some(slot);
         }
-        let entry = &mut self.mem[slot];
-        entry.cap.space = Some(space);
-        (entry.links.map_prev, entry.links.map_next) = (None, next);
+        let links = &mut self.mem[slot].links;
+        (links.map_prev, links.map_next) = (None, next);
     }
 
-    /// Takes a slot out of its address space's list: it is not mapped, no Reserve, or not page table memory, any more.
-    pub(super) fn unlink_mapping(&mut self, slot: Ref<Slot>) {
-        let Some(space) = self.mem[slot].cap.space.take() else { return };
-        let (prev, next) = (self.mem[slot].links.map_prev.take(), self.mem[slot].links.map_next.take());
+    /// A slot is not tied any more: not mapped, no Reserve, not memory of tables or slots.
+    pub(crate) fn unlink_mapping(&mut self, slot: Ref<Slot>) {
+        let Some(tie) = self.mem[slot].cap.tie() else { return };
+        let links = &mut self.mem[slot].links;
+        let (prev, next) = (links.map_prev.take(), links.map_next.take());
         match prev {
             Some(prev) => self.mem[prev].links.map_next = next,
-            None => self.mem[space].maps = next,
+            None => *self.tied_to(tie) = next,
         }
         if let Some(next) = next {
             self.mem[next].links.map_prev = prev;
         }
         let cap = &mut self.mem[slot].cap;
+        cap.space = None;
         match cap.kind {
             Kind::Frame => {
                 (cap.word, cap.holder) = (0, 0);
@@ -59,19 +99,21 @@ impl Kernel {
             }
             // Whole again, and dirty.
             Kind::Reserve => (cap.kind, cap.word) = (Kind::Untyped, 0),
+            Kind::Untyped => (cap.memory, cap.word) = (0, 0),
             _ => {}
         }
     }
 
-    /// A mapped capability moved to another slot.
+    /// A capability that is tied to something moved to another slot.
     pub(crate) fn relink_mapping(&mut self, to: Ref<Slot>) {
-        let entry = self.mem[to];
-        let Some(space) = entry.cap.space else { return };
-        match entry.links.map_prev {
+        let entry = &self.mem[to];
+        let Some(tie) = entry.cap.tie() else { return };
+        let (prev, next) = (entry.links.map_prev, entry.links.map_next);
+        match prev {
             Some(prev) => self.mem[prev].links.map_next = Some(to),
-            None => self.mem[space].maps = Some(to),
+            None => *self.tied_to(tie) = Some(to),
         }
-        if let Some(next) = entry.links.map_next {
+        if let Some(next) = next {
             self.mem[next].links.map_prev = Some(to);
         }
     }

@@ -54,7 +54,7 @@ pub(crate) mod ops {
         bind as sched_bind, configure as sched_configure, consumed as sched_consumed, unbind as sched_unbind,
     };
     pub use super::smc::call as smc_call;
-    pub use super::table::{copy, delete, move_cap, revoke};
+    pub use super::table::{copy, delete, grow, move_cap, revoke};
     pub use super::thread::{bind as thread_bind, cancel, configure, read_registers, resume, suspend, write_registers};
     pub use super::timer::{arm as timer_arm, cancel as timer_cancel};
     pub use super::untyped::retype;

@@ -1,11 +1,12 @@
 //! Operations on a CapTable.
 
-use abi::{Badge, ErrorCode, Rights, SyscallError};
+use abi::{Badge, ErrorCode, Kind, Rights, SyscallError, layout::PAGE_BITS};
 
 use super::{CapTable, Thread};
-use crate::cap::Slot;
+use crate::cap::{Flags, Slot};
 use crate::kernel::{Kernel, Next, Res};
 use crate::mm::Ref;
+use crate::mm::raw::GRANULE;
 use crate::syscall::Args;
 
 /// Where a copy or move comes from and goes to.
@@ -17,7 +18,8 @@ fn ends(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<Slot>, Ref<Slo
     if k.mem[from].is_empty() {
         return Err(SyscallError::new(ErrorCode::EmptySlot, 3));
     }
-    Ok((from, k.empty_slot(target, to, 1)?))
+    let empty = k.empty_slot(target, to, 1)?;
+    Ok((from, empty))
 }
 
 /// Copies a capability with at most the given rights; a badge fills fields that are empty.
@@ -38,7 +40,7 @@ pub fn copy(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let rights = rights.ok_or(SyscallError::new(ErrorCode::InvalidArgument, 4))?;
     let badge = cap.badge().refine(Badge(args.words[4]));
     let badge = match badge {
-        Some(badge) if matches!(cap.kind, abi::Kind::Endpoint | abi::Kind::Notification) => badge,
+        Some(badge) if matches!(cap.kind, Kind::Endpoint | Kind::Notification) => badge,
         _ if args.words[4] == 0 => Badge(0),
         _ => return Err(SyscallError::new(ErrorCode::BadgeSet, 5)),
     };
@@ -53,9 +55,13 @@ pub fn copy(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Returns
 /// Nothing.
 /// # Errors
-/// `EmptySlot`, `SlotOccupied`.
+/// `EmptySlot`, `SlotOccupied`, `InvalidArgument` (an Untyped that is slots of a table, to a slot behind a table's first part).
 pub fn move_cap(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (from, to) = ends(k, caller, args)?;
+    let (target, _) = k.get::<CapTable>(caller, args.target, Rights::PUT, 0)?;
+    if !k.may_stand_at(from, target, args.words[0]) {
+        return Err(SyscallError::new(ErrorCode::InvalidArgument, 1));
+    }
     k.move_cap(from, to);
     Ok(Next::Done)
 }
@@ -71,7 +77,58 @@ pub fn move_cap(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 pub fn delete(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (table, _) = k.get::<CapTable>(caller, args.target, Rights::TAKE, 0)?;
     let slot = k.slot(table, args.words[0], 1)?;
-    Ok(match k.delete(slot).and_then(|()| k.bury()) {
+    if k.delete(slot).is_err() {
+        return Ok(Next::Restart);
+    }
+    // What is left of the object can wait, and the call is not made again: another may have filled the slot by then.
+    let _ = k.bury();
+    Ok(Next::Done)
+}
+
+/// Makes the memory of an Untyped without children slots behind the last one: indices stay. Deleting the Untyped takes them
+/// away again, and what lies in them.
+///
+/// # Rights
+/// This table: put. Untyped: retype.
+/// # Returns
+/// Nothing.
+/// # Errors
+/// `InvalidArgument` (device memory or memory whose content is kept; an Untyped that itself stands behind the first part of the
+/// caller's table; not more slots than there are, more than 2^16, or more than ten doublings of the first part),
+/// `OutOfMemory` (the Untyped is too small), `HasChildren` (it is in use), and those of the look-ups.
+pub fn grow(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    // Memory of dead objects is free only after they were taken apart.
+    if k.bury().is_err() {
+        return Ok(Next::Restart);
+    }
+    let [memory, bits, ..] = args.words;
+    let (table, _) = k.get::<CapTable>(caller, args.target, Rights::PUT, 0)?;
+    let (slot, cap) = k.get_cap(caller, memory, Kind::Untyped, Rights::RETYPE, 1)?;
+    let bad = |argument| Err(SyscallError::new(ErrorCode::InvalidArgument, argument));
+    let first_part = memory < k.mem[k.table_of(caller)?].slots().into();
+    if cap.flags.intersects(Flags::DEVICE | Flags::KEEP) || !first_part {
+        return bad(1);
+    }
+    let bytes = k.mem[table].slots_missing(bits) * GRANULE;
+    // One that was tied goes on: the call made way for an interrupt.
+    let begun = cap.table_of_slots() == Some(table) && !k.has_slots(slot);
+    if bytes == 0 {
+        if begun {
+            // Meanwhile another call made the table as large.
+            k.untie_slots(slot);
+        }
+        return bad(2);
+    }
+    if !begun && (cap.space.is_some() || k.mem[slot].links.child.is_some()) {
+        return Err(SyscallError::new(ErrorCode::HasChildren, 1));
+    }
+    if bytes > u64::from(cap.pages) << PAGE_BITS {
+        return Err(SyscallError::new(ErrorCode::OutOfMemory, 1));
+    }
+    if !begun {
+        k.begin_slots(slot, table);
+    }
+    Ok(match k.grow(slot, table, bits, bytes) {
         Ok(()) => Next::Done,
         Err(_) => Next::Restart,
     })

@@ -184,7 +184,7 @@ fn perform(k: &mut Kernel, plan: Plan) -> Result<(), Preempted> {
     let cap = match kind {
         Kind::Untyped => Cap::memory(kind, place, size as u32, flags),
         Kind::Frame => Cap { memory: memory as u8, ..Cap::memory(kind, place, size as u32, flags) },
-        Kind::CapTable => Cap::of(k.mem.create(place, CapTable::new(size as u32))),
+        Kind::CapTable => Cap::of(k.mem.create(place, CapTable::new(size as u8))),
         Kind::Thread => Cap::of(k.mem.create(place, Thread::new())),
         Kind::Endpoint => Cap::of(k.mem.create(place, Endpoint::new())),
         Kind::Reply => Cap::of(k.mem.create(place, Reply::new())),

@@ -288,8 +288,7 @@ impl Checker {
             match kind {
                 Kind::CapTable => {
                     let table = object::<CapTable>(number);
-                    for index in 1..k.mem[table].slots() {
-                        let slot = table.offset::<Slot>(index).unwrap();
+                    for slot in slots(k, table) {
                         let flags = k.mem[slot].cap.flags;
                         found += self.check_place(k, slot)?;
                         let held = Flags::IN_THREAD | Flags::IN_IRQ | Flags::IN_TIMER;
@@ -367,7 +366,7 @@ impl Checker {
         self.slots.iter().filter(|&&slot| k.mem[slot].cap.kind == Kind::Untyped).try_for_each(|&slot| {
             let cap = &k.mem[slot].cap;
             if cap.space.is_some() {
-                must!(k.mem[slot].links.child.is_none(), "{slot:?} is page table memory and has children");
+                must!(k.mem[slot].links.child.is_none(), "{slot:?} is in use and has children");
                 return Ok(());
             }
             self.check_untyped(k, slot, cap)
@@ -699,6 +698,20 @@ fn header_kind(kind: Kind) -> bool {
             | Kind::SchedContext
             | Kind::Timer
     )
+}
+
+/// The slots of a table. Those that an Untyped lost which is being deleted are not reached by an index any more.
+fn slots(k: &Kernel, table: Ref<CapTable>) -> Vec<Ref<Slot>> {
+    let first = (1..k.mem[table].slots()).map(|index| table.offset::<Slot>(index).unwrap());
+    let mut slots: Vec<_> = first.collect();
+    let mut at = k.mem[table].memory;
+    while let Some(memory) = at {
+        let cap = &k.mem[memory].cap;
+        let start: Ref<Slot> = k.mem.granule(Phys(cap.object)).unwrap();
+        slots.extend((0..(cap.word / GRANULE) as u32).map(|index| start.offset(index).unwrap()));
+        at = k.mem[memory].links.map_next;
+    }
+    slots
 }
 
 fn end_of(cap: &Cap) -> u64 {

@@ -8,7 +8,7 @@ use abi::{FaultKind, InWord, Kind, Op, Rights, Slots, THREAD_FPU, layout::PAGE};
 
 use super::Bed;
 use crate::arch::JUNK;
-use crate::cap::{Cap, Flags, Slot};
+use crate::cap::{Cap, Flags};
 use crate::fault::{self, Fault};
 use crate::fpu::FpuState;
 use crate::interrupt;
@@ -209,13 +209,12 @@ impl Fuzz {
         }
         let k = &self.bed.k;
         let Some(table) = k.mem[thread].table() else { return 1 };
-        let slots = k.mem[table].slots();
+        let slots = k.mem[table].end();
         let start = self.random.below(slots.into()) as u32;
         (0..slots)
-            .map(|index| (start + index) % slots)
-            .find(|&index| index != 0 && wanted(k, &k.mem[table.offset::<Slot>(index).unwrap()].cap))
+            .map(|index| u64::from((start + index) % slots))
+            .find(|&index| k.slot(table, index, 0).is_ok_and(|slot| wanted(k, &k.mem[slot].cap)))
             .unwrap_or(1)
-            .into()
     }
 
     /// A thread that stands still, often.
@@ -298,7 +297,11 @@ impl Fuzz {
     }
 
     fn empty_slot(&mut self) -> u64 {
-        if self.random.one_in(4) { self.any_slot() } else { u64::from(slot::FREE) + self.random.below(10) }
+        match self.random.below(8) {
+            0 | 1 => self.any_slot(),
+            2 => 32 + self.random.below(32),
+            _ => u64::from(slot::FREE) + self.random.below(10),
+        }
     }
 
     fn address(&mut self) -> u64 {
@@ -381,6 +384,13 @@ impl Fuzz {
             Op::Delete | Op::Revoke => {
                 // The own slots live longer, so that something happens.
                 regs[0] = if self.random.one_in(6) { self.any_slot() } else { self.empty_slot() };
+                kind(self, Kind::CapTable)
+            }
+            Op::TableGrow => {
+                regs[0] = self.slot_where(thread, |_, cap| {
+                    cap.kind == Kind::Untyped && cap.word == 0 && cap.space.is_none() && cap.flags.is_empty()
+                });
+                regs[1] = 4 + self.random.below(5);
                 kind(self, Kind::CapTable)
             }
             Op::ThreadConfigure => {

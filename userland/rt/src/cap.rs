@@ -161,6 +161,14 @@ impl Cap<CapTable> {
     pub fn revoke(self, index: u32) -> Result<(), SyscallError> {
         invoke(Op::Revoke, self.slot, [index.into()]).map(drop)
     }
+
+    /// Makes a whole Untyped slots of this table, which then has 2^`bits`. Deleting the Untyped takes them away again.
+    ///
+    /// # Errors
+    /// `InvalidArgument` (no more slots than there are, too many), `OutOfMemory` (it is too small), `HasChildren`.
+    pub fn grow(self, memory: Cap<Untyped>, bits: u32) -> Result<(), SyscallError> {
+        invoke(Op::TableGrow, self.slot, [memory.slot.into(), bits.into()]).map(drop)
+    }
 }
 
 impl Cap<Endpoint> {

@@ -31,7 +31,7 @@ pub use env::{Env, Missing, env};
 pub use logger::{LOG_WRITE, set_level};
 pub use message::{CallError, Message, Received, page_word, set_window};
 pub use shared::{OutOfBuffer, SharedBuffer};
-pub use slots::{NoSlot, alloc_slot, free_slot};
+pub use slots::{NoSlot, alloc_slot, free_slot, grow_table};
 pub use svc::invoke;
 pub use time::{now_nanoseconds, now_ticks, ticks_per_second};
 pub use vm::{Mapping, VmError, map, map_at, new_frame, start_info_bytes, unmap};

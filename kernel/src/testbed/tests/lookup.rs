@@ -22,6 +22,7 @@ fn targets() -> Vec<(Op, Kind, Rights)> {
         (Op::Move, CapTable, Rights::PUT),
         (Op::Delete, CapTable, Rights::TAKE),
         (Op::Revoke, CapTable, Rights::REVOKE),
+        (Op::TableGrow, CapTable, Rights::PUT),
         (Op::ThreadConfigure, Thread, Rights::CONFIGURE),
         (Op::ThreadResume, Thread, Rights::CONTROL),
         (Op::ThreadSuspend, Thread, Rights::CONTROL),

@@ -4,6 +4,7 @@ mod destruction;
 mod devices;
 mod faults;
 mod fpu;
+mod growing;
 mod interrupts;
 mod lookup;
 mod messages;
