@@ -177,7 +177,7 @@ pub fn add_pool(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         k.mem.zero(page, PAGE);
         give_page(&mut k.mem, space, page);
         k.mem[slot].cap.word += PAGE;
-        if k.preemption_point().is_err() {
+        if k.mem[slot].cap.word < bytes && k.preemption_point().is_err() {
             return Ok(Next::Restart);
         }
     }

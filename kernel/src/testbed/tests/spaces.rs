@@ -131,6 +131,7 @@ fn giving_a_pool_makes_way_and_goes_on() {
         rounds += 1;
     }
     assert!(rounds > 2);
+    assert_eq!(abi::OutWord(bed.k.mem[bed.init].context.x[8]).status(), Ok(()));
     assert_eq!(bed.k.mem[space].free_pages, 40);
     bed.check();
 }

@@ -1,17 +1,19 @@
 //! The kernel held to its interface from inside, case by case: `docs/conformance.md` lists them, the program is in
 //! `tests/programs/conformance`. Here it is booted on every sort of machine.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::lab::{Boot, Case, Lab};
+use crate::lab::{Boot, Case, Lab, contains};
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
     let exact =
         Case::new("conformance.time", "all conformance cases, those of time too, hold where time is exact", exact);
-    matrix().into_iter().map(|row| Case::new(row.id(), row.says(), move |lab| row.run(lab))).chain([exact]).collect()
+    let random = Case::new("conformance.random", "the system survives system calls at random", random);
+    let rows = matrix().into_iter().map(|row| Case::new(row.id(), row.says(), move |lab| row.run(lab)));
+    rows.chain([exact, random]).collect()
 }
 
 /// Long enough for eight emulated cores on a busy host of two.
@@ -103,6 +105,26 @@ fn all_hold(lab: &mut Lab, boot: Boot, cores: u32) -> Result<()> {
     }
     ensure!(passed >= LEAST, "only {passed} cases:\n{text}");
     Ok(())
+}
+
+fn random(lab: &mut Lab) -> Result<()> {
+    let mut console = lab.boot_to_prompt(Boot { set: Some("random"), ..Boot::default() })?;
+    let start = Instant::now();
+    loop {
+        let log = console.command("log")?;
+        ensure!(!log.contains("conformance broken"), "{log}");
+        if log.contains("kinds of refusal") {
+            break;
+        }
+        ensure!(start.elapsed() < PATIENCE, "it does not come to its end:\n{log}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let list = console.command("ps")?;
+    for name in ["pl011", "file", "shell"] {
+        let running = list.lines().any(|line| line.contains(name) && line.contains("running"));
+        ensure!(running, "{name} does not run:\n{list}");
+    }
+    contains(&console.command("help")?, "poweroff")
 }
 
 /// Passed cases and cores of `N passed, N failed, N cores`.

@@ -26,7 +26,7 @@ pub fn look_up(w: &mut World, op: Op, args: &[u64], attenuated: Option<(u32, Rig
     }
     let empty = w.slot()?;
     w.refused(op, empty, args, ErrorCode::EmptySlot, 0)?;
-    let on_table = matches!(op, Op::Copy | Op::Move | Op::Delete | Op::Revoke);
+    let on_table = matches!(op, Op::Copy | Op::Move | Op::Delete | Op::Revoke | Op::TableGrow);
     let other = if on_table { abi::SLOT_THREAD } else { abi::SLOT_TABLE };
     w.refused(op, other, args, ErrorCode::WrongKind, 0)?;
     if let Some((full, less)) = attenuated {

@@ -49,6 +49,32 @@ pub const CASES: &[Case] = &[
     case("TB-MOVE-003", "a moved capability keeps rights, badge, mapping and children", move_keeps),
     case("TB-MOVE-004", "an Untyped and a Reply are moved", move_untyped),
     refusals(
+        "TB-MOVE-005",
+        "what are slots of a table does not stand in slots that a table grew by",
+        &[(Op::Move, &[InvalidArgument])],
+        move_slots,
+    ),
+    refusals(
+        "TB-GROW-001",
+        "growing needs a table that may be put into",
+        &[(Op::TableGrow, LOOK_UP_RIGHT)],
+        grow_look_up,
+    ),
+    refusals("TB-GROW-002", "what a table grows by is an Untyped", &[(Op::TableGrow, LOOK_UP)], grow_argument),
+    refusals(
+        "TB-GROW-003",
+        "not more slots, too many of them, and device memory are refused",
+        &[(Op::TableGrow, &[InvalidArgument])],
+        grow_bad,
+    ),
+    refusals(
+        "TB-GROW-004",
+        "memory that is too small or in use is refused",
+        &[(Op::TableGrow, &[OutOfMemory, HasChildren])],
+        grow_memory,
+    ),
+    case("TB-GROW-005", "a table that grew keeps its slots, and loses the new ones with their memory", grow_and_shrink),
+    refusals(
         "TB-DELETE-001",
         "deleting needs a table that may be taken from",
         &[(Op::Delete, LOOK_UP_RIGHT)],
@@ -240,6 +266,57 @@ fn move_untyped(w: &mut World) -> Check {
     equal((w.inspect(table, 3)?[0], w.inspect(table, 4)?[0]), (Kind::Untyped as u64, Kind::Reply as u64), "kinds")?;
     w.ok(Op::Revoke, table, &[3])?;
     holds(w.is_empty(bell)?, "the moved Untyped lost its child")
+}
+
+/// A table of 32 slots and a page of memory for more.
+fn small(w: &mut World) -> Check<(u32, u32)> {
+    Ok((w.make(Kind::CapTable, 5)?, w.make(Kind::Untyped, 1)?))
+}
+
+fn move_slots(w: &mut World) -> Check {
+    let (table, memory) = small(w)?;
+    w.ok(Op::TableGrow, table, &[memory.into(), 6])?;
+    w.refused(Op::Move, table, &[40, TABLE, memory.into()], InvalidArgument, 1)?;
+    equal(w.inspect(OWN, memory)?[0], Kind::Untyped as u64, "what was to be moved")
+}
+
+fn grow_look_up(w: &mut World) -> Check {
+    let (table, memory) = small(w)?;
+    look_up(w, Op::TableGrow, &[memory.into(), 6], Some((table, Rights::TAKE | Rights::REVOKE | Rights::ATTACH)))
+}
+
+fn grow_argument(w: &mut World) -> Check {
+    let (table, _) = small(w)?;
+    argument(w, Op::TableGrow, table, &[0, 6], 0, None)
+}
+
+fn grow_bad(w: &mut World) -> Check {
+    let (table, memory) = small(w)?;
+    for bits in [0, 4, 5, 17, 64, u64::MAX] {
+        w.refused(Op::TableGrow, table, &[memory.into(), bits], InvalidArgument, 2)?;
+    }
+    let device = w.authority.registers;
+    w.refused(Op::TableGrow, table, &[device.into(), 6], InvalidArgument, 1)
+}
+
+fn grow_memory(w: &mut World) -> Check {
+    let (table, memory) = small(w)?;
+    w.refused(Op::TableGrow, table, &[memory.into(), 8], OutOfMemory, 1)?;
+    w.make_of(memory, Kind::Endpoint, 0)?;
+    w.refused(Op::TableGrow, table, &[memory.into(), 6], HasChildren, 1)
+}
+
+fn grow_and_shrink(w: &mut World) -> Check {
+    let (table, memory) = small(w)?;
+    let (bell, debug) = (w.make(Kind::Notification, 0)?, w.authority.debug);
+    w.ok(Op::Copy, table, &arguments(31, OWN, bell, ALL, 1))?;
+    w.refused(Op::Copy, table, &arguments(32, OWN, bell, ALL, 2), SlotOutOfRange, 1)?;
+    w.ok(Op::TableGrow, table, &[memory.into(), 6])?;
+    w.ok(Op::Copy, table, &arguments(63, OWN, bell, ALL, 2))?;
+    equal((w.inspect(table, 31)?[4], w.inspect(table, 63)?[4]), (1, 2), "badges")?;
+    w.ok(Op::Delete, OWN, &[memory.into()])?;
+    equal(w.inspect(table, 31)?[4], 1, "badge")?;
+    w.refused(Op::DebugCap, debug, &[table.into(), 63], SlotOutOfRange, 2)
 }
 
 fn delete_look_up(w: &mut World) -> Check {
