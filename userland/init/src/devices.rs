@@ -82,8 +82,21 @@ fn argument<'a>(word: &'a str, component: &str) -> Option<(&'a str, u32)> {
 /// The tree and the device memory that was cut out so far.
 pub struct Devices {
     tree: Tree<'static>,
+    /// The kernel's command line, found once: the walk costs more than starting a component.
+    bootargs: &'static str,
     kept: Vec<Kept>,
     taken: Vec<String>,
+}
+
+/// The kernel's command line in a tree.
+fn bootargs(tree: &Tree<'static>) -> &'static str {
+    let mut walk = tree.walk();
+    while let Some(node) = walk.next() {
+        if node.depth() == 1 && node.is_named("chosen") {
+            return node.text("bootargs").ok().flatten().unwrap_or_default();
+        }
+    }
+    ""
 }
 
 impl Devices {
@@ -97,20 +110,13 @@ impl Devices {
         let bytes = mapping.kept_bytes().and_then(|all| all.get(offset..offset + bytes));
         let tree = Tree::parse(bytes.ok_or("the device tree cannot be read")?)
             .map_err(|error| format!("device tree: {error}"))?;
-        Ok(Self { tree, kept: Vec::new(), taken: Vec::new() })
+        let bootargs = bootargs(&tree);
+        Ok(Self { tree, bootargs, kept: Vec::new(), taken: Vec::new() })
     }
 
     /// The words of the kernel's command line.
     fn bootargs(&self) -> impl Iterator<Item = &'static str> {
-        let mut walk = self.tree.walk();
-        let mut bootargs = "";
-        while let Some(node) = walk.next() {
-            if node.depth() == 1 && node.is_named("chosen") {
-                bootargs = node.text("bootargs").ok().flatten().unwrap_or_default();
-                break;
-            }
-        }
-        bootargs.split_ascii_whitespace()
+        self.bootargs.split_ascii_whitespace()
     }
 
     /// Whether the kernel's command line has this word.
