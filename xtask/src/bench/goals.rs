@@ -81,7 +81,7 @@ pub const ROWS: &[Row] = &[
     at_most("ipc.call_reply_4w", 180, None),
     at_most("ipc.call_reply_8w", 180, Some(350)),
     at_most("ipc.call_reply_8w_live", 200, None),
-    at_most("ipc.call_reply_8w_fpu", 400, Some(399)),
+    at_most("ipc.call_reply_8w_fpu", 400, Some(400)),
     at_most("ipc.call_reply_64w", 450, None),
     at_most("ipc.call_reply_1cap", 700, None),
     at_most("ipc.call_reply_cross_core", 2_500, None),
