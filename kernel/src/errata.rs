@@ -58,13 +58,14 @@ bitflags! {
 pub enum Answer {
     /// While the system runs.
     Quirk(Quirks),
-    /// By the compiler or the linker: `xtask/src/toolchain.rs`.
+    /// By the linker (843419): `xtask/src/toolchain.rs`. Not done yet: 835769, for which the linker has nothing and the stable
+    /// compiler no quiet way.
     Build,
     /// Nothing here meets its conditions, on no core.
     Avoided(Avoided),
     /// The firmware deals with it.
     Firmware,
-    /// The vectors do: [`crate::mitigation`].
+    /// The vectors are to: [`crate::mitigation`] chooses the trampoline for it, which is not built yet.
     Vectors,
 }
 
