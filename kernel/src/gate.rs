@@ -98,8 +98,6 @@ pub struct Area {
     stopped: AtomicBool,
     /// Which core of the machine it is: its affinity, as in MPIDR_EL1.
     pub affinity: AtomicU64,
-    /// Whether it came up: 0 not yet, 1 it did, 2 it is too late.
-    arrival: AtomicU32,
 }
 
 impl Area {
@@ -125,7 +123,6 @@ impl Area {
             parked: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             affinity: AtomicU64::new(0),
-            arrival: AtomicU32::new(0),
         }
     }
     }
@@ -167,21 +164,6 @@ impl Area {
     /// Whether the core is in front of the lock or idle: its thread's registers are saved. For the holder.
     pub fn is_parked(&self) -> bool {
         self.parked.load(Ordering::Acquire)
-    }
-
-    /// A core that has been brought up says so; `false`: nobody waited for it any more.
-    pub fn arrive(&self) -> bool {
-        self.arrival.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// Whether the core has come up.
-    pub fn has_arrived(&self) -> bool {
-        self.arrival.load(Ordering::Acquire) == 1
-    }
-
-    /// Gives up waiting for a core; `false`: it came after all.
-    pub fn give_up(&self) -> bool {
-        self.arrival.compare_exchange(0, 2, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 

@@ -158,6 +158,11 @@ impl Mem {
         Phys(self.start)
     }
 
+    /// The end of all RAM.
+    pub const fn end(&self) -> Phys {
+        Phys(self.start + self.bytes)
+    }
+
     /// Whether a physical address is RAM that the kernel maps.
     pub const fn contains(&self, place: Phys) -> bool {
         place.0.wrapping_sub(self.start) < self.bytes

@@ -115,6 +115,13 @@ impl SchedContext {
             Some(place) => {
                 *place = refill;
                 self.out += 1;
+                // What paid a debt is out for longer than what was used shortly before.
+                for at in (1..=out).rev() {
+                    if self.refills[at - 1].at <= self.refills[at].at {
+                        break;
+                    }
+                    self.refills.swap(at - 1, at);
+                }
             }
             None => {
                 // Two become one, at the later time: nothing comes back early.
@@ -498,6 +505,17 @@ mod tests {
         assert_eq!(time.left, 7);
         time.refill(200);
         assert_eq!((time.left, time.out), (10, 0));
+    }
+
+    /// While a stretch is charged, debts are paid of what is due: those payments come back after the stretch.
+    #[test]
+    fn what_is_out_stands_in_the_order_in_which_it_comes_back() {
+        let mut time = context(50, 100);
+        (0..8).for_each(|piece| time.charge(piece * 2, 1));
+        time.debt = 3;
+        time.charge(99, 20);
+        let out = &time.refills[..time.out.into()];
+        assert!(out.is_sorted_by_key(|refill| refill.at) && out[0] == Refill { at: 199, amount: 20 }, "{out:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use abi::{
     ErrorCode,
-    layout::{PAGE, PAGE_BITS},
+    layout::{PAGE, PAGE_BITS, USER_END},
 };
 
 use super::AddressSpace;
@@ -333,8 +333,13 @@ impl Kernel {
         (run << (bits - PAGE_BITS)).min(pages)
     }
 
+    /// Whether anything is mapped at an address.
+    pub(crate) fn is_mapped_at(&self, space: Ref<AddressSpace>, address: u64) -> bool {
+        address < USER_END && self.way(space, address).value != 0
+    }
+
     /// The physical address behind a user address, if RAM is mapped there.
-    pub(super) fn translate(&self, space: Ref<AddressSpace>, address: u64) -> Option<Phys> {
+    pub(crate) fn translate(&self, space: Ref<AddressSpace>, address: u64) -> Option<Phys> {
         let Way { level, value, .. } = self.way(space, address);
         if value == 0 {
             return None;

@@ -9,6 +9,7 @@ mod crash;
 mod fast;
 mod fpu;
 mod gic;
+mod identity;
 mod layout;
 mod machine;
 mod mmio;

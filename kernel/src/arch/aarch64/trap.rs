@@ -6,13 +6,14 @@ use core::sync::atomic::Ordering;
 
 use abi::FaultKind;
 
-use super::{cores, machine::Machine};
+use super::{cores, identity, machine::Machine, selftest};
+use crate::errata::Quirks;
 use crate::fault::{self, Fault};
 use crate::gate::Event;
 use crate::kernel::Kernel;
 use crate::mm::Mem;
 use crate::mm::regions::Regions;
-use crate::{interrupt, syscall};
+use crate::{interrupt, maintenance, syscall};
 
 struct Cell(UnsafeCell<MaybeUninit<Kernel>>);
 
@@ -103,7 +104,7 @@ pub(super) extern "C" fn sync(context: usize, syndrome: u64, address: u64) -> us
             // The instruction is tried again.
         } else if is_untranslated(syndrome) {
             fault::untranslated(k, thread, address, || decode(syndrome, address));
-        } else {
+        } else if !(identity::has(Quirks::CLEAN_INVALIDATES) && maintenance::serve(k, thread, syndrome)) {
             fault::handle(k, thread, decode(syndrome, address));
         }
     }
@@ -179,6 +180,7 @@ fn switch(mut k: &'static mut Kernel) -> usize {
             k.forget_loaded();
             k.empty_core(k.sched.own());
             k.machine.enter_nothing();
+            selftest::on_idle(k);
             cores::leave_idle();
             cores::sleep();
             k = idle_enter();

@@ -265,6 +265,22 @@ fn a_large_map_that_meets_something_changes_nothing() {
     assert_eq!(bed.refused(Op::Map, SPACE, &map(FRAME, far[2], 0, 4, 3)), (ErrorCode::NoPool, 0));
 }
 
+/// A map that made way is not finished by a call for fewer pages: the others would stay in the tables, and outlive the Frame.
+#[test]
+fn a_call_for_fewer_pages_does_not_finish_a_map() {
+    let (mut bed, space) = world(8);
+    bed.make(Kind::Untyped, 300, 43);
+    bed.make_of(43, Kind::Frame, 300, 42);
+    bed.k.machine.preempt_every = 1;
+    let input = InWord::new(Op::Map as u8, 0, 0, 0);
+    bed.trap(bed.init, input, Slots::new(SPACE, 0), args(42, 0x10_0000, 0, 300, 3));
+    assert!(bed.restarts(bed.init));
+    bed.k.machine.preempt_every = 0;
+    assert_eq!(bed.refused(Op::Map, SPACE, &map(42, 0x10_0000, 0, 1, 3)), (ErrorCode::AlreadyMapped, 1));
+    bed.ok(Op::Revoke, 1, &[43]);
+    assert_eq!(bed.k.translate_for_tests(space, 0x10_1000), None, "the Frame is gone");
+}
+
 /// A mapping that was not finished can be unmapped, and nothing else.
 #[test]
 fn a_map_that_was_given_up_is_a_mapping() {

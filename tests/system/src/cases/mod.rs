@@ -8,6 +8,7 @@ mod crash;
 mod debugging;
 mod disk;
 mod fpu;
+mod hardening;
 mod isolation;
 mod memory;
 mod shell;
@@ -25,6 +26,7 @@ pub fn all() -> Vec<Case> {
         conformance::cases(),
         fpu::cases(),
         crash::cases(),
+        hardening::cases(),
         budget::cases(),
         debugging::cases(),
         bad_input::cases(),
