@@ -22,6 +22,7 @@ mod start;
 mod svc;
 mod time;
 mod vm;
+mod words;
 
 pub use abi::{
     Badge, ErrorCode, FaultKind, FaultMessage, Kind, MAX_CAPS, MAX_WORDS, Op, Perms, Rights, SyscallError,
@@ -37,6 +38,7 @@ pub use slots::{NoSlot, alloc_slot, free_slot, grow_table};
 pub use svc::invoke;
 pub use time::{now_nanoseconds, now_ticks, ticks_per_second};
 pub use vm::{Mapping, VmError, map, map_at, new_frame, start_info_bytes, unmap};
+pub use words::{Serve, Words};
 
 #[doc(hidden)]
 pub use start::Start;

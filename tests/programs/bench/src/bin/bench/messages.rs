@@ -1,14 +1,28 @@
 //! System calls and messages.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::hint::black_box;
 
-use rt::{Cap, Endpoint, Env, Message, NOTIFICATION};
+use rt::{CallError, Cap, Endpoint, Env, Message, NOTIFICATION, Words};
 
 use crate::{Line, measure};
 
 pub fn lines(env: &Env) -> Vec<Line> {
-    alloc::vec![syscall_null(), call_reply(env, 0), call_reply(env, 8)]
+    let echo = match env.cap::<Endpoint>("use:bench-echo") {
+        Ok(echo) => echo,
+        Err(missing) => return alloc::vec![Err(format!("{missing}"))],
+    };
+    alloc::vec![
+        syscall_null(),
+        signal(),
+        call_reply("ipc.call_reply_0w", echo, []),
+        call_reply("ipc.call_reply_4w", echo, [1, 2, 3, 4]),
+        call_reply("ipc.call_reply_8w", echo, [1, 2, 3, 4, 5, 6, 7, 8]),
+        call_reply_live(echo),
+        call_reply_long(echo),
+    ]
 }
 
 /// Polls an idle notification.
@@ -16,13 +30,49 @@ fn syscall_null() -> Line {
     measure("syscall.null", || NOTIFICATION.poll().map(drop).map_err(|error| format!("poll: {error}")))
 }
 
+/// Signals a notification that nobody waits for.
+fn signal() -> Line {
+    let line = measure("notify.signal", || NOTIFICATION.signal(1).map_err(|error| format!("signal: {error}")));
+    let _ = NOTIFICATION.poll();
+    line
+}
+
+/// Not answered, or with another number of words.
+#[cold]
+fn wrong(answer: Result<Words, CallError>) -> String {
+    format!("bench-echo: {answer:?}")
+}
+
 /// A round trip to another address space and back.
-fn call_reply(env: &Env, words: u8) -> Line {
-    let echo: Cap<Endpoint> = env.cap("use:bench-echo").map_err(|missing| format!("{missing}"))?;
-    let message = Message { words, ..Message::new(1, [1, 2, 3, 4, 5, 6, 7, 8]) };
-    let name = if words == 0 { "ipc.call_reply_0w" } else { "ipc.call_reply_8w" };
-    measure(name, || match echo.call(&message) {
-        Ok(answer) if answer.words == words => Ok(()),
+fn call_reply<const N: usize>(name: &str, echo: Cap<Endpoint>, words: [u64; N]) -> Line {
+    measure(name, || match echo.call_words(1, words) {
+        Ok(answer) if usize::from(answer.count()) == N => Ok(()),
+        answer => Err(wrong(answer)),
+    })
+}
+
+/// The same while the caller keeps eight values at hand.
+fn call_reply_live(echo: Cap<Endpoint>) -> Line {
+    let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = black_box([0u64, 1, 2, 3, 4, 5, 6, 7]);
+    let line = measure("ipc.call_reply_8w_live", || match echo.call_words(1, [a, b, c, d, e, f, g, h]) {
+        Ok(answer) if answer.count() == 8 => {
+            let [i, j, k, l, m, n, o, p] = answer.all();
+            (a, b, c, d) = (a ^ p, b ^ o, c ^ n, d ^ m);
+            (e, f, g, h) = (e ^ l, f ^ k, g ^ j, h ^ i);
+            Ok(())
+        }
+        answer => Err(wrong(answer)),
+    });
+    black_box([a, b, c, d, e, f, g, h]);
+    line
+}
+
+/// A round trip of as many words as there can be.
+fn call_reply_long(echo: Cap<Endpoint>) -> Line {
+    let mut message = Message::new(1, [1, 2, 3, 4, 5, 6, 7, 8]);
+    (9..=64).for_each(|word| message.push(word));
+    measure("ipc.call_reply_64w", || match echo.call(&message) {
+        Ok(answer) if answer.words == 64 => Ok(()),
         Ok(answer) => Err(format!("bench-echo answered {} words", answer.words)),
         Err(error) => Err(format!("bench-echo: {error:?}")),
     })
