@@ -15,6 +15,7 @@ mod message;
 mod op;
 mod slots;
 mod start;
+pub mod trace;
 
 pub use badge::Badge;
 pub use error::{ErrorCode, MAY_HAVE_ACTED, SyscallError};
