@@ -87,6 +87,15 @@ pub fn set_level(bootargs: &str) -> Option<&str> {
     }
 }
 
+/// Whether the command line switches the fast paths off: `fast=off`, or `on`. `Err`: what could not be understood.
+pub fn fast_paths(bootargs: &str) -> Result<bool, &str> {
+    match bootargs.split_ascii_whitespace().filter_map(|word| word.strip_prefix("fast=")).next_back() {
+        None | Some("on") => Ok(true),
+        Some("off") => Ok(false),
+        Some(other) => Err(other),
+    }
+}
+
 /// From now on the console belongs to user space: the log goes to the ring alone.
 pub fn leave_early() {
     EARLY.store(false, Ordering::Relaxed);
@@ -103,5 +112,13 @@ mod tests {
         assert_eq!(set_level("log=loud"), Some("loud"));
         assert_eq!(set_level(""), None);
         log::set_max_level(LevelFilter::Info);
+    }
+
+    #[test]
+    fn fast_paths_from_the_command_line() {
+        assert_eq!(fast_paths("log=debug"), Ok(true));
+        assert_eq!(fast_paths("fast=off log=debug"), Ok(false));
+        assert_eq!(fast_paths("fast=off fast=on"), Ok(true));
+        assert_eq!(fast_paths("fast=maybe"), Err("maybe"));
     }
 }

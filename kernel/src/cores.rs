@@ -78,7 +78,7 @@ impl DerefMut for Cores {
 impl Kernel {
     /// The core that a thread runs on: that of the time it has.
     pub fn core_of(&self, thread: Ref<Thread>) -> Option<usize> {
-        self.mem[thread].time.map(|context| usize::from(self.mem[context].core))
+        self.time_of(thread).map(|context| usize::from(self.mem[context].core))
     }
 
     /// Another core has something to look at: more urgent work, or a deadline.

@@ -7,12 +7,12 @@ mod models;
 #[cfg(not(loom))]
 use core::{
     hint::spin_loop,
-    sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 #[cfg(loom)]
 use loom::{
     hint::spin_loop,
-    sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
 /// The model checker's atomics are not made in constants.
@@ -29,6 +29,12 @@ macro_rules! constructor {
 
 /// Most cores.
 pub const MAX_CORES: usize = 8;
+
+/// What the fast paths compare: the core above, the priority below. The keys of one core lie less than 2^15 apart, those of
+/// different cores more.
+pub const fn key(core: usize, priority: i32) -> i64 {
+    ((core as i64) << 16) + priority as i64
+}
 
 /// What a core was doing when it came to the lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,8 +78,11 @@ pub struct Area {
     pub stack: AtomicUsize,
     /// Zeros, to clear registers with.
     pub zeros: [u64; 2],
-    /// What the priority of a thread must reach to go on in the place of another: see [`Area::set_floor`].
-    pub floor: AtomicI32,
+    /// What the key of a thread must reach to go on in the place of another: see [`Area::set_floor`]. The fast path loads it
+    /// together with the next.
+    pub floor: AtomicI64,
+    /// The time that is being used, as the fast path names it.
+    pub context: AtomicU64,
     /// The core's number.
     pub number: AtomicU32,
     /// Not 0: user space reaches the vector registers, because the thread that runs is their owner. No fast path hands over
@@ -89,8 +98,6 @@ pub struct Area {
     stopped: AtomicBool,
     /// Which core of the machine it is: its affinity, as in MPIDR_EL1.
     pub affinity: AtomicU64,
-    /// Whether it came up: 0 not yet, 1 it did, 2 it is too late.
-    arrival: AtomicU32,
 }
 
 impl Area {
@@ -106,7 +113,8 @@ impl Area {
             reader: Reader { flag: AtomicU32::new(0) },
             stack: AtomicUsize::new(0),
             zeros: [0; 2],
-            floor: AtomicI32::new(-1),
+            floor: AtomicI64::new(-1),
+            context: AtomicU64::new(0),
             number: AtomicU32::new(0),
             fpu_open: AtomicU32::new(0),
             fpu_owner: AtomicUsize::new(0),
@@ -115,7 +123,6 @@ impl Area {
             parked: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             affinity: AtomicU64::new(0),
-            arrival: AtomicU32::new(0),
         }
     }
     }
@@ -124,7 +131,8 @@ impl Area {
     /// registers are open no priority is enough.
     pub fn set_floor(&self, top: i32) {
         let open = self.fpu_open.load(Ordering::Relaxed) != 0;
-        self.floor.store(if open { i32::MAX } else { top }, Ordering::Relaxed);
+        let floor = if open { i64::MAX } else { key(self.number.load(Ordering::Relaxed) as usize, top) };
+        self.floor.store(floor, Ordering::Relaxed);
     }
 
     /// The fast path's side of the gate, as the assembly does it: `false` when the slow way must be gone.
@@ -156,21 +164,6 @@ impl Area {
     /// Whether the core is in front of the lock or idle: its thread's registers are saved. For the holder.
     pub fn is_parked(&self) -> bool {
         self.parked.load(Ordering::Acquire)
-    }
-
-    /// A core that has been brought up says so; `false`: nobody waited for it any more.
-    pub fn arrive(&self) -> bool {
-        self.arrival.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// Whether the core has come up.
-    pub fn has_arrived(&self) -> bool {
-        self.arrival.load(Ordering::Acquire) == 1
-    }
-
-    /// Gives up waiting for a core; `false`: it came after all.
-    pub fn give_up(&self) -> bool {
-        self.arrival.compare_exchange(0, 2, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 

@@ -6,6 +6,7 @@ use abi::{
 };
 
 use crate::cap::Slot;
+use crate::gate::key;
 use crate::kernel::{Kernel, Next, Res};
 use crate::mm::{Phys, Ref};
 use crate::object::{Endpoint, Gate, Held, Reply, State, Thread};
@@ -76,7 +77,7 @@ pub fn receive(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 pub fn reply_receive(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (endpoint, reply) = receive_args(k, caller, args)?;
     k.check_message(caller, args.input)?;
-    if k.mem[reply].receiver.is_some_and(|receiver| receiver != caller) {
+    if k.mem[reply].caller.is_some() && k.mem[reply].receiver != Some(caller) {
         return Err(SyscallError::new(ErrorCode::Busy, 9));
     }
     let woken = k.answer(caller, reply, args.input);
@@ -116,7 +117,7 @@ pub fn reply(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 fn receive_args(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<Endpoint>, Ref<Reply>)> {
     let (endpoint, _) = k.get::<Endpoint>(caller, args.target, Rights::RECEIVE, 0)?;
     let (reply, _) = k.get::<Reply>(caller, args.reply, Rights::INVOKE, 9)?;
-    if k.mem[reply].waiting.is_some() {
+    if k.waits_with(reply).is_some() {
         return Err(SyscallError::new(ErrorCode::Busy, 9));
     }
     Ok((endpoint, reply))
@@ -163,13 +164,11 @@ impl Kernel {
             self.mem[endpoint].senders = queue;
             return Next::Schedule;
         };
-        let State::Receiving(_, reply) = self.mem[receiver].state else {
-            unreachable!("receivers queue holds receiving threads")
-        };
         self.leave(receiver);
+        let Some(reply) = self.mem[receiver].reply else { unreachable!("a receiving thread has a Reply") };
         self.deliver(sender, receiver, reply);
         self.mem[receiver].state = State::Ready;
-        self.mem[receiver].key = self.mem[receiver].priority.into();
+        self.set_key(receiver);
         Next::Switch(receiver)
     }
 
@@ -178,8 +177,9 @@ impl Kernel {
         if let Some(notification) = self.mem[receiver].bound
             && self.mem[notification].bits != 0
         {
-            self.park_time(receiver, false);
+            self.prepare(receiver, reply);
             self.take_bits(notification, receiver);
+            self.set_fast_reply(receiver);
             return true;
         }
         self.thaw(endpoint);
@@ -187,39 +187,33 @@ impl Kernel {
             self.freeze(endpoint);
             return false;
         };
-        self.park_time(receiver, false);
+        self.prepare(receiver, reply);
         self.leave(sender);
         self.deliver(sender, receiver, reply);
         true
     }
 
+    /// A thread takes its next message with this Reply. It goes on with time of its own, if it has any.
+    fn prepare(&mut self, receiver: Ref<Thread>, reply: Ref<Reply>) {
+        self.end_debt(receiver);
+        self.take_calls_with(receiver, reply);
+        self.set_fast_reply(receiver);
+        if !self.uses_time(receiver) {
+            self.forget_loaded();
+        }
+    }
+
     fn wait_for_message(&mut self, receiver: Ref<Thread>, endpoint: Ref<Endpoint>, reply: Ref<Reply>) -> Next {
-        self.park_time(receiver, true);
-        self.mem[receiver].state = State::Receiving(endpoint, reply);
-        self.mem[reply].waiting = Some(receiver);
-        self.set_receiver_key(receiver);
+        self.prepare(receiver, reply);
+        // The fast paths of this core may wake it, wherever its own time is.
+        self.mem[receiver].key = key(self.sched.own(), self.mem[receiver].priority.into());
+        self.mem[receiver].state = State::Receiving(endpoint.into());
         self.thaw(endpoint);
         let mut queue = self.mem[endpoint].receivers;
         queue.push_back(&mut self.mem, receiver);
         self.mem[endpoint].receivers = queue;
         self.freeze(endpoint);
         Next::Schedule
-    }
-
-    /// Whether the fast path may hand a thread that waits for a message one with the time of its sender.
-    fn set_receiver_key(&mut self, receiver: Ref<Thread>) {
-        let thread = &mut self.mem[receiver];
-        let ordinary = thread.debts.is_none() && thread.time.is_some() && thread.time == thread.home;
-        thread.key = if ordinary { thread.priority.into() } else { -2 };
-    }
-
-    /// A thread that may wait for a message got other time.
-    pub(crate) fn receiver_changed(&mut self, thread: Ref<Thread>) {
-        if let State::Receiving(endpoint, _) = self.mem[thread].state {
-            self.thaw(endpoint);
-            self.set_receiver_key(thread);
-            self.freeze(endpoint);
-        }
     }
 
     /// Hands a call or fault over; the sender now waits for the answer.
@@ -237,13 +231,13 @@ impl Kernel {
                 self.transfer(sender, receiver, input, badge);
             }
         }
-        self.owe(reply, sender, receiver);
         if self.mem[sender].fault.is_none() {
+            self.set_key(sender);
             self.donate(reply, sender, receiver);
-            self.mem[sender].key = self.mem[sender].priority.into();
         } else {
-            self.mem[sender].key = -2;
+            self.mem[sender].key = Thread::SLOW_KEY;
         }
+        self.owe(reply, sender);
     }
 
     /// Answers whoever a Reply holds. Returns the thread that can go on, which stands in no queue.
@@ -254,13 +248,13 @@ impl Kernel {
             let resume = input.label() == 0;
             self.mem[caller].state = if resume { State::Ready } else { State::Faulted };
             if resume {
-                self.mem[caller].key = self.mem[caller].priority.into();
+                self.set_key(caller);
             }
             return resume.then_some(caller);
         }
         self.transfer(server, caller, input, 0);
         self.mem[caller].state = State::Ready;
-        self.mem[caller].key = self.mem[caller].priority.into();
+        self.set_key(caller);
         Some(caller)
     }
 
@@ -332,16 +326,16 @@ impl Kernel {
                 self.mem[endpoint].senders = queue;
                 self.freeze(endpoint);
             }
-            State::Receiving(endpoint, reply) => {
+            State::Receiving(endpoint) => {
+                let endpoint = endpoint.into();
                 self.thaw(endpoint);
                 let mut queue = self.mem[endpoint].receivers;
                 queue.remove(&mut self.mem, thread);
                 self.mem[endpoint].receivers = queue;
                 self.freeze(endpoint);
-                self.mem[reply].waiting = None;
             }
             State::AwaitingReply(reply) => {
-                self.settle(reply);
+                self.settle(reply.into());
             }
             State::Waiting(notification) => self.mem[notification].waiter = None,
             State::Ready => self.unqueue(thread),
@@ -381,7 +375,7 @@ impl Kernel {
     pub(crate) fn cancel_ipc(&mut self, thread: Ref<Thread>, code: ErrorCode) {
         match self.mem[thread].state {
             State::AwaitingReply(reply) => {
-                self.settle(reply);
+                self.settle(reply.into());
                 self.fail_call(thread, code);
             }
             State::Sending(_) | State::Receiving(..) | State::Waiting(_) => self.fail(thread, code.into(), 0),

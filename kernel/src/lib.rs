@@ -6,17 +6,23 @@
 #![cfg_attr(target_os = "none", no_std)]
 
 pub mod arch;
+pub mod arrival;
+pub mod audit;
 pub mod boot;
 pub mod cap;
 pub mod console;
 pub mod context;
 pub mod cores;
 pub mod deadline;
+pub mod errata;
 pub mod fault;
+pub mod features;
 pub mod fpu;
 pub mod gate;
 pub mod interrupt;
 pub mod ipc;
+pub mod maintenance;
+pub mod mitigation;
 pub mod mm;
 pub mod object;
 pub mod sched;

@@ -1,11 +1,13 @@
 //! Who runs: round-robin within a priority, the most urgent priority first.
 
+use core::sync::atomic::Ordering;
+
 use abi::{OutWord, trace::Event};
 
 use crate::deadline::{Deadlines, Due};
-use crate::gate::Area;
+use crate::gate::{Area, key};
 use crate::kernel::{Kernel, Next};
-use crate::mm::{Mem, Ref};
+use crate::mm::{Direct, Mem, Ref};
 use crate::object::{SchedContext, State, Thread};
 
 #[cfg(test)]
@@ -142,6 +144,14 @@ impl Scheduler {
         }
     }
 
+    /// This time is being used from now on.
+    fn use_time(&mut self, context: Option<Ref<SchedContext>>) {
+        self.context = context;
+        if let Some(area) = self.area {
+            area.context.store(context.map_or(0, |context| Direct::from(context).word()), Ordering::Relaxed);
+        }
+    }
+
     /// The thread that runs.
     pub const fn current(&self) -> Option<Ref<Thread>> {
         self.current
@@ -158,7 +168,7 @@ impl Kernel {
     /// A thread that stands in no queue may run, as soon as it has time.
     pub fn make_ready(&mut self, thread: Ref<Thread>) {
         self.mem[thread].state = State::Ready;
-        self.mem[thread].key = self.mem[thread].priority.into();
+        self.set_key(thread);
         if self.sched.current == Some(thread) || self.mem[thread].queued {
             return;
         }
@@ -169,9 +179,15 @@ impl Kernel {
         }
     }
 
+    /// The fast paths of the core it runs on may let this thread go on.
+    pub(crate) fn set_key(&mut self, thread: Ref<Thread>) {
+        let core = self.core_of(thread).unwrap_or(self.sched.own());
+        self.mem[thread].key = key(core, self.mem[thread].priority.into());
+    }
+
     /// Whether a thread has time to run on.
     fn can_run(&mut self, thread: Ref<Thread>) -> bool {
-        let Some(context) = self.mem[thread].time else { return false };
+        let Some(context) = self.time_of(thread) else { return false };
         if !self.mem[context].has_time() {
             let now = self.machine.now();
             self.mem[context].refill(now);
@@ -212,6 +228,11 @@ impl Kernel {
         }
     }
 
+    /// Whether what a thread has is the time that is being used.
+    pub(crate) fn uses_time(&self, thread: Ref<Thread>) -> bool {
+        self.sched.context.is_some() && self.time_of(thread) == self.sched.context
+    }
+
     /// Carries out what a system call decided. Afterwards [`Self::pick`] says who runs.
     pub fn finish(&mut self, caller: Ref<Thread>, next: Next) {
         match next {
@@ -222,9 +243,7 @@ impl Kernel {
             }
             Next::Schedule => {}
             Next::Switch(partner) => {
-                let goes_on = self.mem[partner].time.is_some()
-                    && self.mem[partner].time == self.sched.context
-                    && self.sched.top <= i32::from(self.mem[partner].priority);
+                let goes_on = self.uses_time(partner) && self.sched.top <= i32::from(self.mem[partner].priority);
                 if goes_on {
                     // Time followed the call: the partner goes on in the caller's place.
                     self.sched.current = Some(partner);
@@ -262,8 +281,7 @@ impl Kernel {
         if let Some(current) = self.sched.current
             && self.mem[current].state == State::Ready
         {
-            let goes_on = self.mem[current].time.is_some() && self.mem[current].time == self.sched.context;
-            if goes_on && self.sched.top <= i32::from(self.mem[current].priority) {
+            if self.uses_time(current) && self.sched.top <= i32::from(self.mem[current].priority) {
                 return Some(current);
             }
             self.settle_time();
@@ -276,14 +294,15 @@ impl Kernel {
         }
         self.settle_time();
         self.sched.current = None;
-        self.sched.context = None;
+        self.sched.use_time(None);
         let Some(next) = self.take_first() else {
             // Nothing better to do; whoever is woken by that runs.
             let buried = self.graves.is_some() && self.bury().is_ok();
             return if buried { self.choose() } else { None };
         };
         self.sched.current = Some(next);
-        self.sched.context = self.mem[next].time;
+        let time = self.time_of(next);
+        self.sched.use_time(time);
         self.sched.slice_end = self.sched.stretch + self.machine.ticks_of_ms(SLICE_MS);
         self.sched.stale = true;
         Some(next)
@@ -345,7 +364,7 @@ impl Kernel {
     pub(crate) fn forget_context(&mut self, context: Ref<SchedContext>) {
         let sched = self.sched.of_mut(self.mem[context].core.into());
         if sched.context == Some(context) {
-            sched.context = None;
+            sched.use_time(None);
         }
     }
 
@@ -393,13 +412,13 @@ impl Kernel {
         let Some(thread) = self.sched.current.filter(|&thread| self.mem[thread].state == State::Ready) else { return };
         if !self.can_run(thread) {
             self.sched.current = None;
-            self.sched.context = None;
+            self.sched.use_time(None);
             self.out_of_time(thread, true);
         } else if now >= self.sched.slice_end {
             self.sched.slice_end = now + self.machine.ticks_of_ms(SLICE_MS);
             if self.sched.queues[usize::from(self.mem[thread].priority)].first().is_some() {
                 self.sched.current = None;
-                self.sched.context = None;
+                self.sched.use_time(None);
                 self.enqueue(thread, false);
             }
         }

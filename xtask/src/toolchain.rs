@@ -158,13 +158,15 @@ impl Toolchain {
 
     /// Each crate's build script puts its own `link.ld` on the linker's search path, so that one call of cargo builds
     /// kernel and components.
-    fn flags(&self) -> [String; 5] {
+    fn flags(&self) -> [String; 6] {
         [
             format!("-Clinker={}", self.linker.display()),
             "-Clinker-flavor=ld.lld".into(),
             "-Clink-arg=-Tlink.ld".into(),
             "-Crelocation-model=static".into(),
             "-Cforce-frame-pointers=yes".into(),
+            // Only the linker can avoid it: kernel/src/errata.rs.
+            "-Clink-arg=--fix-cortex-a53-843419".into(),
         ]
     }
 

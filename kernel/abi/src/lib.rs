@@ -13,6 +13,7 @@ mod kind;
 pub mod layout;
 mod message;
 mod op;
+mod protection;
 mod slots;
 mod start;
 pub mod trace;
@@ -26,6 +27,7 @@ pub use message::{
     InWord, MAX_CAPS, MAX_WORDS, MessagePage, OUT_CAPS_DROPPED, OUT_NOTIFICATION, OutWord, PAGE_WORDS, REG_WORDS, Slots,
 };
 pub use op::{Op, THREAD_FPU};
+pub use protection::{Named, Protections};
 pub use slots::*;
 pub use start::{
     ABI_VERSION, INIT_IMAGE_MAGIC, InitImage, InitSegment, MAX_NAMED, NAME_LEN, NamedSlot, SegmentFlags, StartInfo,

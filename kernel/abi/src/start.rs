@@ -59,8 +59,10 @@ pub struct StartInfo {
     pub named_count: u32,
     /// Cores of the machine.
     pub cores: u32,
+    /// What is in use: [`crate::Protections`].
+    pub protections: u32,
     /// Zero.
-    pub reserved: [u32; 2],
+    pub reserved: u32,
     /// Slots by name.
     pub named: [NamedSlot; MAX_NAMED],
 }

@@ -97,6 +97,17 @@ pub const fn attributes_of(value: u64) -> u64 {
     value & !(ADDRESS | VALID | PAGE)
 }
 
+/// Whether a page or block may be the kernel's: not user space's, never executed there, not writable and executable.
+pub const fn is_sound_for_kernel(value: u64) -> bool {
+    value & AP_USER == 0 && value & UXN != 0 && (value & AP_READ_ONLY != 0 || value & PXN != 0)
+}
+
+/// Whether a page or block may be user space's: under its ASID, never executed by the kernel, not writable and executable.
+pub const fn is_sound_for_user(value: u64) -> bool {
+    let own = value & AP_USER != 0 && value & NOT_GLOBAL != 0 && value & PXN != 0;
+    own && (value & AP_READ_ONLY != 0 || value & UXN != 0)
+}
+
 /// Whether user space may execute what has these attributes.
 pub const fn is_executable(attributes: u64) -> bool {
     attributes & UXN == 0
@@ -147,8 +158,21 @@ mod tests {
     #[test]
     fn nothing_of_the_kernel_is_writable_and_executable() {
         for attributes in [KERNEL_DATA, KERNEL_READ_ONLY, KERNEL_CODE, KERNEL_DEVICE] {
+            assert!(is_sound_for_kernel(attributes) && !is_sound_for_user(attributes));
             assert!(attributes & AP_READ_ONLY != 0 || attributes & PXN != 0);
             assert!(attributes & UXN != 0 && attributes & AP_USER == 0);
+        }
+    }
+
+    #[test]
+    fn every_permission_of_a_process_is_in_order_but_write_with_execute() {
+        for bits in 0..8 {
+            let perms = Perms::from_bits_truncate(bits);
+            for memory in 0..4 {
+                let value = leaf(0x1000, 3, attributes(perms, memory));
+                assert_eq!(is_sound_for_user(value), !perms.contains(Perms::WRITE | Perms::EXECUTE), "{perms:?}");
+                assert!(!is_sound_for_kernel(value));
+            }
         }
     }
 }

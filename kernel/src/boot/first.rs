@@ -1,7 +1,7 @@
 //! The first process: init, its table, and all authority there is.
 
 use abi::{
-    InitImage, InitSegment, Kind, NamedSlot, Perms, Rights, StartInfo,
+    InitImage, InitSegment, Kind, NamedSlot, Perms, Protections, Rights, StartInfo,
     layout::{PAGE, PAGE_BITS, USER_END, USER_HEAP, USER_INFO, USER_MAPPINGS, USER_MESSAGE_PAGE, USER_STACK_TOP},
 };
 
@@ -40,6 +40,8 @@ pub struct Handover<'a> {
     pub frequency: u64,
     /// Random bytes, or zeros.
     pub seed: [u64; 4],
+    /// What is in use.
+    pub protections: Protections,
 }
 
 /// Why init cannot start.
@@ -296,7 +298,8 @@ fn write_info(k: &mut Kernel, place: Phys, handover: &Handover<'_>, memory_slots
         bundle_bytes: handover.bundle.map_or(0, Range::bytes),
         named_count: 0,
         cores: k.sched.count() as u32,
-        reserved: [0; 2],
+        protections: handover.protections.bits(),
+        reserved: 0,
         named: [NamedSlot { name: [0; abi::NAME_LEN], slot: 0, size: 0 }; abi::MAX_NAMED],
     };
     k.mem.create(place, info);

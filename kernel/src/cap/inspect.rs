@@ -2,15 +2,18 @@
 
 use abi::{Kind, layout::PAGE};
 
-use super::Cap;
+use super::{Cap, Slot};
 use crate::kernel::Kernel;
 use crate::object::{AddressSpace, CapTable, Endpoint, Irq, Notification, Reply, SchedContext, Thread, Trace};
 
 impl Kernel {
     /// Kind, rights, base, bytes, badge or address, bytes in use: the results of `DebugCap`.
-    pub fn describe(&self, cap: &Cap) -> [u64; 8] {
+    pub fn describe(&self, slot: &Slot) -> [u64; 8] {
+        let cap = &slot.cap;
+        // Without children an Untyped is whole again, however much it handed out before.
+        let handed_out = if slot.links.child.is_some() || cap.space.is_some() { cap.word } else { 0 };
         let (base, bytes, extra, used) = match cap.kind {
-            Kind::Untyped => (cap.object, u64::from(cap.pages) * PAGE, 0, cap.word),
+            Kind::Untyped => (cap.object, u64::from(cap.pages) * PAGE, 0, handed_out),
             Kind::Reserve => {
                 let mapped = self.window_of(cap).map_or(0, |window| u64::from(window.mapped));
                 (cap.object, u64::from(cap.pages) * PAGE, cap.word, mapped * PAGE)

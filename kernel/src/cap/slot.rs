@@ -3,7 +3,7 @@
 use abi::{Badge, Kind, Rights};
 use bitflags::bitflags;
 
-use crate::mm::{Object, Phys, Ref};
+use crate::mm::{Direct, Object, Phys, Ref};
 use crate::object::{AddressSpace, Header};
 
 bitflags! {
@@ -20,12 +20,12 @@ bitflags! {
         const IN_IRQ = 8;
         /// The slot lies in a Timer.
         const IN_TIMER = 16;
-        /// An Endpoint with the right to send: one bit test for the fast path, as are the next two.
+        /// An Endpoint with the right to send: one bit test for the fast path, as are the next.
         const FAST_SEND = 32;
         /// An Endpoint with the right to receive.
         const FAST_RECEIVE = 64;
-        /// A Reply.
-        const FAST_REPLY = 128;
+        /// A Notification with the right to wait.
+        const FAST_WAIT = 128;
     }
 }
 
@@ -36,8 +36,8 @@ bitflags! {
 /// | Untyped | physical address | size | bytes handed out | end of zeroed bytes | page table memory of |
 /// | Reserve | physical address | size | first address | | tied to |
 /// | Frame | physical address | size | address mapped at | pages mapped, pages done | mapped in |
-/// | Endpoint, Notification | reference | | badge | | |
-/// | others | reference, or 0 | | | | |
+/// | Endpoint, Notification | reference, as [`Direct`] has it | | badge | | |
+/// | others | reference, as [`Direct`] has it, or 0 | | | | |
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Cap {
@@ -81,7 +81,8 @@ impl Cap {
 
     /// The first capability of an object, with all rights.
     pub fn of<T: Object>(object: Ref<T>) -> Self {
-        let cap = Self { kind: T::KIND, rights: Rights::all_of(T::KIND), object: object.number(), ..Self::NULL };
+        let cap =
+            Self { kind: T::KIND, rights: Rights::all_of(T::KIND), object: Direct::from(object).word(), ..Self::NULL };
         cap.with_fast_bits()
     }
 
@@ -89,10 +90,10 @@ impl Cap {
     fn with_fast_bits(mut self) -> Self {
         let fast = |yes: bool, flag: Flags| if yes { flag } else { Flags::empty() };
         let endpoint = self.kind == Kind::Endpoint;
-        self.flags -= Flags::FAST_SEND | Flags::FAST_RECEIVE | Flags::FAST_REPLY;
+        self.flags -= Flags::FAST_SEND | Flags::FAST_RECEIVE | Flags::FAST_WAIT;
         self.flags |= fast(endpoint && self.rights.contains(Rights::SEND), Flags::FAST_SEND)
             | fast(endpoint && self.rights.contains(Rights::RECEIVE), Flags::FAST_RECEIVE)
-            | fast(self.kind == Kind::Reply && self.rights.contains(Rights::INVOKE), Flags::FAST_REPLY);
+            | fast(self.kind == Kind::Notification && self.rights.contains(Rights::WAIT), Flags::FAST_WAIT);
         self
     }
 
@@ -113,7 +114,7 @@ impl Cap {
 
     /// The object, if it is a `T`.
     pub fn object_of<T: Object>(&self) -> Option<Ref<T>> {
-        if self.kind == T::KIND { Ref::from_number(self.object) } else { None }
+        if self.kind == T::KIND { Direct::from_word(self.object).map(Ref::from) } else { None }
     }
 
     /// Whether a copy of it may exist: memory that is handed out and the right to one answer may not.

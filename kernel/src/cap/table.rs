@@ -5,7 +5,7 @@ use abi::{ErrorCode, Kind, Rights, SyscallError};
 
 use super::{Cap, Slot};
 use crate::kernel::{Kernel, Res};
-use crate::mm::{Object, Ref};
+use crate::mm::{Direct, Object, Ref};
 use crate::object::{Header, Thread};
 
 /// log2 of the least and the most slots of a table.
@@ -115,9 +115,9 @@ impl Kernel {
         let cap = &self.mem[slot].cap;
         if cap.kind == T::KIND
             && cap.rights.contains(rights)
-            && let Some(object) = Ref::from_number(cap.object)
+            && let Some(object) = Direct::from_word(cap.object)
         {
-            return Ok((object, slot));
+            return Ok((object.into(), slot));
         }
         Err(refusal(cap, T::KIND, argument))
     }

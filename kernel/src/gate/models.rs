@@ -8,7 +8,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use loom::thread;
 
-use super::{Area, Event, Lock, Stopped};
+use super::{Area, Event, Lock, Request, Stopped};
 
 /// What cores share. `data` is the kernel's state, `thread` the registers of the thread that core 1 runs.
 struct World {
@@ -38,9 +38,12 @@ impl World {
 
     fn enter(&self, core: usize, event: Event) {
         self.lock.enter(&self.areas, core, event, |area| {
-            area.serve(|| {
-                self.evicted.fetch_add(1, Ordering::Relaxed);
-            });
+            area.serve(
+                || {
+                    self.evicted.fetch_add(1, Ordering::Relaxed);
+                },
+                |_| (),
+            );
             thread::yield_now();
         });
     }
@@ -191,7 +194,7 @@ fn an_idle_core_is_stopped_without_an_interrupt() {
         world.enter(0, Event::Call);
         if world.areas[1].is_parked() {
             world.stop(1);
-            world.lock.evict(&world.areas[1], || ());
+            world.lock.ask(&world.areas[1], Request::LeaveSpace, || ());
             world.change();
         }
         world.leave(0);
@@ -212,7 +215,7 @@ fn a_parked_core_leaves_its_address_space() {
         world.enter(0, Event::Call);
         if world.areas[1].is_parked() {
             world.stop(1);
-            world.lock.evict(&world.areas[1], || ());
+            world.lock.ask(&world.areas[1], Request::LeaveSpace, || ());
             assert_eq!(world.evicted.load(Ordering::Relaxed), 1);
         }
         world.leave(0);
@@ -237,18 +240,6 @@ fn two_cores_that_stop_each_other_do_not_block() {
         let core = thread::spawn(move || run(other, 1));
         run(world.clone(), 0);
         core.join().unwrap();
-    });
-}
-
-#[test]
-fn a_late_core_is_either_in_or_out() {
-    model(3, || {
-        let world = World::new(2);
-        let other = world.clone();
-        let core = thread::spawn(move || other.areas[1].arrive());
-        let gave_up = world.areas[1].give_up();
-        assert_eq!(core.join().unwrap(), !gave_up);
-        assert_eq!(world.areas[1].has_arrived(), !gave_up);
     });
 }
 

@@ -27,9 +27,8 @@ impl Asids {
     }
 
     /// Who has an identifier.
-    #[cfg(test)]
     pub fn owner(&self, asid: u16) -> Option<Ref<AddressSpace>> {
-        self.owner[usize::from(asid)]
+        self.owner.get(usize::from(asid)).copied().flatten()
     }
 
     /// The address space is gone.

@@ -5,4 +5,4 @@ pub mod raw;
 pub mod regions;
 
 pub use asids::Asids;
-pub use raw::{Mem, Object, Phys, Ref};
+pub use raw::{Direct, Mem, Object, Phys, Ref};

@@ -15,7 +15,7 @@
 #![allow(unsafe_code)]
 
 use core::marker::PhantomData;
-use core::num::NonZeroU32;
+use core::num::{NonZeroU32, NonZeroU64};
 use core::ops::{Index, IndexMut};
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -76,6 +76,64 @@ impl<T> Ref<T> {
     }
 }
 
+/// A reference in the form that the assembly of the fast paths follows: on the target the address at which the object is
+/// mapped, on the host, where nothing follows it, the number. Never 0.
+#[repr(transparent)]
+pub struct Direct<T>(NonZeroU64, PhantomData<fn() -> T>);
+
+impl<T> Clone for Direct<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Direct<T> {}
+impl<T> PartialEq for Direct<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+impl<T> Eq for Direct<T> {}
+impl<T> core::fmt::Debug for Direct<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        Ref::from(*self).fmt(f)
+    }
+}
+
+impl<T> From<Ref<T>> for Direct<T> {
+    #[inline(always)]
+    fn from(object: Ref<T>) -> Self {
+        let word = crate::arch::word_of_number(object.0.get());
+        Self(NonZeroU64::new(word).expect("neither a number nor an address is 0"), PhantomData)
+    }
+}
+
+impl<T> From<Direct<T>> for Ref<T> {
+    #[inline(always)]
+    fn from(object: Direct<T>) -> Self {
+        let number = crate::arch::number_of_word(object.0.get());
+        Self(NonZeroU32::new(number).expect("a word is made of a number that is not 0"), PhantomData)
+    }
+}
+
+impl<T> PartialEq<Ref<T>> for Direct<T> {
+    fn eq(&self, other: &Ref<T>) -> bool {
+        *self == Self::from(*other)
+    }
+}
+
+impl<T> Direct<T> {
+    /// The word.
+    pub const fn word(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The reference with this word: as [`Ref::from_number`], only for words that [`Self::word`] gave.
+    #[inline(always)]
+    pub(crate) fn from_word(word: u64) -> Option<Self> {
+        NonZeroU64::new(word).map(|word| Self(word, PhantomData))
+    }
+}
+
 /// All memory that can hold objects.
 #[derive(Debug)]
 pub struct Mem {
@@ -100,6 +158,11 @@ impl Mem {
         Phys(self.start)
     }
 
+    /// The end of all RAM.
+    pub const fn end(&self) -> Phys {
+        Phys(self.start + self.bytes)
+    }
+
     /// Whether a physical address is RAM that the kernel maps.
     pub const fn contains(&self, place: Phys) -> bool {
         place.0.wrapping_sub(self.start) < self.bytes
@@ -107,7 +170,7 @@ impl Mem {
 
     #[inline(always)]
     fn pointer<T>(&self, object: Ref<T>) -> *mut T {
-        (self.base + object.0.get() as usize * GRANULE as usize) as *mut T
+        crate::arch::place_of_number(self.base, object.0.get()) as *mut T
     }
 
     #[inline(always)]
@@ -273,5 +336,20 @@ impl<T> IndexMut<Ref<T>> for Mem {
     fn index_mut(&mut self, object: Ref<T>) -> &mut T {
         // SAFETY: room invariants: the object lives, and `&mut self` makes this the only reference to any object.
         unsafe { &mut *self.pointer(object) }
+    }
+}
+
+impl<T> Index<Direct<T>> for Mem {
+    type Output = T;
+    #[inline(always)]
+    fn index(&self, object: Direct<T>) -> &T {
+        &self[Ref::from(object)]
+    }
+}
+
+impl<T> IndexMut<Direct<T>> for Mem {
+    #[inline(always)]
+    fn index_mut(&mut self, object: Direct<T>) -> &mut T {
+        &mut self[Ref::from(object)]
     }
 }

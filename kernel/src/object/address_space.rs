@@ -23,7 +23,8 @@ pub struct AddressSpace {
     pub pages: u32,
     /// The root table.
     pub root: Phys,
-    /// Root and ASID as TTBR0 wants them; 0 while it has no ASID.
+    /// Root and ASID as TTBR0 wants them; the empty address space while it has no ASID. A fast path that loads that lets the
+    /// thread fault at once: see [`Kernel::lacks_space`].
     pub ttbr: u64,
     /// The first free page that an Untyped gave for tables, linked through its first word; 0: none.
     pub free: Phys,
@@ -54,7 +55,7 @@ impl AddressSpace {
                 header: Header::new(Kind::AddressSpace),
                 pages: pages as u32,
                 root: Phys(place.0 + PAGE),
-                ttbr: 0,
+                ttbr: crate::arch::empty_space(),
                 free: Phys(0),
                 fresh: OWN,
                 dirty: false,
@@ -68,15 +69,25 @@ impl AddressSpace {
 }
 
 impl Kernel {
+    /// Takes the ASID away, if there is one; returns TTBR0 as it was.
+    fn take_asid(&mut self, space: Ref<AddressSpace>) -> u64 {
+        core::mem::replace(&mut self.mem[space].ttbr, crate::arch::empty_space())
+    }
+
+    /// Whether a thread that faulted just had no address space loaded: it lost its ASID while it waited.
+    pub fn lacks_space(&self, thread: Ref<Thread>) -> bool {
+        self.mem[thread].space().is_some_and(|space| pte::asid(self.mem[space].ttbr) == 0)
+    }
+
     /// TTBR0 of an address space, which gets an ASID if it has none.
     pub fn activate(&mut self, space: Ref<AddressSpace>) -> u64 {
-        if self.mem[space].ttbr == 0 {
+        if pte::asid(self.mem[space].ttbr) == 0 {
             let (asid, robbed) = self.asids.assign(space);
             self.forget_loaded();
             if let Some(robbed) = robbed {
                 // The core may be in it still, and must not fill what is flushed below from its tables.
-                let ttbr = core::mem::take(&mut self.mem[robbed].ttbr);
-                if ttbr != 0 {
+                let ttbr = self.take_asid(robbed);
+                if pte::asid(ttbr) != 0 {
                     self.leave_space(ttbr);
                 }
             }
@@ -89,9 +100,9 @@ impl Kernel {
 
     /// One step of a dead address space's end: the core leaves it, one mapping is forgotten.
     pub(super) fn forget_mappings(&mut self, space: Ref<AddressSpace>) -> Result<bool, Preempted> {
-        let ttbr = core::mem::take(&mut self.mem[space].ttbr);
+        let ttbr = self.take_asid(space);
         self.forget_loaded();
-        if ttbr != 0 {
+        if pte::asid(ttbr) != 0 {
             self.leave_space(ttbr);
             self.machine.flush_asid(ttbr);
             self.asids.release(pte::asid(ttbr));
@@ -108,7 +119,7 @@ impl Kernel {
         if !self.mem[space].lost {
             let Self { mem, machine, .. } = self;
             mem.zero(mem[space].root, PAGE);
-            if mem[space].ttbr != 0 {
+            if pte::asid(mem[space].ttbr) != 0 {
                 machine.flush_asid(mem[space].ttbr);
             }
             let object = &mut mem[space];

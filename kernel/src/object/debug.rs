@@ -23,7 +23,7 @@ pub fn cap(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     allowed(k, caller, args)?;
     let (table, _) = k.get::<CapTable>(caller, args.words[0], Rights::empty(), 1)?;
     let slot = k.slot(table, args.words[1], 2)?;
-    Ok(k.answer_with(caller, k.describe(&k.mem[slot].cap)))
+    Ok(k.answer_with(caller, k.describe(&k.mem[slot])))
 }
 
 /// Eight registers of a thread, from the given one on; those past the last are 0.

@@ -4,7 +4,7 @@ use abi::{ErrorCode, Kind, Rights, SyscallError};
 
 use super::{Header, Thread};
 use crate::kernel::{Kernel, Next, Preempted, Res};
-use crate::mm::{Object, Ref};
+use crate::mm::{Direct, Object, Ref};
 use crate::sched::Queue;
 use crate::syscall::Args;
 
@@ -25,8 +25,9 @@ pub struct Endpoint {
     pub header: Header,
     /// Whether calls are taken.
     pub gate: Gate,
-    /// For the fast path: [`Endpoint::SLOW`], [`Endpoint::IDLE`], or the number of the one thread that waits for a message.
-    pub word: u32,
+    /// For the fast path: [`Endpoint::SLOW`], that nobody waits here (see [`crate::arch::idle_word`]), or the one thread that
+    /// waits for a message.
+    pub word: u64,
     /// Threads with a message for it.
     pub senders: Queue,
     /// Threads that wait for a message.
@@ -39,14 +40,19 @@ impl Object for Endpoint {
 
 impl Endpoint {
     /// The queues say what there is.
-    pub const SLOW: u32 = 0;
-    /// Open, and both queues are empty.
-    pub const IDLE: u32 = 1;
+    pub const SLOW: u64 = u64::MAX;
+    /// The bit of a word that no reference has.
+    pub const NOBODY: u32 = 46;
+
+    /// The one thread that waits for a message, if the fast path knows it.
+    pub(crate) fn known_receiver(&self) -> Option<Ref<Thread>> {
+        if self.word & 1 << Self::NOBODY == 0 { Direct::from_word(self.word).map(Ref::from) } else { None }
+    }
 
     /// An open endpoint.
     pub const fn new() -> Self {
         let (senders, receivers) = (Queue::new(), Queue::new());
-        Self { header: Header::new(Kind::Endpoint), gate: Gate::Open, word: Self::IDLE, senders, receivers }
+        Self { header: Header::new(Kind::Endpoint), gate: Gate::Open, word: Self::SLOW, senders, receivers }
     }
 }
 
@@ -97,28 +103,30 @@ pub fn close(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 impl Kernel {
     /// The queues say what there is: the one receiver the fast path knows of stands in its queue again.
     pub(crate) fn thaw(&mut self, endpoint: Ref<Endpoint>) {
-        let word = core::mem::replace(&mut self.mem[endpoint].word, Endpoint::SLOW);
-        if word > Endpoint::IDLE
-            && let Some(receiver) = Ref::from_number(word.into())
-        {
+        let receiver = self.mem[endpoint].known_receiver();
+        self.mem[endpoint].word = Endpoint::SLOW;
+        if let Some(receiver) = receiver {
             let mut queue = self.mem[endpoint].receivers;
             queue.push_front(&mut self.mem, receiver);
             self.mem[endpoint].receivers = queue;
         }
     }
 
-    /// If nothing but one receiver waits here, or nothing at all, the word says so and the fast path may use it.
+    /// If nothing but one receiver waits here, or nothing at all, the word says so and the fast path of a core may use it: of
+    /// the one that the receiver's key names, or of this.
     pub(crate) fn freeze(&mut self, endpoint: Ref<Endpoint>) {
         let Endpoint { gate, senders, mut receivers, .. } = self.mem[endpoint];
         if gate != Gate::Open || senders.first().is_some() {
             return;
         }
         match receivers.only() {
-            None if receivers.first().is_none() => self.mem[endpoint].word = Endpoint::IDLE,
+            None if receivers.first().is_none() => {
+                self.mem[endpoint].word = crate::arch::idle_word(self.sched.own());
+            }
             Some(receiver) if self.mem[receiver].key >= 0 => {
                 receivers.remove(&mut self.mem, receiver);
                 self.mem[endpoint].receivers = receivers;
-                self.mem[endpoint].word = receiver.number() as u32;
+                self.mem[endpoint].word = Direct::from(receiver).word();
             }
             _ => {}
         }

@@ -120,7 +120,9 @@ pub fn map(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         k.begin_mapping(slot, space, piece, first);
         k.mem[slot].cap.set_mapped(0, Work::Map, 0);
     } else {
-        let same = cap.space == Some(space) && cap.word == address && u64::from(cap.holder) == first;
+        // What is in the tables already is in the piece, or it would be forgotten there.
+        let within = cap.mapped() <= pages;
+        let same = cap.space == Some(space) && cap.word == address && u64::from(cap.holder) == first && within;
         if !same || !matches!(cap.work().0, Work::Map | Work::Undo(_)) {
             return Err(SyscallError::new(ErrorCode::AlreadyMapped, 1));
         }

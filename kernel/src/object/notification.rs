@@ -14,8 +14,10 @@ use crate::trace::pair;
 pub struct Notification {
     /// Counts its capabilities.
     pub header: Header,
-    /// Events not yet seen.
+    /// Events not yet seen. The fast path loads them together with the next.
     pub bits: u64,
+    /// Whose fast paths may touch it: see [`crate::arch::idle_word`]. 0: nobody's.
+    pub owner: u64,
     /// The thread that waits for them.
     pub waiter: Option<Ref<Thread>>,
     /// The thread whose receives they also end.
@@ -29,7 +31,7 @@ impl Object for Notification {
 impl Notification {
     /// A notification without bits.
     pub const fn new() -> Self {
-        Self { header: Header::new(Kind::Notification), bits: 0, waiter: None, bound: None }
+        Self { header: Header::new(Kind::Notification), bits: 0, owner: 0, waiter: None, bound: None }
     }
 }
 
@@ -88,6 +90,8 @@ pub fn wait(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 pub fn poll(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (notification, _) = k.get::<Notification>(caller, args.target, Rights::WAIT, 0)?;
     let bits = core::mem::take(&mut k.mem[notification].bits);
+    // From now on the fast path of this core does it.
+    k.mem[notification].owner = crate::arch::idle_word(k.sched.own());
     Ok(k.answer_one(caller, bits))
 }
 
@@ -113,7 +117,12 @@ impl Kernel {
     /// If the bound thread waits in a receive, its receive ends with the bits.
     pub(crate) fn deliver_bound(&mut self, notification: Ref<Notification>) {
         let Some(thread) = self.mem[notification].bound else { return };
-        if self.mem[notification].bits == 0 || !matches!(self.mem[thread].state, State::Receiving(..)) {
+        if self.mem[notification].bits == 0 {
+            return;
+        }
+        if !matches!(self.mem[thread].state, State::Receiving(_)) {
+            // Its next receive returns at once.
+            self.mem[thread].fast_reply = self.no_fast_reply(thread);
             return;
         }
         self.leave(thread);

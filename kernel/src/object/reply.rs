@@ -1,10 +1,11 @@
-//! Reply: the one right to answer one caller, bound to the thread that took the call.
+//! Reply: the one right to answer one caller, bound to the thread that takes calls with it.
 
 use abi::{ErrorCode, Kind};
 
 use super::{Header, SchedContext, State, Thread};
+use crate::context::Context;
 use crate::kernel::Kernel;
-use crate::mm::{Object, Ref};
+use crate::mm::{Direct, Object, Ref};
 
 /// A Reply.
 #[repr(C, align(64))]
@@ -12,46 +13,31 @@ use crate::mm::{Object, Ref};
 pub struct Reply {
     /// Counts its capabilities.
     pub header: Header,
-    /// Who waits for the answer.
-    pub caller: Option<Ref<Thread>>,
-    /// Who took the call and owes the answer.
+    /// Who waits for the answer. The fast path writes it together with the next.
+    pub caller: Option<Direct<Thread>>,
+    /// The time that came with the call.
+    pub time: Option<Direct<SchedContext>>,
+    /// The thread that takes calls with it, and owes the answer while there is a caller.
     pub receiver: Option<Ref<Thread>>,
-    /// Who waits for a message that this Reply will answer. The fast path writes it together with the next, and the two
-    /// before it, and the two behind.
-    pub waiting: Option<Ref<Thread>>,
-    /// The time that came through it.
-    pub time: Option<Ref<SchedContext>>,
-    /// The newer Reply that the same time came through.
-    pub above: Option<Ref<Reply>>,
-    /// The older one.
-    pub below: Option<Ref<Reply>>,
-    /// Ticks that the receiver used of its own because the time ended.
-    pub debt: u64,
-    /// The next debt of the same receiver.
+    /// The next of the receiver's debts, when the receiver took another Reply meanwhile.
     pub next: Option<Ref<Reply>>,
     /// The previous one.
     pub prev: Option<Ref<Reply>>,
+    /// Ticks that the receiver used of its own because the time ended.
+    pub debt: u64,
 }
 
 impl Object for Reply {
     const KIND: Kind = Kind::Reply;
 }
 
+const _: () = assert!(size_of::<Reply>() == 64);
+
 impl Reply {
     /// A Reply that nobody waits for.
     pub const fn new() -> Self {
-        Self {
-            header: Header::new(Kind::Reply),
-            caller: None,
-            receiver: None,
-            waiting: None,
-            time: None,
-            above: None,
-            below: None,
-            debt: 0,
-            next: None,
-            prev: None,
-        }
+        let header = Header::new(Kind::Reply);
+        Self { header, caller: None, time: None, receiver: None, next: None, prev: None, debt: 0 }
     }
 }
 
@@ -62,43 +48,104 @@ impl Default for Reply {
 }
 
 impl Kernel {
-    /// `receiver` took `caller`'s message and owes it an answer through `reply`, which is free.
-    pub(crate) fn owe(&mut self, reply: Ref<Reply>, caller: Ref<Thread>, receiver: Ref<Thread>) {
-        let next = self.mem[receiver].debts.replace(reply);
+    /// The thread that waits for a message to answer it through this.
+    pub(crate) fn waits_with(&self, reply: Ref<Reply>) -> Option<Ref<Thread>> {
+        let receiver = self.mem[reply].receiver?;
+        let thread = &self.mem[receiver];
+        (thread.reply == Some(reply) && matches!(thread.state, State::Receiving(_))).then_some(receiver)
+    }
+
+    /// `thread` takes calls with `reply` from now on, which holds no caller and which nobody waits with. If it still owes
+    /// an answer through another, that is a debt.
+    pub(crate) fn take_calls_with(&mut self, thread: Ref<Thread>, reply: Ref<Reply>) {
+        if self.mem[thread].reply == Some(reply) {
+            return;
+        }
+        self.part(reply);
+        if let Some(before) = self.mem[thread].reply.replace(reply) {
+            if self.mem[before].caller.is_some() {
+                self.add_debt(thread, before);
+            } else {
+                self.mem[before].receiver = None;
+            }
+        }
+        self.mem[reply].receiver = Some(thread);
+    }
+
+    /// A Reply that is no debt is nobody's any more.
+    fn part(&mut self, reply: Ref<Reply>) {
+        if let Some(thread) = self.mem[reply].receiver.take() {
+            self.mem[thread].reply = None;
+            self.set_fast_reply(thread);
+        }
+    }
+
+    fn add_debt(&mut self, thread: Ref<Thread>, reply: Ref<Reply>) {
+        let next = self.mem[thread].debts.replace(reply);
         if let Some(next) = next {
             self.mem[next].prev = Some(reply);
         }
-        let object = &mut self.mem[reply];
-        (object.caller, object.receiver, object.next, object.prev) = (Some(caller), Some(receiver), next, None);
-        self.mem[caller].state = State::AwaitingReply(reply);
+        (self.mem[reply].next, self.mem[reply].prev) = (next, None);
     }
 
-    /// The debt is paid or forgiven; returns who waited.
-    pub(crate) fn settle(&mut self, reply: Ref<Reply>) -> Option<Ref<Thread>> {
+    /// Takes a Reply out of the debts of a thread.
+    fn remove_debt(&mut self, thread: Ref<Thread>, reply: Ref<Reply>) {
         let object = &mut self.mem[reply];
         let (next, prev) = (object.next.take(), object.prev.take());
-        let (caller, receiver) = (object.caller.take(), object.receiver.take());
-        match (prev, receiver) {
-            (Some(prev), _) => self.mem[prev].next = next,
-            (None, Some(receiver)) => self.mem[receiver].debts = next,
-            (None, None) => {}
+        object.receiver = None;
+        match prev {
+            Some(prev) => self.mem[prev].next = next,
+            None => self.mem[thread].debts = next,
         }
         if let Some(next) = next {
             self.mem[next].prev = prev;
         }
-        if let Some(caller) = caller {
-            self.give_back(reply, caller, receiver);
+    }
+
+    /// Tells the fast path which Reply a thread takes calls with; nothing, when a receive would return bits at once.
+    pub(crate) fn set_fast_reply(&mut self, thread: Ref<Thread>) {
+        let Thread { reply, bound, .. } = self.mem[thread];
+        let bits = bound.is_some_and(|notification| self.mem[notification].bits != 0);
+        self.mem[thread].fast_reply = match reply {
+            Some(reply) if !bits => Direct::from(reply).word(),
+            _ => self.no_fast_reply(thread),
+        };
+    }
+
+    /// What a thread has in the place of a Reply for the fast path: where the time of the Reply would be, its context has a
+    /// zero, and no Reply lies there.
+    pub(crate) fn no_fast_reply(&self, thread: Ref<Thread>) -> u64 {
+        const ZERO: usize = core::mem::offset_of!(Context, pad) - core::mem::offset_of!(Reply, time);
+        self.mem.mapped_at(thread) + ZERO as u64
+    }
+
+    /// The receiver of `reply`, which holds nobody, took `caller`'s message and owes it an answer.
+    pub(crate) fn owe(&mut self, reply: Ref<Reply>, caller: Ref<Thread>) {
+        self.mem[reply].caller = Some(caller.into());
+        self.mem[caller].state = State::AwaitingReply(reply.into());
+    }
+
+    /// The debt is paid or forgiven; returns who waited.
+    pub(crate) fn settle(&mut self, reply: Ref<Reply>) -> Option<Ref<Thread>> {
+        let caller = self.mem[reply].caller?;
+        self.give_back(reply);
+        self.mem[reply].caller = None;
+        if let Some(receiver) = self.mem[reply].receiver
+            && self.mem[receiver].reply != Some(reply)
+        {
+            self.remove_debt(receiver, reply);
         }
-        caller
+        Some(caller.into())
     }
 
     /// The answer will never come: the Reply or the receiver is gone.
     pub(crate) fn reply_dropped(&mut self, reply: Ref<Reply>) {
-        if let Some(thread) = self.mem[reply].waiting {
+        if let Some(thread) = self.waits_with(reply) {
             self.cancel_ipc(thread, ErrorCode::Revoked);
         }
         if let Some(caller) = self.settle(reply) {
             self.fail_call(caller, ErrorCode::PeerGone);
         }
+        self.part(reply);
     }
 }

@@ -152,7 +152,7 @@ impl Kernel {
             }
         }
         let ttbr = self.mem[space].ttbr;
-        if count > 0 && ttbr != 0 {
+        if count > 0 && pte::asid(ttbr) != 0 {
             self.machine.flush_entries(ttbr, first, ((last - first) >> PAGE_BITS) + 1, PAGE_BITS);
         }
         // Nobody reaches them any more.

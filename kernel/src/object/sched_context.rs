@@ -5,7 +5,7 @@ use abi::{ErrorCode, Kind, Rights, SyscallError};
 use super::{Header, Reply, State, Thread};
 use crate::deadline::{Node, Owner};
 use crate::kernel::{Kernel, Next, Res};
-use crate::mm::{Object, Ref};
+use crate::mm::{Direct, Object, Ref};
 use crate::syscall::Args;
 
 /// Stretches that are still out.
@@ -50,12 +50,8 @@ pub struct SchedContext {
     pub fault: bool,
     /// The core it is the right to run on.
     pub core: u8,
-    /// The thread whose time it is.
+    /// The thread whose time it is. Who has it now is [`Kernel::holder`].
     pub home: Option<Ref<Thread>>,
-    /// The thread that has it now. The fast path writes it together with the next.
-    pub holder: Option<Ref<Thread>>,
-    /// The newest Reply it came through.
-    pub stack: Option<Ref<Reply>>,
 }
 
 impl Object for SchedContext {
@@ -79,8 +75,6 @@ impl SchedContext {
             fault: false,
             core: 0,
             home: None,
-            holder: None,
-            stack: None,
         }
     }
 
@@ -121,6 +115,13 @@ impl SchedContext {
             Some(place) => {
                 *place = refill;
                 self.out += 1;
+                // What paid a debt is out for longer than what was used shortly before.
+                for at in (1..=out).rev() {
+                    if self.refills[at - 1].at <= self.refills[at].at {
+                        break;
+                    }
+                    self.refills.swap(at - 1, at);
+                }
             }
             None => {
                 // Two become one, at the later time: nothing comes back early.
@@ -184,8 +185,8 @@ pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> 
         return Err(bad(4));
     }
     let core = control.object as u8;
-    let SchedContext { core: before, home, holder, .. } = k.mem[context];
-    if core != before && (home.is_some() || holder.is_some()) {
+    let SchedContext { core: before, home, .. } = k.mem[context];
+    if core != before && home.is_some() {
         return Err(SyscallError::new(ErrorCode::Busy, 1));
     }
     k.settle_core(before.into());
@@ -260,43 +261,53 @@ impl Kernel {
         sched.deadlines.remove(&mut self.mem, Self::refill_node(context));
     }
 
-    /// Makes `context` the own time of `thread`.
-    pub(crate) fn give_home(&mut self, context: Ref<SchedContext>, thread: Ref<Thread>) {
-        self.mem[context].home = Some(thread);
-        self.mem[thread].home = Some(context);
-        self.fall_back(thread);
+    /// The time a thread has: what came with the call it serves, unless that ended and it goes on with its own; else its own.
+    /// `None`: it has none, or it lent what it had and waits for the answer. A thread without time of its own that takes
+    /// another message goes on with that of a call it still owes.
+    pub fn time_of(&self, thread: Ref<Thread>) -> Option<Ref<SchedContext>> {
+        let Thread { state, home, reply, debts, .. } = self.mem[thread];
+        if let State::AwaitingReply(reply) = state
+            && self.mem[reply].time.is_some()
+        {
+            return None;
+        }
+        let given = reply.and_then(|reply| self.mem[reply].time);
+        match (given, home) {
+            (Some(time), None) => Some(time.into()),
+            (Some(time), Some(home)) if self.mem[home].used_for != reply => Some(time.into()),
+            (_, Some(home)) => Some(home),
+            (None, None) => {
+                let mut owed = core::iter::successors(debts, |&debt| self.mem[debt].next);
+                owed.find_map(|debt| self.mem[debt].time).map(Ref::from)
+            }
+        }
     }
 
-    /// `thread`, which has no time, has this from now on; it runs if it can.
-    pub(crate) fn hand_time(&mut self, context: Ref<SchedContext>, thread: Ref<Thread>) {
-        self.mem[context].holder = Some(thread);
-        self.mem[thread].time = Some(context);
+    /// Who has a SchedContext: the last it was lent to through calls that are not answered, else the thread whose it is.
+    pub fn holder(&self, context: Ref<SchedContext>) -> Option<Ref<Thread>> {
+        let mut holder = self.mem[context].home?;
+        while let State::AwaitingReply(reply) = self.mem[holder].state
+            && self.mem[reply].time == Some(context.into())
+        {
+            holder = self.mem[reply].receiver?;
+        }
+        (self.time_of(holder) == Some(context)).then_some(holder)
+    }
+
+    /// A thread that stands in no queue, nor runs, has other time: it goes on, if it can.
+    fn time_came(&mut self, thread: Ref<Thread>) {
         if self.mem[thread].state == State::Ready {
             self.make_ready(thread);
         }
-        self.receiver_changed(thread);
     }
 
-    /// A thread gives up the time it has, without getting other.
-    pub(crate) fn drop_time(&mut self, thread: Ref<Thread>) {
-        if let Some(context) = self.mem[thread].time {
-            self.unqueue(thread);
-            self.mem[context].holder = None;
-            self.mem[thread].time = None;
-            self.receiver_changed(thread);
-        }
-    }
-
-    /// A thread that has no time goes on with its own, if that is not lent. One that lent what it had waits for that.
-    pub(crate) fn fall_back(&mut self, thread: Ref<Thread>) {
-        let Thread { state, time, home, .. } = self.mem[thread];
-        let lent = matches!(state, State::AwaitingReply(reply) if self.mem[reply].time.is_some());
-        if time.is_none()
-            && !lent
-            && let Some(home) = home
-            && self.is_free(home)
-        {
-            self.hand_time(home, thread);
+    /// Makes `context` the own time of `thread`.
+    pub(crate) fn give_home(&mut self, context: Ref<SchedContext>, thread: Ref<Thread>) {
+        let idle = self.time_of(thread).is_none();
+        self.mem[context].home = Some(thread);
+        self.mem[thread].home = Some(context);
+        if idle {
+            self.time_came(thread);
         }
     }
 
@@ -304,27 +315,30 @@ impl Kernel {
     fn time_changed(&mut self, context: Ref<SchedContext>) {
         self.forget_refill(context);
         self.timer_stale(self.mem[context].core.into());
-        if let Some(holder) = self.mem[context].holder
-            && self.mem[holder].state == State::Ready
-        {
+        if let Some(holder) = self.holder(context) {
             self.unqueue(holder);
-            self.make_ready(holder);
+            self.time_came(holder);
         }
     }
 
     /// The thread of a SchedContext has it no more, nor has anyone it was lent to: whoever runs on it goes on with what
     /// else it has.
     pub(crate) fn take_home(&mut self, context: Ref<SchedContext>) {
-        while let Some(reply) = self.mem[context].stack {
-            self.pop_time(reply);
+        let holder = self.holder(context);
+        if let Some(holder) = holder {
+            self.unqueue(holder);
         }
         if let Some(home) = self.mem[context].home.take() {
+            if let State::AwaitingReply(reply) = self.mem[home].state
+                && self.mem[reply].time == Some(context.into())
+            {
+                self.take_time_back(reply.into());
+            }
             self.mem[home].home = None;
         }
         self.mem[context].used_for = None;
-        if let Some(holder) = self.mem[context].holder {
-            self.drop_time(holder);
-            self.fall_back(holder);
+        if let Some(holder) = holder {
+            self.time_came(holder);
         }
     }
 
@@ -336,40 +350,31 @@ impl Kernel {
         self.forget_context(context);
     }
 
-    /// Donates: `context` came to `receiver` through `reply`.
-    pub(crate) fn push_time(&mut self, reply: Ref<Reply>, context: Ref<SchedContext>) {
-        let below = self.mem[context].stack.replace(reply);
-        if let Some(below) = below {
-            self.mem[below].above = Some(reply);
+    /// The time that came through `reply` is its caller's again; those it was lent to further lose it too: their callers
+    /// had it from this one.
+    fn take_time_back(&mut self, reply: Ref<Reply>) {
+        let time = self.mem[reply].time.take();
+        let mut at = self.mem[reply].receiver;
+        while let Some(receiver) = at
+            && let State::AwaitingReply(newer) = self.mem[receiver].state
+            && time.is_some()
+            && self.mem[newer].time == time
+        {
+            self.mem[newer].time = None;
+            at = self.mem[newer].receiver;
         }
-        let object = &mut self.mem[reply];
-        (object.time, object.below, object.above) = (Some(context), below, None);
-    }
-
-    /// Takes a Reply out of the stack of the time that came through it, and with it all newer ones: their callers had it
-    /// from this one. Returns that time.
-    pub(crate) fn pop_time(&mut self, reply: Ref<Reply>) -> Option<Ref<SchedContext>> {
-        let context = self.mem[reply].time?;
-        let below = self.mem[reply].below.take();
-        self.mem[context].stack = below;
-        if let Some(below) = below {
-            self.mem[below].above = None;
-        }
-        let mut at = Some(reply);
-        while let Some(reply) = at {
-            let object = &mut self.mem[reply];
-            (object.time, object.below) = (None, None);
-            at = object.above.take();
-        }
-        Some(context)
     }
 
     /// A thread that is ready has no time left. `running`: it was using it, and running out may be a fault.
     pub(crate) fn out_of_time(&mut self, thread: Ref<Thread>, running: bool) {
         self.unqueue(thread);
-        let Some(context) = self.mem[thread].time else { return self.fall_back(thread) };
-        if self.mem[thread].home != Some(context) && self.go_on_with_own(thread, context) {
-            return;
+        let Some(context) = self.time_of(thread) else { return };
+        if let Some(own) = self.mem[thread].home
+            && own != context
+        {
+            // The call is in debt from now on.
+            self.mem[own].used_for = self.mem[thread].reply;
+            return self.time_came(thread);
         }
         let object = &self.mem[context];
         if object.out > 0 {
@@ -384,99 +389,64 @@ impl Kernel {
         }
     }
 
-    /// A server whose donated time ended goes on with its own, if that is free; the call is in debt from now on.
-    fn go_on_with_own(&mut self, thread: Ref<Thread>, donated: Ref<SchedContext>) -> bool {
-        let Some(own) = self.mem[thread].home else { return false };
-        if !self.is_free(own) {
-            return false;
-        }
-        self.drop_time(thread);
-        self.mem[own].used_for = self.mem[donated].stack;
-        self.hand_time(own, thread);
-        true
-    }
-
     /// Time came back.
     pub(crate) fn refilled(&mut self, context: Ref<SchedContext>, now: u64) {
         self.mem[context].refill(now);
-        if let Some(holder) = self.mem[context].holder
-            && self.mem[holder].state == State::Ready
+        if let Some(holder) = self.holder(context)
             && !self.mem[holder].queued
         {
-            self.make_ready(holder);
+            self.time_came(holder);
         }
     }
 
     /// A call was taken: the caller's time goes along, even when nothing of it is left: the receiver's own is the reserve.
     pub(crate) fn donate(&mut self, reply: Ref<Reply>, caller: Ref<Thread>, receiver: Ref<Thread>) {
-        let Some(context) = self.mem[caller].time.take() else { return };
-        if let Some(before) = self.mem[receiver].time.replace(context) {
-            self.mem[before].holder = None;
-        }
-        self.mem[context].holder = Some(receiver);
+        self.mem[reply].time = self.time_of(caller).map(Direct::from);
         if self.sched.current() == Some(receiver) {
             // It goes on, but on other time.
             self.forget_loaded();
         }
-        self.push_time(reply, context);
     }
 
-    /// A call ended: the time that came through `reply` goes back to `caller`, wherever it is now, and the debt is written
+    /// A call ends: the time that came through `reply` goes back to its caller, wherever it is now, and the debt is written
     /// down.
-    pub(crate) fn give_back(&mut self, reply: Ref<Reply>, caller: Ref<Thread>, receiver: Option<Ref<Thread>>) {
+    pub(crate) fn give_back(&mut self, reply: Ref<Reply>) {
+        let Reply { receiver, time, .. } = self.mem[reply];
+        let holder = time.and_then(|time| self.holder(time.into()));
+        if let Some(holder) = holder {
+            self.unqueue(holder);
+        }
         if let Some(own) = receiver.and_then(|receiver| self.mem[receiver].home)
             && self.mem[own].used_for == Some(reply)
         {
-            self.end_debt(own);
+            self.settle_core(self.mem[own].core.into());
+            self.mem[own].used_for = None;
         }
         let debt = core::mem::take(&mut self.mem[reply].debt);
         if debt > 0
-            && let Some(context) = self.mem[reply].time
-            && !self.mem[context].unlimited()
+            && let Some(time) = time
+            && !self.mem[time].unlimited()
         {
-            self.mem[context].debt = self.mem[context].debt.saturating_add(debt);
+            self.mem[time].debt = self.mem[time].debt.saturating_add(debt);
         }
-        if let Some(context) = self.pop_time(reply) {
-            if let Some(holder) = self.mem[context].holder {
-                self.drop_time(holder);
-                self.fall_back(holder);
-            }
-            debug_assert!(self.mem[caller].time.is_none());
-            self.hand_time(context, caller);
-        }
-        self.fall_back(caller);
-    }
-
-    /// A thread is about to take another message. What it uses from now on is its own affair; time that is not its own
-    /// stays with the Reply it came through, if the thread has other or `waits`.
-    pub(crate) fn park_time(&mut self, thread: Ref<Thread>, waits: bool) {
-        let Thread { time, home, .. } = self.mem[thread];
-        if time == home {
-            if let Some(own) = home
-                && self.mem[own].used_for.is_some()
-            {
-                self.end_debt(own);
-            }
-        } else if waits || home.is_some_and(|home| self.is_free(home)) {
-            self.drop_time(thread);
-            self.fall_back(thread);
+        self.take_time_back(reply);
+        if let Some(holder) = holder {
+            self.time_came(holder);
         }
     }
 
-    /// Neither used nor lent.
-    fn is_free(&self, context: Ref<SchedContext>) -> bool {
-        self.mem[context].holder.is_none() && self.mem[context].stack.is_none()
+    /// A thread is about to take another message. What it uses from now on is its own affair.
+    pub(crate) fn end_debt(&mut self, thread: Ref<Thread>) {
+        if let Some(own) = self.mem[thread].home
+            && self.mem[own].used_for.is_some()
+        {
+            self.settle_time();
+            self.mem[own].used_for = None;
+        }
     }
 
-    /// The call owes what was used up to now, and nothing more.
-    fn end_debt(&mut self, own: Ref<SchedContext>) {
-        self.settle_time();
-        self.mem[own].used_for = None;
-    }
-
-    /// A thread is dead: it gives up what time it has and what is its own.
+    /// A thread is dead: what was its own is free.
     pub(crate) fn leave_time(&mut self, thread: Ref<Thread>) {
-        self.drop_time(thread);
         if let Some(home) = self.mem[thread].home.take() {
             self.mem[home].home = None;
             self.mem[home].used_for = None;
@@ -535,6 +505,17 @@ mod tests {
         assert_eq!(time.left, 7);
         time.refill(200);
         assert_eq!((time.left, time.out), (10, 0));
+    }
+
+    /// While a stretch is charged, debts are paid of what is due: those payments come back after the stretch.
+    #[test]
+    fn what_is_out_stands_in_the_order_in_which_it_comes_back() {
+        let mut time = context(50, 100);
+        (0..8).for_each(|piece| time.charge(piece * 2, 1));
+        time.debt = 3;
+        time.charge(99, 20);
+        let out = &time.refills[..time.out.into()];
+        assert!(out.is_sorted_by_key(|refill| refill.at) && out[0] == Refill { at: 199, amount: 20 }, "{out:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use abi::{
     ErrorCode,
-    layout::{PAGE, PAGE_BITS},
+    layout::{PAGE, PAGE_BITS, USER_END},
 };
 
 use super::AddressSpace;
@@ -311,7 +311,7 @@ impl Kernel {
     /// Drops the translations of entries that were changed, and what led to them.
     fn flush(&mut self, space: Ref<AddressSpace>, start: u64, entries: u64, bits: u32) {
         let ttbr = self.mem[space].ttbr;
-        if ttbr != 0 {
+        if pte::asid(ttbr) != 0 {
             self.machine.flush_entries(ttbr, start, entries, bits);
         }
     }
@@ -333,8 +333,13 @@ impl Kernel {
         (run << (bits - PAGE_BITS)).min(pages)
     }
 
+    /// Whether anything is mapped at an address.
+    pub(crate) fn is_mapped_at(&self, space: Ref<AddressSpace>, address: u64) -> bool {
+        address < USER_END && self.way(space, address).value != 0
+    }
+
     /// The physical address behind a user address, if RAM is mapped there.
-    pub(super) fn translate(&self, space: Ref<AddressSpace>, address: u64) -> Option<Phys> {
+    pub(crate) fn translate(&self, space: Ref<AddressSpace>, address: u64) -> Option<Phys> {
         let Way { level, value, .. } = self.way(space, address);
         if value == 0 {
             return None;

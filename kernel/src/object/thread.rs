@@ -9,23 +9,23 @@ use crate::cap::{Cap, CapTable, Flags, Slot};
 use crate::context::Context;
 use crate::fpu::FpuState;
 use crate::kernel::{Kernel, Next, Preempted, Res};
-use crate::mm::{Object, Phys, Ref};
+use crate::mm::{Direct, Object, Phys, Ref};
 use crate::syscall::Args;
 
 /// What a thread is doing. The fast path knows the numbers, and that the references follow.
-#[repr(u32)]
+#[repr(u64)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
-    /// Nothing until it is resumed.
-    Suspended = 0,
     /// It runs, or waits for its turn in a ready queue.
-    Ready = 1,
+    Ready = 0,
+    /// Nothing until it is resumed.
+    Suspended = 1,
     /// It waits in the endpoint's queue with a message.
     Sending(Ref<Endpoint>) = 2,
     /// Its message was taken; it waits for the answer.
-    AwaitingReply(Ref<Reply>) = Self::AWAITING_REPLY,
-    /// It waits in the endpoint's queue for a message, to be answered through the Reply.
-    Receiving(Ref<Endpoint>, Ref<Reply>) = Self::RECEIVING,
+    AwaitingReply(Direct<Reply>) = Self::AWAITING_REPLY,
+    /// It waits in the endpoint's queue for a message, to be answered through its Reply.
+    Receiving(Direct<Endpoint>) = Self::RECEIVING,
     /// It waits for bits.
     Waiting(Ref<Notification>) = 5,
     /// It faulted and nobody answered.
@@ -33,10 +33,10 @@ pub enum State {
 }
 
 impl State {
-    /// The number of `AwaitingReply`.
-    pub const AWAITING_REPLY: u32 = 3;
+    /// The number of `AwaitingReply`: what ESR_EL1 says of a system call, which the fast path has at hand.
+    pub const AWAITING_REPLY: u64 = 0x5600_0000;
     /// The number of `Receiving`.
-    pub const RECEIVING: u32 = 4;
+    pub const RECEIVING: u64 = 4;
 }
 
 /// The slots a thread holds, in this order.
@@ -58,14 +58,20 @@ pub enum Held {
 pub struct Thread {
     /// Its registers.
     pub context: Context,
+    /// For the fast path: the bits that no slot number of its table has, for two of 32 bits.
+    pub pair_mask: u64,
     /// For the fast path: where its table is mapped.
     pub table_at: u64,
-    /// For the fast path: slots of its table.
-    pub table_slots: u64,
+    /// For the fast path: the bits that no slot number of its table has, for one of 64 bits.
+    pub slot_mask: u64,
+    /// For the fast path: `reply`, unless a receive would return at once; then a place where it finds zeros.
+    pub fast_reply: u64,
+    /// For the fast path: its core and its priority while it runs or waits in an ordinary way, else negative.
+    pub key: i64,
     /// For the fast path: where the TTBR0 of its address space is kept.
     pub ttbr_at: u64,
-    /// For the fast path: its priority while it runs or waits in an ordinary way, else negative.
-    pub key: i32,
+    /// What it is doing.
+    pub state: State,
     /// 255 is the most urgent.
     pub priority: u8,
     /// The highest priority it may give.
@@ -74,13 +80,11 @@ pub struct Thread {
     pub queued: bool,
     /// The core whose ready queue it stood in last.
     pub core: u8,
-    /// What it is doing. The fast path writes it together with the next.
-    pub state: State,
-    /// The time it has: its own, or what a caller gave it.
-    pub time: Option<Ref<SchedContext>>,
-    /// Its own time.
+    /// Its own time. What it runs on is [`Kernel::time_of`].
     pub home: Option<Ref<SchedContext>>,
-    /// The Replies it owes answers to, the first of the list.
+    /// The Reply it takes calls with. While that holds a caller the thread owes the answer.
+    pub reply: Option<Ref<Reply>>,
+    /// The other Replies it owes answers to, the first of the list.
     pub debts: Option<Ref<Reply>>,
     /// The Notification that also ends its receives.
     pub bound: Option<Ref<Notification>>,
@@ -108,23 +112,28 @@ impl Object for Thread {
 const SPSR_USER: u64 = 0;
 
 impl Thread {
+    /// The key of a thread that no fast path may let go on.
+    pub const SLOW_KEY: i64 = -1 << 40;
+
     /// A suspended thread without anything.
     pub const fn new() -> Self {
         let mut context = Context::new();
         context.spsr = SPSR_USER;
         Self {
             context,
+            pair_mask: u64::MAX,
             table_at: 0,
-            table_slots: 0,
+            slot_mask: u64::MAX,
+            fast_reply: 0,
+            key: Self::SLOW_KEY,
             ttbr_at: 0,
-            key: -2,
+            state: State::Suspended,
             priority: 0,
             ceiling: 0,
             queued: false,
             core: 0,
-            state: State::Suspended,
-            time: None,
             home: None,
+            reply: None,
             debts: None,
             bound: None,
             next: None,
@@ -199,18 +208,21 @@ impl Kernel {
     /// Computes what the thread caches of its held slots.
     fn refresh(&mut self, thread: Ref<Thread>) {
         let page = self.mem[thread].held[Held::Page as usize].cap;
-        let table = self.mem[thread]
-            .table()
-            .map_or((0, 0), |table| (self.mem.mapped_at(table), u64::from(self.mem[table].slots())));
-        // A thread without an address space finds a zero, which ends the fast path.
+        // What a thread lacks is replaced by the zeros in its context: an empty slot, the empty address space.
         let none = self.mem.mapped_at(thread) + core::mem::offset_of!(Context, pad) as u64;
+        let (table_at, mask) = self.mem[thread]
+            .table()
+            .map_or((none, u32::MAX), |table| (self.mem.mapped_at(table), !(self.mem[table].slots() - 1)));
         let ttbr_at = self.mem[thread]
             .space()
             .map_or(none, |space| self.mem.mapped_at(space) + core::mem::offset_of!(AddressSpace, ttbr) as u64);
         self.forget_loaded();
         let object = &mut self.mem[thread];
-        (object.table_at, object.table_slots) = table;
+        object.table_at = table_at;
+        object.pair_mask = u64::from(mask) << 32 | u64::from(mask);
+        object.slot_mask = u64::from(u32::MAX) << 32 | u64::from(mask);
         object.ttbr_at = ttbr_at;
+        self.set_fast_reply(thread);
         self.mem[thread].page = Phys(if page.kind == Kind::Frame { page.object } else { 0 });
     }
 
@@ -232,7 +244,7 @@ impl Kernel {
 
     /// One step of taking a dead thread apart: its callers are told, its slots are emptied.
     pub(crate) fn take_thread_apart(&mut self, thread: Ref<Thread>) -> Result<bool, Preempted> {
-        if let Some(reply) = self.mem[thread].debts {
+        if let Some(reply) = self.mem[thread].reply.or(self.mem[thread].debts) {
             self.reply_dropped(reply);
             return Ok(false);
         }

@@ -58,7 +58,8 @@ impl Kernel {
         }
         self.unqueue(thread);
         self.sched.current = Some(thread);
-        self.sched.context = self.mem[thread].time;
+        let time = self.time_of(thread);
+        self.sched.use_time(time);
         self.sched.slice_end = self.sched.stretch + self.machine.ticks_of_ms(super::SLICE_MS);
         self.set_timer();
     }
@@ -70,11 +71,9 @@ impl Kernel {
             return if sched.context.is_none() { Ok(()) } else { Err("nobody runs on some time".into()) };
         };
         let thread = &self.mem[current];
-        if thread.state != State::Ready || thread.time.is_none() || thread.time != sched.context {
-            return Err(format!(
-                "{current:?} is {:?} and runs on {:?}, has {:?}",
-                thread.state, sched.context, thread.time
-            ));
+        let time = self.time_of(current);
+        if thread.state != State::Ready || time.is_none() || time != sched.context {
+            return Err(format!("{current:?} is {:?} and runs on {:?}, has {time:?}", thread.state, sched.context));
         }
         let context = &self.mem[sched.context.unwrap()];
         let mut end = sched.slice_end;

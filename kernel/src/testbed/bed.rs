@@ -88,6 +88,7 @@ impl Bed {
             boot_ticks: 0,
             frequency: 1_000_000,
             seed: [0; 4],
+            protections: abi::Protections::empty(),
         };
         let init = start_init(&mut k, handover).unwrap();
         let table = k.mem[init].table().unwrap();

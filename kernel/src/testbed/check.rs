@@ -9,7 +9,7 @@ use crate::cap::{Cap, CapTable, Flags, Slot};
 use crate::fpu::FpuState;
 use crate::kernel::Kernel;
 use crate::mm::raw::GRANULE;
-use crate::mm::{Object, Phys, Ref};
+use crate::mm::{Direct, Object, Phys, Ref};
 use crate::object::{
     AddressSpace, Endpoint, Gate, Grave, Header, Irq, Notification, Reply, SchedContext, State, Thread, Timer, Trace,
 };
@@ -184,7 +184,7 @@ impl Checker {
                 let t = &k.mem[object::<Thread>(number)];
                 let queue = if t.queued { (None, None) } else { (t.prev, t.next) };
                 let vectors = &k.mem[FpuState::of(object(number))];
-                let rest = (t.state, t.priority, t.ceiling, t.fault, t.debts, t.bound, t.page, vectors.place);
+                let rest = (t.state, t.priority, t.ceiling, t.fault, t.reply, t.debts, t.bound, t.page, vectors.place);
                 format!("{number:#x} {rest:?} {queue:?} {:?}", t.header)
             }
             Kind::AddressSpace => {
@@ -436,8 +436,9 @@ impl Checker {
         match t.state {
             State::Ready => {
                 let runs = k.sched.current() == Some(thread);
-                let time = t.time.is_some_and(|time| k.mem[time].has_time());
-                must!(!t.queued || t.time.is_some(), "{thread:?} is queued and has nothing to run on");
+                let time = k.time_of(thread);
+                must!(!t.queued || time.is_some(), "{thread:?} is queued and has nothing to run on");
+                let time = time.is_some_and(|time| k.mem[time].has_time());
                 must!(runs || t.queued || !time, "{thread:?} is ready, has time and is nowhere");
                 must!(t.fault.is_none(), "{thread:?} runs with a fault");
             }
@@ -446,15 +447,17 @@ impl Checker {
                 let count = k.mem[endpoint].senders.members(k)?.iter().filter(|&&other| other == thread).count();
                 must!(count == 1, "{thread:?} sends and stands {count} times in the queue");
             }
-            State::Receiving(endpoint, reply) => {
-                must!(self.exists(endpoint) && self.exists(reply), "{thread:?} receives from nothing");
+            State::Receiving(endpoint) => {
+                let endpoint = endpoint.into();
+                must!(self.exists(endpoint) && t.reply.is_some(), "{thread:?} receives from nothing, or without Reply");
                 let count = receivers(k, endpoint)?.iter().filter(|&&other| other == thread).count();
                 must!(count == 1, "{thread:?} receives and stands {count} times in the queue");
-                must!(k.mem[reply].waiting == Some(thread), "{thread:?}: its Reply does not know it");
+                let held = t.reply.is_some_and(|reply| k.mem[reply].caller.is_some());
+                must!(!held, "{thread:?} receives with a Reply that holds a caller");
             }
             State::AwaitingReply(reply) => {
-                must!(self.exists(reply), "{thread:?} waits for no Reply");
-                must!(k.mem[reply].caller == Some(thread), "{thread:?}: its Reply has another caller");
+                must!(self.exists(reply.into()), "{thread:?} waits for no Reply");
+                must!(k.mem[reply].caller == Some(thread.into()), "{thread:?}: its Reply has another caller");
             }
             State::Waiting(notification) => {
                 must!(self.exists(notification), "{thread:?} waits for nothing");
@@ -470,11 +473,24 @@ impl Checker {
             must!(!missed, "{thread:?} sleeps over bits");
         }
         self.check_time_of(k, thread)?;
+        if let Some(reply) = t.reply {
+            must!(
+                self.exists(reply) && k.mem[reply].receiver == Some(thread),
+                "{thread:?}: {reply:?} is not its Reply"
+            );
+        }
+        if t.fast_reply != k.no_fast_reply(thread) && t.fast_reply != 0 {
+            let known = t.reply.is_some_and(|reply| Direct::from(reply).word() == t.fast_reply);
+            must!(known, "{thread:?}: the fast path takes {:#x} for its Reply", t.fast_reply);
+            let bits = t.bound.is_some_and(|notification| k.mem[notification].bits != 0);
+            must!(!bits, "{thread:?}: the fast path would sleep over bits");
+        }
         let (mut before, mut at, mut count) = (None, t.debts, 0);
         while let Some(reply) = at {
             must!(self.exists(reply) && count < 1000, "{thread:?} owes a Reply that does not exist");
             let debt = &k.mem[reply];
             must!(debt.receiver == Some(thread) && debt.prev == before, "{thread:?}: the list of its debts is broken");
+            must!(debt.caller.is_some() && t.reply != Some(reply), "{thread:?} owes {reply:?} nothing, or twice");
             (before, at, count) = (Some(reply), debt.next, count + 1);
         }
         Ok(())
@@ -489,7 +505,7 @@ impl Checker {
         }
         for &thread in &receivers {
             let right =
-                self.exists(thread) && matches!(k.mem[thread].state, State::Receiving(other, _) if other == endpoint);
+                self.exists(thread) && matches!(k.mem[thread].state, State::Receiving(other) if other == endpoint);
             must!(right, "{endpoint:?}: {thread:?} does not receive from it");
         }
         must!(senders.is_empty() || receivers.is_empty(), "{endpoint:?}: senders and receivers wait for each other");
@@ -498,10 +514,9 @@ impl Checker {
 
     fn check_reply(&self, k: &Kernel, reply: Ref<Reply>) -> Check {
         let r = &k.mem[reply];
-        must!(r.caller.is_some() == r.receiver.is_some(), "{reply:?}: a caller without receiver, or the reverse");
-        must!(r.caller.is_none() || r.waiting.is_none(), "{reply:?} holds a caller and waits for one");
+        must!(r.caller.is_none() || r.receiver.is_some(), "{reply:?}: a caller without receiver");
         if let Some(caller) = r.caller {
-            let right = self.exists(caller) && k.mem[caller].state == State::AwaitingReply(reply);
+            let right = self.exists(caller.into()) && k.mem[caller].state == State::AwaitingReply(reply.into());
             must!(right, "{reply:?}: {caller:?} does not wait for it");
         }
         if let Some(receiver) = r.receiver {
@@ -512,15 +527,10 @@ impl Checker {
             {
                 at = k.mem[debt].next;
             }
-            must!(at.is_some(), "{reply:?} is not among the debts of {receiver:?}");
+            let known = at.is_some() || k.mem[receiver].reply == Some(reply);
+            must!(known, "{reply:?} is not among the debts of {receiver:?}");
         }
-        self.check_lending(k, reply)?;
-        if let Some(waiting) = r.waiting {
-            let right =
-                self.exists(waiting) && matches!(k.mem[waiting].state, State::Receiving(_, other) if other == reply);
-            must!(right, "{reply:?}: {waiting:?} does not receive with it");
-        }
-        Ok(())
+        self.check_lending(k, reply)
     }
 
     fn check_notification(&self, k: &Kernel, notification: Ref<Notification>) -> Check {
@@ -663,10 +673,10 @@ fn receivers(k: &Kernel, endpoint: Ref<Endpoint>) -> Result<Vec<Ref<Thread>>, St
     }
     let alone = list.is_empty() && e.senders.first().is_none() && e.gate == Gate::Open;
     must!(alone, "{endpoint:?}: not the ordinary case, and the fast path takes it for that");
-    if e.word != Endpoint::IDLE {
-        let thread = object::<Thread>(e.word.into());
+    if let Some(thread) = e.known_receiver() {
         let t = &k.mem[thread];
-        let ordinary = t.debts.is_none() && t.time.is_some() && t.time == t.home && t.key == t.priority.into();
+        let ordinary =
+            t.key as u16 == t.priority.into() && t.reply.map(|reply| Direct::from(reply).word()) == Some(t.fast_reply);
         must!(ordinary, "{endpoint:?}: {thread:?} is not what the fast path expects");
         list.push(thread);
     }

@@ -2,6 +2,7 @@
 
 mod bed;
 mod check;
+pub mod cores;
 mod random;
 mod tests;
 

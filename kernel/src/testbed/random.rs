@@ -332,8 +332,8 @@ impl Fuzz {
         let op = match self.random.below(100) {
             0..30 => self.random.pick(&[Op::Call, Op::Receive, Op::ReplyReceive, Op::Reply]),
             30..45 => Op::Retype,
-            54 => self.random.pick(&[Op::TraceStart, Op::TraceStop]),
-            45..54 => self.random.pick(&[Op::Map, Op::Unmap, Op::Protect, Op::Copy, Op::Move]),
+            53..55 => self.random.pick(&[Op::TraceStart, Op::TraceStop, Op::TraceStop, Op::TraceStop]),
+            45..53 => self.random.pick(&[Op::Map, Op::Unmap, Op::Protect, Op::Copy, Op::Move]),
             _ => self.random.pick(Op::ALL),
         };
         let mut regs = [0; 8];

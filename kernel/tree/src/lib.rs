@@ -47,7 +47,7 @@ pub use device::{Device, Devices};
 pub use error::{Fault, Label, TreeError};
 pub use header::{HEADER_BYTES, MAX_TREE_BYTES};
 pub use interrupt::{Interrupt, Interrupts, Line, Trigger};
-pub use machine::{Conduit, Cpu, EnableMethod, Gic, Machine, Reserved, Timer};
+pub use machine::{Conduit, Cpu, EnableMethod, Gic, MAX_CPUS, Machine, Reserved, Timer};
 pub use node::{Node, Path, Status};
 pub use salvage::salvage_unit_address;
 pub use strings::Strings;

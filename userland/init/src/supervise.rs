@@ -90,5 +90,8 @@ impl Init {
             0,
             &format!("boot: first user instruction after {first} ns, prompt after {prompt} ns, {taken} bytes taken"),
         );
+        let protections = abi::Protections::from_bits_truncate(info.protections);
+        let none = if protections.is_empty() { " none" } else { "" };
+        self.log(Level::Info, 0, &format!("protections in use:{}{none}", abi::Named(protections)));
     }
 }

@@ -2,14 +2,26 @@
 
 use crate::env::env;
 
-/// CNTVCT_EL0 now.
 #[cfg(target_os = "none")]
 #[inline(always)]
-pub fn now_ticks() -> u64 {
+fn counter() -> u64 {
     let ticks;
     // SAFETY: reads a counter; the barrier keeps the read in program order.
     unsafe { core::arch::asm!("isb", "mrs {}, cntvct_el0", out(reg) ticks, options(nomem, nostack)) };
     ticks
+}
+
+/// CNTVCT_EL0 now. On a Cortex-A73 its upper half can be wrong in the moment in which the lower one wraps (erratum 858921):
+/// close to that it is read twice, and the first value counts if the second is beyond the wrap.
+#[cfg(target_os = "none")]
+#[inline(always)]
+pub fn now_ticks() -> u64 {
+    let ticks = counter();
+    if (ticks as u32).wrapping_add(8) >= 16 {
+        return ticks;
+    }
+    let again = counter();
+    if (ticks ^ again) >> 32 & 1 == 0 { again } else { ticks }
 }
 
 /// On the host time stands still.

@@ -1,4 +1,5 @@
-//! The accesses themselves: one instruction each.
+//! The accesses themselves: one instruction each. Loads are load-acquire: on a Cortex-A57 a plain load of device memory beside
+//! an exclusive store can stop the core (erratum 832075).
 
 use core::arch::asm;
 use core::ptr::NonNull;
@@ -47,8 +48,8 @@ macro_rules! access {
 }
 
 access! {
-    u8, "ldrb {0:w}, [{1}]", "strb {0:w}, [{1}]";
-    u16, "ldrh {0:w}, [{1}]", "strh {0:w}, [{1}]";
-    u32, "ldr {0:w}, [{1}]", "str {0:w}, [{1}]";
-    u64, "ldr {0:x}, [{1}]", "str {0:x}, [{1}]";
+    u8, "ldarb {0:w}, [{1}]", "strb {0:w}, [{1}]";
+    u16, "ldarh {0:w}, [{1}]", "strh {0:w}, [{1}]";
+    u32, "ldar {0:w}, [{1}]", "str {0:w}, [{1}]";
+    u64, "ldar {0:x}, [{1}]", "str {0:x}, [{1}]";
 }

@@ -7,13 +7,13 @@ use core::arch::global_asm;
 use core::mem::offset_of;
 
 use crate::arch::pte;
-use crate::gate::Area;
+use crate::arrival::Arrival;
 
 /// HCR_EL2: EL1 is AArch64; pointer authentication is not trapped.
 const HCR: u64 = 1 << 31 | 3 << 40;
 /// SCTLR_EL1 before the MMU is on: the bits that are one by architecture.
 const SCTLR_OFF: u64 = 0x30d0_0800;
-/// SCTLR_EL1: MMU, caches, stack alignment at both levels; EL0 may use DC ZVA, CTR_EL0, cache maintenance and WFE.
+/// SCTLR_EL1, PAN aside: MMU, caches, stack alignment at both levels; EL0 may use DC ZVA, CTR_EL0, cache maintenance and WFE.
 const SCTLR_ON: u64 = SCTLR_OFF | 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 12 | 1 << 14 | 1 << 15 | 1 << 18 | 1 << 26;
 /// TCR_EL1: 48-bit halves, 4 KiB granule, tables write-back and inner shareable, ASIDs from TTBR0. IPS comes on top.
 const TCR: u64 = 16 | 16 << 16 | 0x3500 | 0x3500_0000 | 2 << 30;
@@ -99,7 +99,11 @@ _head:
     ubfx x3, x2, #4, #4
     lsr x3, x3, #1
     orr x1, x1, x3, lsl #36         // 16-bit ASIDs where there are any
-    msr tcr_el1, x1
+    mrs x2, S3_0_C0_C7_2            // ID_AA64MMFR2_EL1
+    ubfx x2, x2, #60, #4
+    cbz x2, 1f
+    orr x1, x1, #(1 << 56)          // E0PD1: no walk for what EL0 asks of the upper half
+1:  msr tcr_el1, x1
     adrp x1, id_l0
     msr ttbr0_el1, x1
     adrp x1, k_l0
@@ -110,7 +114,12 @@ _head:
     dsb nsh
     isb
     ldr x1, ={SCTLR_ON}
-    msr sctlr_el1, x1
+    mrs x2, id_aa64mmfr1_el1
+    ubfx x2, x2, #20, #4
+    cbz x2, 1f
+    bic x1, x1, #(1 << 23)          // SPAN: every entry to the kernel sets PSTATE.PAN
+    .inst 0xd500419f                // msr pan, #1
+1:  msr sctlr_el1, x1
     isb
     .endm
 
@@ -209,7 +218,7 @@ upper_half:
     mov x2, x21
     b {start}
 
-    // PSCI CPU_ON enters here (ARM DEN0022, 6.4): MMU off, at the level of the boot core, x0 = the core's number.
+    // PSCI CPU_ON enters here (ARM DEN0022, 6.4): MMU off, at the level of the boot core, x0 = the number of the attempt.
     .global secondary_entry
 secondary_entry:
     msr daifset, #0xf
@@ -219,12 +228,11 @@ secondary_entry:
     ldr x1, =secondary_upper
     br x1
 secondary_upper:
-    adrp x1, {AREAS}
-    add x1, x1, :lo12:{AREAS}
-    mov x2, #{AREA}
-    madd x1, x20, x2, x1
-    msr tpidr_el1, x1
-    ldr x2, [x1, #{STACK}]
+    adrp x0, {ARRIVALS}
+    add x0, x0, :lo12:{ARRIVALS}
+    mov x2, #{ARRIVAL}
+    madd x0, x20, x2, x0
+    ldr x2, [x0, #{STACK}]
     mov sp, x2
     adrp x1, vectors
     add x1, x1, :lo12:vectors
@@ -246,6 +254,7 @@ parking:
     .section .tables, "aw", @nobits
     .balign 4096
 id_l0:  .skip 4096
+    .global id_l1
 id_l1:  .skip 4096
 k_l0:   .skip 4096
 k_l1:   .skip 4096
@@ -267,9 +276,9 @@ map_l1: .skip 4096
     READ_ONLY = const pte::leaf(0, 3, pte::KERNEL_READ_ONLY),
     DATA = const pte::leaf(0, 3, pte::KERNEL_DATA),
     BLOCK = const pte::leaf(0, 1, pte::KERNEL_DATA & !(1 << 53)),
-    AREAS = sym super::cores::AREAS,
-    AREA = const size_of::<Area>(),
-    STACK = const offset_of!(Area, stack),
+    ARRIVALS = sym super::cores::ARRIVALS,
+    ARRIVAL = const size_of::<Arrival>(),
+    STACK = const offset_of!(Arrival, stack),
     secondary = sym super::cores::secondary,
     start = sym super::start::start,
 );

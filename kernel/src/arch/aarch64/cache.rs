@@ -2,6 +2,9 @@
 
 use core::arch::asm;
 
+use super::identity;
+use crate::errata::Quirks;
+
 /// Bytes of the smallest data and instruction cache lines.
 fn lines() -> (usize, usize) {
     let ctr: usize;
@@ -38,6 +41,9 @@ pub unsafe fn zero(start: *mut u8, bytes: usize) {
 
 /// Makes what was written to a range visible to instruction fetch.
 pub fn sync_instructions(start: usize, bytes: usize) {
+    if identity::has(Quirks::CLEAN_INVALIDATES) {
+        clean_invalidate(start, bytes);
+    }
     let (data, _) = lines();
     for line in (start & !(data - 1)..start + bytes).step_by(data) {
         // SAFETY: cleaning a mapped line changes no memory content.

@@ -1,16 +1,20 @@
 //! The other cores: bringing them up, the lock, interrupts from core to core.
 
 use core::ops::Range;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use aarch64_cpu::asm::{sev, wfe, wfi};
-use aarch64_cpu::registers::{CNTKCTL_EL1, CNTVCT_EL0, CPACR_EL1, MPIDR_EL1, Readable, TPIDR_EL1, Writeable};
-use tree::{Conduit, Cpu, EnableMethod, Machine as Described, Status};
+use aarch64_cpu::registers::{CNTKCTL_EL1, CPACR_EL1, MPIDR_EL1, Readable, TPIDR_EL1, Writeable};
+use abi::{Named, Protections};
+use tree::{Conduit, Cpu, EnableMethod, MAX_CPUS, Machine as Described, Status};
 
 use super::mmu::{self, DeviceWindow};
-use super::{fpu, psci, start, trap};
+use super::{fpu, identity, psci, start, trap};
+use crate::arrival::{Arrival, TurnedAway};
+use crate::features::{Census, Identity, Lack, Needs};
 use crate::gate::{Area, Event, Lock, MAX_CORES};
 use crate::kernel::Kernel;
+use crate::mitigation::{Mitigation, Wish};
 use crate::mm::Phys;
 use crate::mm::regions::Regions;
 
@@ -41,6 +45,12 @@ pub(super) fn area() -> &'static Area {
     // Early in boot the register points elsewhere: that is core 0.
     let offset = (TPIDR_EL1.get() as usize).wrapping_sub(&raw const AREAS as usize);
     AREAS.get(offset / size_of::<Area>()).unwrap_or(&AREAS[0])
+}
+
+/// What says that something belongs to the fast paths of a core: where its area lies. Bit 46 tells it from an object.
+#[inline(always)]
+pub fn idle_word(core: usize) -> u64 {
+    &raw const AREAS[core % MAX_CORES] as u64
 }
 
 /// The number of this core.
@@ -101,62 +111,142 @@ pub(super) fn wake() {
     sev();
 }
 
-/// Starts the cores the tree lists, one after the other. What does not come up is reported and left out.
+/// What of it is done.
+const DONE: Protections = Protections::PAN.union(Protections::E0PD).union(Protections::SSBS);
+
+/// Where the cores that are started come in. The boot core writes one for each attempt.
+pub(super) static ARRIVALS: [Arrival; MAX_CPUS] = [const { Arrival::new() }; MAX_CPUS];
+
+/// What all cores share once the boot is over.
+#[derive(Debug)]
+pub(super) struct Community {
+    /// Who takes part.
+    census: Census,
+    /// What the command line says about mitigations.
+    wish: Wish,
+    /// What at least one core does.
+    does: Protections,
+    /// A self-test wants every quirk on every core.
+    all_quirks: bool,
+}
+
+impl Community {
+    /// The boot core alone.
+    pub(super) fn new(described: &Described<'_>, needs: Needs) -> Self {
+        let wish = described.bootargs.map_or(Ok(Wish::Auto), Wish::parse).unwrap_or_else(|value| {
+            log::warn!("boot argument mitigations={value}: use off, auto or force");
+            Wish::Auto
+        });
+        let boot = identity::own(described.psci);
+        let all_quirks = described.bootargs.is_some_and(|bootargs| super::selftest::is_asked(bootargs, "errata"));
+        let mut community = Self { census: Census::new(&boot, needs), wish, does: Protections::empty(), all_quirks };
+        community.does.set(Protections::OFF, wish == Wish::Off);
+        community.note(0, &boot);
+        community
+    }
+
+    fn note(&mut self, number: u32, core: &Identity) {
+        let quirks = identity::note(core, self.all_quirks);
+        let mitigation = Mitigation::choose(self.wish, core);
+        self.does |= mitigation.protections();
+        log::debug!(
+            "core {number}: midr {:#x}, has{}, does{}, errata {:#x}",
+            core.midr,
+            Named(core.protections()),
+            Named(mitigation.protections()),
+            quirks.bits()
+        );
+    }
+
+    /// Whether a core may take part, with this number.
+    fn admit(&mut self, number: u32, core: &Identity) -> Result<(), Lack> {
+        self.census.admit(core)?;
+        self.note(number, core);
+        Ok(())
+    }
+
+    /// All cores that come have come.
+    fn settle(&mut self) -> Protections {
+        (self.census.settle() | self.does) & DONE
+    }
+}
+
+/// Starts the cores the tree lists, one after the other. What does not come up, or may not take part, is reported and left
+/// out. Returns the protections in use.
 pub(super) fn start_all(
     k: &mut Kernel,
     described: &Described<'_>,
     window: &mut DeviceWindow,
     free: &mut Regions,
     image: u64,
-) {
+    mut community: Community,
+) -> Protections {
     let own = affinity();
     let entry = image + (&raw const secondary_entry as usize - &raw const __image_start as usize) as u64;
-    for cpu in described.cpus.iter().filter(|cpu| cpu.mpidr != own && cpu.status != Status::Fail) {
+    CONDUIT.store(described.psci.map_or(0, |conduit| 1 + conduit as u32), Ordering::Relaxed);
+    let late = described.bootargs.is_some_and(|bootargs| super::selftest::is_asked(bootargs, "late-core"));
+    let others = described.cpus.iter().filter(|cpu| cpu.mpidr != own && cpu.status != Status::Fail);
+    for (attempt, (cpu, arrival)) in others.zip(&ARRIVALS).enumerate() {
         let number = k.sched.count();
         let Some(area) = AREAS.get(number) else {
             log::warn!("cores: {MAX_CORES} are used, the others are left out");
-            return;
+            break;
         };
         let Some(stack) = free.take(STACK, 4096).and_then(|base| window.map_stack(Phys(base), STACK)) else {
-            return log::warn!("cores: no memory for the stack of core {:#x}", cpu.mpidr);
+            log::warn!("cores: no memory for the stack of core {:#x}", cpu.mpidr);
+            break;
         };
+        arrival.stack.store(stack, Ordering::Relaxed);
+        let core = match start(cpu, described.psci, arrival, entry, attempt as u64, k) {
+            Ok(core) => core,
+            Err(why) => {
+                log::warn!("cores: core {:#x} is left out: {why}", cpu.mpidr);
+                continue;
+            }
+        };
+        let admitted = if late && attempt == 0 {
+            community.settle();
+            community.admit(number as u32, &Identity { pfr1: 0, isar1: 0, mmfr1: 0, mmfr2: 0, ..core })
+        } else {
+            community.admit(number as u32, &core)
+        };
+        if let Err(lack) = admitted {
+            log::warn!("cores: core {:#x} is refused: {lack}", cpu.mpidr);
+            arrival.turn_away();
+            continue;
+        }
         area.stack.store(stack, Ordering::Relaxed);
         area.number.store(number as u32, Ordering::Relaxed);
         area.affinity.store(cpu.mpidr, Ordering::Relaxed);
-        match start(cpu, described.psci, area, entry, number as u64, k) {
-            Ok(()) => {
-                k.sched.add();
-                k.sched.of_mut(number).area = Some(area);
-                LOCK.add(number);
-            }
-            Err(why) if area.give_up() => log::warn!("cores: core {:#x} is left out: {why}", cpu.mpidr),
-            // It came in the last moment.
-            Err(_) => {
-                k.sched.add();
-                k.sched.of_mut(number).area = Some(area);
-                LOCK.add(number);
-            }
-        }
+        area.set_floor(-1);
+        k.sched.add();
+        k.sched.of_mut(number).area = Some(area);
+        LOCK.add(number);
+        arrival.admit(number as u32);
     }
     if described.cpus_left_out > 0 {
         log::warn!("cores: {} more than this kernel looks at are left out", described.cpus_left_out);
     }
+    let in_use = community.settle();
+    identity::obey();
+    log::debug!("{} cores, in use{}", k.sched.count(), Named(in_use));
+    in_use
 }
 
 fn start(
     cpu: &Cpu<'_>,
     conduit: Option<Conduit>,
-    area: &Area,
+    arrival: &Arrival,
     entry: u64,
-    number: u64,
+    attempt: u64,
     k: &Kernel,
-) -> Result<(), &'static str> {
+) -> Result<Identity, &'static str> {
     if cpu.method != EnableMethod::Psci {
         return Err("its enable-method is not psci");
     }
     let conduit = conduit.ok_or("there is no psci node")?;
-    // What it reads before its caches are on was written with ours on; it reads nothing but its number in x0.
-    match psci::call(conduit, CPU_ON, [cpu.mpidr, entry, number]) as u32 as i32 {
+    // What it reads before its caches are on was written with ours on; it reads nothing but the attempt in x0.
+    match psci::call(conduit, CPU_ON, [cpu.mpidr, entry, attempt]) as u32 as i32 {
         0 => {}
         -2 => return Err("PSCI CPU_ON: invalid parameters"),
         -3 => return Err("PSCI CPU_ON: denied"),
@@ -164,30 +254,56 @@ fn start(
         _ => return Err("PSCI CPU_ON failed"),
     }
     let end = k.machine.now() + k.machine.ticks_of_ms(PATIENCE_MS);
-    while !area.has_arrived() {
-        if CNTVCT_EL0.get() > end {
-            return Err("it was started and does not answer");
+    loop {
+        if let Some(core) = arrival.arrived() {
+            return Ok(core);
+        }
+        if k.machine.now() > end {
+            return arrival.give_up().ok_or("it was started and does not answer");
         }
         core::hint::spin_loop();
     }
-    Ok(())
 }
 
-/// What every core sets for itself: user space reads the virtual counter; its first use of vector registers traps.
+/// What every core sets for itself: user space reads the virtual counter and no other; its first use of vector registers
+/// traps.
 pub(super) fn set_registers() {
     CNTKCTL_EL1.set(0b10);
     CPACR_EL1.set(fpu::CLOSED);
+    identity::close_side_doors();
 }
 
+/// How the firmware is called, for the other cores: 0 not at all, else one more than the [`Conduit`].
+static CONDUIT: AtomicU32 = AtomicU32::new(0);
+
+fn conduit() -> Option<Conduit> {
+    match CONDUIT.load(Ordering::Relaxed) {
+        1 => Some(Conduit::Hvc),
+        2 => Some(Conduit::Smc),
+        _ => None,
+    }
+}
+
+const _: () = assert!(Conduit::Hvc as u32 == 0 && Conduit::Smc as u32 == 1);
+
 /// A secondary core's first Rust code, on its own stack with the MMU on.
-pub(super) extern "C" fn secondary() -> ! {
+pub(super) extern "C" fn secondary(arrival: &'static Arrival) -> ! {
     set_registers();
     mmu::leave_user_table();
     mmu::flush_local();
-    let area = area();
-    if !area.arrive() {
-        psci::halt();
+    let conduit = conduit();
+    if !arrival.arrive(&identity::own(conduit)) {
+        psci::leave(conduit);
     }
+    let number = loop {
+        match arrival.decision() {
+            Some(Ok(number)) => break number,
+            Some(Err(TurnedAway)) => psci::leave(conduit),
+            None => core::hint::spin_loop(),
+        }
+    };
+    TPIDR_EL1.set(&raw const AREAS[number as usize % MAX_CORES] as u64);
+    identity::obey();
     // From here on it waits for the boot core to let go of the lock.
     start::enter_user(trap::join())
 }

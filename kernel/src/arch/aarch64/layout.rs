@@ -2,6 +2,10 @@
 
 /// All RAM, from the gigabyte of the lowest address on.
 pub const MAP: usize = 0xffff_8000_0000_0000;
+/// Where the object with a number is mapped.
+pub const fn place(number: u32) -> usize {
+    MAP | (number as usize) << 6
+}
 /// Most bytes of it: what a `Ref` reaches.
 pub const MAP_BYTES: u64 = 1 << 38;
 /// The device tree, in blocks of 2 MiB.

@@ -101,9 +101,16 @@ impl Machine {
         fpu::open(&cores::AREAS[own % MAX_CORES], open)
     }
 
-    /// CNTVCT.
+    /// CNTVCT. On a Cortex-A73 its upper half can be wrong in the moment in which the lower one wraps (erratum 858921):
+    /// close to that it is read twice, and the first value counts if the second is beyond the wrap.
+    #[inline(always)]
     pub fn now(&self) -> u64 {
-        CNTVCT_EL0.get()
+        let ticks = CNTVCT_EL0.get();
+        if (ticks as u32).wrapping_add(8) >= 16 {
+            return ticks;
+        }
+        let again = CNTVCT_EL0.get();
+        if (ticks ^ again) >> 32 & 1 == 0 { again } else { ticks }
     }
 
     /// Ticks of some milliseconds.

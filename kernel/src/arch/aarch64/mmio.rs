@@ -1,4 +1,5 @@
-//! Device registers of the kernel: one load or store each, never through a reference.
+//! Device registers of the kernel: one load or store each, never through a reference. Loads are load-acquire: on a Cortex-A57 a
+//! plain load of device memory beside an exclusive store can stop the core (erratum 832075).
 
 use core::arch::asm;
 
@@ -27,7 +28,7 @@ impl Registers {
         let place = self.place(offset, 4);
         let value: u32;
         // SAFETY: the place lies in mapped device registers (checked).
-        unsafe { asm!("ldr {0:w}, [{1}]", out(reg) value, in(reg) place, options(nostack)) };
+        unsafe { asm!("ldar {0:w}, [{1}]", out(reg) value, in(reg) place, options(nostack)) };
         value
     }
 
@@ -57,7 +58,7 @@ impl Registers {
         let place = self.place(offset, 8);
         let value: u64;
         // SAFETY: the place lies in mapped device registers (checked).
-        unsafe { asm!("ldr {0}, [{1}]", out(reg) value, in(reg) place, options(nostack)) };
+        unsafe { asm!("ldar {0}, [{1}]", out(reg) value, in(reg) place, options(nostack)) };
         value
     }
 

@@ -5,8 +5,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::layout::{PAGE, PAGE_BITS};
 
-use super::layout;
+use super::{identity, layout};
 use crate::arch::pte;
+use crate::errata::Quirks;
 use crate::mm::Phys;
 use crate::mm::regions::{Range, Regions};
 
@@ -14,6 +15,7 @@ unsafe extern "C" {
     static mut fix_l2: [u64; 512];
     static mut dev_l3: [u64; 512];
     static mut map_l1: [u64; 512];
+    static mut id_l1: [u64; 512];
 }
 
 /// Makes writes to the tables of user space visible to the walker; the return there synchronises.
@@ -193,10 +195,33 @@ pub fn tables_needed(regions: &Regions) -> u64 {
     regions.as_slice().len() as u64 * 4 + 4
 }
 
+/// For a self-test during boot: maps the gigabyte around an address of the image once more, for user space, at the end of
+/// the identity map's table, and returns where.
+pub fn map_for_user(address: usize) -> usize {
+    const SPAN: u64 = 1 << 30;
+    let physical: u64;
+    // SAFETY: asks the hardware where the address lies.
+    unsafe { asm!("at s1e1r, {}", "isb", "mrs {}, par_el1", in(reg) address, out(reg) physical, options(nostack)) };
+    let physical = (physical & 0xffff_ffff_f000) | (address as u64 & 0xfff);
+    let block = pte::leaf(physical & !(SPAN - 1), 1, pte::attributes(abi::Perms::READ, 0));
+    // SAFETY: boot runs alone; nothing is mapped that far behind the image.
+    unsafe { (&raw mut id_l1[511]).write_volatile(block) };
+    tables_written();
+    (physical & !(512 * SPAN - 1) | 511 * SPAN | physical & (SPAN - 1)) as usize
+}
+
 /// Loads TTBR0. No barrier: nothing in the kernel touches user memory, and the return to user space synchronises.
 pub fn load_user_table(ttbr: u64) {
     // SAFETY: the table is an address space's own or the empty one.
     unsafe { asm!("msr ttbr0_el1, {}", in(reg) ttbr, options(nostack, preserves_flags)) };
+}
+
+/// The root of the kernel's tables.
+pub fn kernel_root() -> Phys {
+    let ttbr: u64;
+    // SAFETY: reads a system register.
+    unsafe { asm!("mrs {}, ttbr1_el1", out(reg) ttbr, options(nomem, nostack, preserves_flags)) };
+    pte::address(ttbr)
 }
 
 static EMPTY: AtomicU64 = AtomicU64::new(0);
@@ -204,6 +229,11 @@ static EMPTY: AtomicU64 = AtomicU64::new(0);
 /// What TTBR0 holds while a core is in no address space.
 pub fn set_empty_table(ttbr: u64) {
     EMPTY.store(ttbr, Ordering::Relaxed);
+}
+
+/// TTBR0 of the empty address space.
+pub fn empty_space() -> u64 {
+    EMPTY.load(Ordering::Relaxed)
 }
 
 /// Leaves whatever address space this core is in; its tables may be freed afterwards.
@@ -221,11 +251,27 @@ pub fn user_table() -> u64 {
     ttbr
 }
 
+/// Makes table writes visible, drops translations of all cores, and waits for that.
+#[inline(always)]
+fn maintain(tlbi: impl Fn()) {
+    user_tables_written();
+    tlbi();
+    if identity::has(Quirks::TLBI_TWICE) {
+        // SAFETY: a barrier.
+        unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
+        tlbi();
+    }
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
+}
+
 /// Drops all translations of an ASID.
 pub fn flush_asid(asid: u16) {
     let operand = u64::from(asid) << 48;
     // SAFETY: TLB maintenance changes no memory.
-    unsafe { asm!("dsb ishst", "tlbi aside1is, {}", "dsb ish", "isb", in(reg) operand, options(nostack)) };
+    maintain(|| unsafe { asm!("tlbi aside1is, {}", in(reg) operand, options(nostack, preserves_flags)) });
+    // SAFETY: a barrier.
+    unsafe { asm!("isb", options(nostack, preserves_flags)) };
 }
 
 /// Drops the translations of some entries that cover 2^`bits` bytes each. No `isb`: the kernel uses none of them, and the
@@ -234,16 +280,14 @@ pub fn flush_entries(asid: u16, start: u64, entries: u64, bits: u32) {
     if entries > 64 {
         return flush_asid(asid);
     }
-    // SAFETY: a barrier.
-    unsafe { asm!("dsb ishst", options(nostack, preserves_flags)) };
-    let mut operand = u64::from(asid) << 48 | (start >> PAGE_BITS) & 0xfff_ffff_ffff;
-    for _ in 0..entries {
-        // SAFETY: TLB maintenance changes no memory.
-        unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack, preserves_flags)) };
-        operand += 1 << (bits - PAGE_BITS);
-    }
-    // SAFETY: a barrier.
-    unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
+    maintain(|| {
+        let mut operand = u64::from(asid) << 48 | (start >> PAGE_BITS) & 0xfff_ffff_ffff;
+        for _ in 0..entries {
+            // SAFETY: TLB maintenance changes no memory.
+            unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack, preserves_flags)) };
+            operand += 1 << (bits - PAGE_BITS);
+        }
+    });
 }
 
 /// Drops every translation of this core, the boot's identity map among them.

@@ -6,8 +6,10 @@ mod cache;
 mod console;
 mod cores;
 mod crash;
+mod fast;
 mod fpu;
 mod gic;
+mod identity;
 mod layout;
 mod machine;
 mod mmio;
@@ -19,7 +21,27 @@ mod start;
 mod trap;
 mod vectors;
 
+/// How the fast paths name the object with a number: by its address.
+#[inline(always)]
+pub const fn word_of_number(number: u32) -> u64 {
+    layout::place(number) as u64
+}
+
+/// The number of the object that the fast paths name like this.
+#[inline(always)]
+pub const fn number_of_word(word: u64) -> u32 {
+    (word >> 6) as u32
+}
+
+/// Where the object with a number is mapped; `Mem` was made with this base.
+#[inline(always)]
+pub const fn place_of_number(_base: usize, number: u32) -> usize {
+    layout::place(number)
+}
+
 pub use cache::{clean_invalidate, sync_instructions, zero};
 pub use console::{early_print, set_early};
+pub use cores::idle_word;
 pub use machine::Machine;
+pub use mmu::empty_space;
 pub use registers::{clear_scratch, copy_words};

@@ -19,6 +19,30 @@ pub fn call(conduit: Conduit, function: u64, args: [u64; 3]) -> u64 {
     result
 }
 
+/// The function that makes branch prediction forget on this core, where its firmware says that it has one and that this
+/// core needs it: SMCCC_ARCH_WORKAROUND_3, else _1 (ARM DEN0028, 7.4 to 7.7); 0: none.
+pub fn speculation_workaround(conduit: Conduit) -> u32 {
+    const PSCI_VERSION: u64 = 0x8400_0000;
+    const PSCI_FEATURES: u64 = 0x8400_000a;
+    const VERSION: u64 = 0x8000_0000;
+    const ARCH_FEATURES: u64 = 0x8000_0001;
+    let ask = |function, of| call(conduit, function, [of, 0, 0]) as u32 as i32;
+    // Only firmware that answers these four in turn may be asked the next.
+    if ask(PSCI_VERSION, 0) < 0x1_0000 || ask(PSCI_FEATURES, VERSION) < 0 || ask(VERSION, 0) < 0x1_0001 {
+        return 0;
+    }
+    [0x8000_3fff, 0x8000_8000].into_iter().find(|&function| ask(ARCH_FEATURES, function.into()) == 0).unwrap_or(0)
+}
+
+/// Switches this core off; where the firmware cannot, it sleeps for ever.
+pub fn leave(conduit: Option<Conduit>) -> ! {
+    const CPU_OFF: u64 = 0x8400_0002;
+    if let Some(conduit) = conduit {
+        call(conduit, CPU_OFF, [0; 3]);
+    }
+    halt()
+}
+
 /// Stops this core for ever.
 pub fn halt() -> ! {
     loop {

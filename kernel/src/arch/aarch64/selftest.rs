@@ -1,12 +1,27 @@
 //! `selftest=…` on the kernel's command line makes it fail on purpose, so that tests can see that it fails as promised:
 //! `panic`; `read`: an address that is not mapped; `write`: its own code; `execute`: its own data; `stack`: recursion
-//! into the guard page. `init` is for the first process.
+//! into the guard page; `user`: memory that is user space's. `init` is for the first process. `late-core`: the second core
+//! seems to come late and without features. `errata`: every core seems to have every quirk there is. `maps` walks all page tables whenever a core becomes idle.
 
 use core::hint::black_box;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use crate::audit;
+use crate::kernel::Kernel;
+
+/// The test that is asked for.
+fn asked(bootargs: &str) -> Option<&str> {
+    bootargs.split_ascii_whitespace().find_map(|word| word.strip_prefix("selftest="))
+}
+
+/// Whether this test is asked for.
+pub fn is_asked(bootargs: &str, kind: &str) -> bool {
+    asked(bootargs) == Some(kind)
+}
 
 /// Fails as asked, or returns when nothing was asked.
 pub fn run(bootargs: &str) {
-    let Some(kind) = bootargs.split_ascii_whitespace().find_map(|word| word.strip_prefix("selftest=")) else { return };
+    let Some(kind) = asked(bootargs) else { return };
     match kind {
         "panic" => panic!("asked for by selftest=panic"),
         "read" => touch(super::layout::DEVICES + 0x10_0000, false),
@@ -15,8 +30,10 @@ pub fn run(bootargs: &str) {
         "stack" => {
             log::warn!("recursion ended at {}", recurse(0));
         }
-        "init" => {}
-        other => log::warn!("boot argument selftest={other}: use panic, read, write, execute, stack or init"),
+        "user" => touch_user(),
+        "maps" => WALK.store(true, Ordering::Relaxed),
+        "init" | "late-core" | "errata" => {}
+        other => log::warn!("boot argument selftest={other} is none"),
     }
 }
 
@@ -30,6 +47,32 @@ fn touch(address: usize, write: bool) {
             black_box(place.read_volatile());
         }
     }
+}
+
+/// Whether all page tables are walked when a core becomes idle.
+static WALK: AtomicBool = AtomicBool::new(false);
+
+/// Walks all page tables, if that is asked for; says so when there are more of them than before.
+pub fn on_idle(k: &Kernel) {
+    static SPACES: AtomicU32 = AtomicU32::new(0);
+    if !WALK.load(Ordering::Relaxed) {
+        return;
+    }
+    match audit::audit(k, Some(super::mmu::kernel_root())) {
+        Ok(tally) if tally.spaces > SPACES.fetch_max(tally.spaces, Ordering::Relaxed) => {
+            let audit::Tally { kernel, processes, spaces } = tally;
+            log::info!("maps: in order: {kernel} of the kernel, {processes} of {spaces} processes");
+        }
+        Ok(_) => {}
+        Err(audit::Unsound { address, value }) => panic!("maps: {address:#x} has the leaf {value:#x}"),
+    }
+}
+
+/// Maps the page of the kernel's own code for user space and reads it: PAN forbids that.
+fn touch_user() {
+    let address = super::mmu::map_for_user(run as *const () as usize);
+    touch(address, false);
+    log::warn!("the kernel read what user space has mapped: no PAN");
 }
 
 fn execute() {

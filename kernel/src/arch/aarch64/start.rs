@@ -5,12 +5,14 @@ use core::ops;
 use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use tree::{Gic as GicNode, Machine as Described, Tree};
 
+use super::cores::{self, Community};
 use super::gic::{Gic, V2, V3};
 use super::mmu::{DeviceWindow, MapBuilder};
-use super::{console as early, cores, layout, machine::Machine, mmu, psci, trap};
+use super::{console as early, layout, machine::Machine, mmu, psci, trap};
 use crate::arch::pte;
 use crate::boot::{self, Handover};
 use crate::console;
+use crate::features::Needs;
 use crate::mm::regions::{Range, Regions};
 use crate::mm::{Mem, Phys};
 
@@ -71,8 +73,10 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
     let tree_range = Range { start: tree_at, end: tree_at + bytes.len() as u64 };
     let (mem, machine, forbidden, mut handover) = bring_up(&described, &mut window, tree_range, image, ticks);
     let kernel = trap::install(mem, machine, forbidden);
-    cores::start_all(kernel, &described, &mut window, &mut handover.free, image);
-    log::debug!("{} cores", kernel.sched.count());
+    switch_fast_paths(described.bootargs.unwrap_or_default());
+    let gic_registers = matches!(described.gic, Some(GicNode::V3 { .. }));
+    let community = Community::new(&described, Needs { memory_end: kernel.mem.end().0, gic_registers });
+    handover.protections = cores::start_all(kernel, &described, &mut window, &mut handover.free, image, community);
     if let Err(error) = boot::start_init(kernel, handover) {
         give_up(Some(&described), format_args!("{error}"));
     }
@@ -85,6 +89,17 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
 pub(super) fn enter_user(context: usize) -> ! {
     // SAFETY: `context` is the register area of a thread of ours, in an address space that is loaded.
     unsafe { el0_return(context) }
+}
+
+fn switch_fast_paths(bootargs: &str) {
+    match console::fast_paths(bootargs) {
+        Ok(true) => {}
+        Ok(false) => {
+            log::info!("the fast paths are switched off");
+            cores::LOCK.switch_fast_paths(&cores::AREAS, false);
+        }
+        Err(other) => log::warn!("boot argument fast={other}: use on or off"),
+    }
 }
 
 fn start_console(tree: &Tree<'_>, window: &mut DeviceWindow) {
@@ -177,6 +192,7 @@ fn bring_up<'a>(
         boot_ticks: ticks,
         frequency: counter,
         seed: seed(described),
+        protections: abi::Protections::empty(),
     };
     (mem, machine, plan.forbidden, handover)
 }

@@ -6,13 +6,14 @@ use core::sync::atomic::Ordering;
 
 use abi::FaultKind;
 
-use super::{cores, machine::Machine};
+use super::{cores, identity, machine::Machine, selftest};
+use crate::errata::Quirks;
 use crate::fault::{self, Fault};
 use crate::gate::Event;
 use crate::kernel::Kernel;
 use crate::mm::Mem;
 use crate::mm::regions::Regions;
-use crate::{interrupt, syscall};
+use crate::{interrupt, maintenance, syscall};
 
 struct Cell(UnsafeCell<MaybeUninit<Kernel>>);
 
@@ -96,11 +97,14 @@ pub(super) extern "C" fn sync(context: usize, syndrome: u64, address: u64) -> us
     if live && let Some(thread) = k.sched.current() {
         if call {
             syscall::handle(k, thread);
+        } else if syndrome >> 26 & 0x3f == class::INSTRUCTION_ABORT && k.lacks_space(thread) {
+            // A fast path let it go on. Now its address space gets an ASID again.
+            k.forget_loaded();
         } else if syndrome >> 26 & 0x3f == class::FPU && k.use_fpu(thread) {
             // The instruction is tried again.
         } else if is_untranslated(syndrome) {
             fault::untranslated(k, thread, decode(syndrome, address));
-        } else {
+        } else if !(identity::has(Quirks::CLEAN_INVALIDATES) && maintenance::serve(k, thread, syndrome)) {
             fault::handle(k, thread, decode(syndrome, address));
         }
     }
@@ -177,6 +181,7 @@ fn switch(mut k: &'static mut Kernel) -> usize {
             k.trace_switch(None);
             k.empty_core(k.sched.own());
             k.machine.enter_nothing();
+            selftest::on_idle(k);
             cores::leave_idle();
             cores::sleep();
             k = idle_enter();

@@ -19,6 +19,31 @@ pub unsafe fn zero(start: *mut u8, bytes: usize) {
     unsafe { start.write_bytes(0, bytes) }
 }
 
+/// How the fast paths would name the object with a number.
+pub const fn word_of_number(number: u32) -> u64 {
+    number as u64
+}
+
+/// The number of the object that the fast paths would name like this.
+pub const fn number_of_word(word: u64) -> u32 {
+    word as u32
+}
+
+/// Where the object with a number lies.
+pub const fn place_of_number(base: usize, number: u32) -> usize {
+    base + number as usize * crate::mm::raw::GRANULE as usize
+}
+
+/// What says that something belongs to the fast paths of a core.
+pub const fn idle_word(core: usize) -> u64 {
+    1 << 46 | core as u64
+}
+
+/// TTBR0 of the empty address space.
+pub const fn empty_space() -> u64 {
+    0
+}
+
 /// The host's own caches are coherent.
 pub fn sync_instructions(_: usize, _: usize) {}
 

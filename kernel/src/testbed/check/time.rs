@@ -12,22 +12,24 @@ impl Checker {
     /// Both sides agree, and a thread with time of its own has some, unless it lent it.
     pub(super) fn check_time_of(&self, k: &Kernel, thread: Ref<Thread>) -> Check {
         let t = &k.mem[thread];
-        if let Some(time) = t.time {
+        let time = k.time_of(thread);
+        if let Some(time) = time {
             must!(self.exists(time), "{thread:?} has time that does not exist");
-            must!(k.mem[time].holder == Some(thread), "{thread:?} has {time:?}, which {:?} holds", k.mem[time].holder);
+            let holder = k.holder(time);
+            must!(holder == Some(thread), "{thread:?} has {time:?}, which {holder:?} holds");
         }
         if let Some(home) = t.home {
             must!(self.exists(home), "{thread:?} has time of its own that does not exist");
             must!(k.mem[home].home == Some(thread), "{home:?} is not {thread:?}'s own time");
             // One who waits for an answer lent its time, or finds its own when the answer comes.
             let waits = matches!(t.state, State::AwaitingReply(_));
-            must!(t.time.is_some() || waits, "{thread:?} has time and does not run on it");
+            must!(time.is_some() || waits, "{thread:?} has time and does not run on it");
         }
-        must!(t.header.capabilities > 0 || t.time.is_none() && t.home.is_none(), "{thread:?} is dead and has time");
+        must!(t.header.capabilities > 0 || t.home.is_none(), "{thread:?} is dead and has time");
         if let State::AwaitingReply(reply) = t.state {
-            must!(k.mem[reply].time.is_none() || t.time.is_none(), "{thread:?} lent time and has some");
+            must!(k.mem[reply].time.is_none() || time.is_none(), "{thread:?} lent time and has some");
             must!(t.fault.is_none() || t.key < 0, "{thread:?} reports a fault and the fast path would answer it");
-            must!(t.key < 0 || t.key == t.priority.into(), "{thread:?} has key {}", t.key);
+            must!(t.key < 0 || t.key as u16 == t.priority.into(), "{thread:?} has key {}", t.key);
         }
         Ok(())
     }
@@ -35,19 +37,19 @@ impl Checker {
     /// Only who waits lends, and only while it waits.
     pub(super) fn check_lending(&self, k: &Kernel, reply: Ref<Reply>) -> Check {
         let r = &k.mem[reply];
-        let Some(time) = r.time else {
-            must!(r.above.is_none() && r.below.is_none(), "{reply:?} carries no time and stands in a stack");
-            return Ok(());
-        };
-        must!(r.caller.is_some() && self.exists(time), "{reply:?} carries time for nobody, or none");
-        let mut at = k.mem[time].stack;
-        while let Some(other) = at
-            && other != reply
-        {
-            at = k.mem[other].below;
+        let Some(time) = r.time else { return Ok(()) };
+        must!(r.caller.is_some() && self.exists(time.into()), "{reply:?} carries time for nobody, or none");
+        // From the thread whose time it is, through those who lent it on, to this Reply.
+        let (mut at, mut count) = (k.mem[time].home, 0);
+        while let Some(thread) = at {
+            let State::AwaitingReply(other) = k.mem[thread].state else { break };
+            must!(k.mem[other].time == Some(time) && count < 1000, "{reply:?}: {time:?} was not lent to here");
+            if other == reply {
+                return Ok(());
+            }
+            (at, count) = (k.mem[other].receiver, count + 1);
         }
-        must!(at.is_some(), "{reply:?} is not in the stack of {time:?}");
-        Ok(())
+        Err(format!("{reply:?}: {time:?} was not lent through it"))
     }
 
     /// The sum, the stack and the place among the deadlines.
@@ -61,34 +63,18 @@ impl Checker {
         if let Some(home) = c.home {
             must!(self.exists(home) && k.mem[home].home == Some(context), "{context:?} has a home that has other time");
         }
-        if let Some(holder) = c.holder {
-            must!(self.exists(holder) && k.mem[holder].time == Some(context), "{context:?}: {holder:?} has other time");
-        }
-        let (mut above, mut at, mut count, mut caller) = (None, c.stack, 0, c.home);
-        while let Some(reply) = at {
-            must!(self.exists(reply) && count < 1000, "{context:?}: its stack is broken");
-            let r = &k.mem[reply];
-            must!(r.time == Some(context) && r.above == above, "{reply:?} does not know its place in {context:?}");
-            let before = above.map(|above: Ref<Reply>| k.mem[above].caller);
-            must!(
-                before.is_none_or(|before| before == r.receiver),
-                "{reply:?}: who took the call is not who lent it on"
-            );
-            caller = r.caller;
-            (above, at, count) = (Some(reply), r.below, count + 1);
-        }
-        must!(c.stack.is_none() || caller == c.home, "{context:?} was lent first by {caller:?}, not {:?}", c.home);
-        let owner = c.stack.map_or(c.home, |reply| k.mem[reply].receiver);
-        must!(c.holder.is_none() || c.holder == owner, "{:?} has {context:?}, which is {owner:?}'s", c.holder);
+        let holder = k.holder(context);
         if let Some(reply) = c.used_for {
             must!(self.exists(reply), "{context:?} is used for nothing");
             must!(k.mem[reply].receiver == c.home && c.home.is_some(), "{context:?} is used for another's call");
+            let owed = c.home.is_some_and(|home| k.mem[home].reply == Some(reply));
+            must!(owed && k.mem[reply].caller.is_some(), "{context:?} is used for a call that is not owed");
         }
-        let waits = c.holder.is_some_and(|holder| {
+        let waits = holder.is_some_and(|holder| {
             k.mem[holder].state == State::Ready && !k.mem[holder].queued && k.sched.current() != Some(holder)
         });
-        must!(!waits || c.out == 0 || c.node.queued, "{context:?}: nobody wakes {:?}", c.holder);
-        must!(!waits || c.out == 0 || c.node.deadline <= out[0].at, "{context:?}: {:?} is woken late", c.holder);
+        must!(!waits || c.out == 0 || c.node.queued, "{context:?}: nobody wakes {:?}", holder);
+        must!(!waits || c.out == 0 || c.node.deadline <= out[0].at, "{context:?}: {:?} is woken late", holder);
         Ok(())
     }
 

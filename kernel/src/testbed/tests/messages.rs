@@ -220,10 +220,7 @@ fn a_server_that_waits_is_told_of_the_end_of_its_reply_and_endpoint() {
     pair.bed.ok(Op::Revoke, 1, &[ENDPOINT.into()]);
     assert_eq!(
         pair.state(pair.server),
-        State::Receiving(
-            pair.bed.cap(pair.bed.init, ENDPOINT).object_of().unwrap(),
-            pair.bed.cap(pair.server, REPLY).object_of().unwrap()
-        )
+        State::Receiving(pair.bed.cap(pair.bed.init, ENDPOINT).object_of::<crate::object::Endpoint>().unwrap().into())
     );
     pair.bed.ok(Op::Delete, 1, &[ENDPOINT.into()]);
     assert_eq!(error(pair.bed.result(pair.server)), refusal(ErrorCode::Revoked, 0));

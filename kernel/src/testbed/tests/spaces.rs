@@ -5,7 +5,7 @@ use abi::{
     layout::{PAGE, USER_END},
 };
 
-use super::{Bed, TABLE};
+use super::{Bed, MEMORY, TABLE};
 use crate::mm::Ref;
 use crate::object::AddressSpace;
 use crate::testbed::Outcome;
@@ -265,6 +265,22 @@ fn a_large_map_that_meets_something_changes_nothing() {
     assert_eq!(bed.refused(Op::Map, SPACE, &map(FRAME, far[2], 0, 4, 3)), (ErrorCode::NoPool, 0));
 }
 
+/// A map that made way is not finished by a call for fewer pages: the others would stay in the tables, and outlive the Frame.
+#[test]
+fn a_call_for_fewer_pages_does_not_finish_a_map() {
+    let (mut bed, space) = world(8);
+    bed.make(Kind::Untyped, 300, 43);
+    bed.make_of(43, Kind::Frame, 300, 42);
+    bed.k.machine.preempt_every = 1;
+    let input = InWord::new(Op::Map as u8, 0, 0, 0);
+    bed.trap(bed.init, input, Slots::new(SPACE, 0), args(42, 0x10_0000, 0, 300, 3));
+    assert!(bed.restarts(bed.init));
+    bed.k.machine.preempt_every = 0;
+    assert_eq!(bed.refused(Op::Map, SPACE, &map(42, 0x10_0000, 0, 1, 3)), (ErrorCode::AlreadyMapped, 1));
+    bed.ok(Op::Revoke, 1, &[43]);
+    assert_eq!(bed.k.translate_for_tests(space, 0x10_1000), None, "the Frame is gone");
+}
+
 /// A mapping that was not finished can be unmapped, and nothing else.
 #[test]
 fn a_map_that_was_given_up_is_a_mapping() {
@@ -321,6 +337,26 @@ fn mappings_end_with_frame_and_with_space() {
     assert_eq!((cap.space, cap.word, cap.extra), (None, 0, 0));
 }
 
+/// A thread that a fast path lets go on without one faults at once, and then gets one.
+#[test]
+fn a_thread_whose_space_lost_its_asid_is_known() {
+    let mut bed = Bed::new();
+    let thread = bed.process(MEMORY, 50, 100, 0);
+    let space = bed.k.mem[thread].space().unwrap();
+    assert!(bed.k.lacks_space(thread), "it has not run yet");
+    bed.k.activate(space);
+    assert!(!bed.k.lacks_space(thread));
+    bed.make(Kind::Untyped, 700, 42);
+    for slot in 100..400 {
+        bed.make_of(42, Kind::AddressSpace, 2, slot);
+        let other = bed.cap(bed.init, slot).object_of().unwrap();
+        bed.k.activate(other);
+    }
+    assert!(bed.k.lacks_space(thread));
+    bed.k.activate(space);
+    assert!(!bed.k.lacks_space(thread));
+}
+
 #[test]
 fn asids_are_stolen() {
     let mut bed = Bed::new();
@@ -333,7 +369,7 @@ fn asids_are_stolen() {
         spaces.push(space);
         bed.check();
     }
-    assert_eq!(bed.k.mem[spaces[0]].ttbr, 0, "the first lost its own");
+    assert_eq!(bed.k.mem[spaces[0]].ttbr, crate::arch::empty_space(), "the first lost its own");
     bed.k.activate(spaces[0]);
     bed.ok(Op::Revoke, 1, &[42]);
     bed.make_of(42, Kind::Frame, 700, 43);

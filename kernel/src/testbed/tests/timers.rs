@@ -68,7 +68,7 @@ fn it_cancels_the_ipc_a_thread_is_blocked_in() {
     assert_eq!(error(pair.bed.result(pair.client)), refusal(ErrorCode::Cancelled, abi::MAY_HAVE_ACTED));
     // The server goes on with its own time.
     assert!(pair.bed.runnable(pair.client) && pair.bed.runnable(pair.server));
-    assert_eq!(pair.bed.k.mem[pair.server].time, pair.bed.k.mem[pair.server].home);
+    assert_eq!(pair.bed.k.time_of(pair.server), pair.bed.k.mem[pair.server].home);
 }
 
 #[test]

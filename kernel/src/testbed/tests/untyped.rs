@@ -36,6 +36,18 @@ fn every_object_is_made_where_the_watermark_stands() {
     assert_eq!(bed.cap(bed.init, 49).pages, 2);
 }
 
+/// Who asks how much is in use is not told what was in use.
+#[test]
+fn after_a_revoke_nothing_is_in_use() {
+    let mut bed = Bed::new();
+    bed.make(Kind::Untyped, 64, 40);
+    bed.make_of(40, Kind::Frame, 3, 41);
+    let in_use = |bed: &mut Bed| bed.ok(Op::DebugCap, abi::SLOT_DEBUG, &[TABLE, 40])[5];
+    assert_eq!(in_use(&mut bed), 3 * PAGE);
+    bed.ok(Op::Revoke, abi::SLOT_TABLE, &[40]);
+    assert_eq!(in_use(&mut bed), 0);
+}
+
 #[test]
 fn refusals() {
     let mut bed = Bed::new();

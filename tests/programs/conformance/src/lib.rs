@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod server;
+pub mod vectors;
 pub mod wire;
 
 /// x0–x30.

@@ -12,6 +12,7 @@ use crate::lab::{Boot, Case, Lab, contains};
 pub fn cases() -> Vec<Case> {
     vec![
         Case::new("conformance.registers", "a message is what arrives, and nothing else", registers),
+        Case::new("conformance.registers_slow", "the same with the fast paths switched off", registers_slow),
         Case::new("conformance.svc", "svc with another immediate is a fault", other_svc),
         Case::new("conformance.random", "the system survives system calls at random", random),
     ]
@@ -21,7 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Boots and waits until the log says this. Returns the console and the log.
 fn until(lab: &mut Lab, end: &str) -> Result<(Console, String)> {
-    let mut console = lab.boot_to_prompt(Boot { set: Some("conformance"), ..Boot::default() })?;
+    until_with(lab, "log=info", end)
+}
+
+fn until_with(lab: &mut Lab, bootargs: &str, end: &str) -> Result<(Console, String)> {
+    let bootargs = Some(bootargs.to_owned());
+    let mut console = lab.boot_to_prompt(Boot { set: Some("conformance"), bootargs, ..Boot::default() })?;
     let start = Instant::now();
     loop {
         let log = console.command("log")?;
@@ -38,6 +44,11 @@ fn until(lab: &mut Lab, end: &str) -> Result<(Console, String)> {
 
 fn registers(lab: &mut Lab) -> Result<()> {
     until(lab, " calls, 0 wrong").map(drop)
+}
+
+fn registers_slow(lab: &mut Lab) -> Result<()> {
+    let (_, log) = until_with(lab, "log=info fast=off", " calls, 0 wrong")?;
+    contains(&log, "the fast paths are switched off")
 }
 
 fn other_svc(lab: &mut Lab) -> Result<()> {

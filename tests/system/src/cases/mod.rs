@@ -8,6 +8,7 @@ mod crash;
 mod debugging;
 mod disk;
 mod fpu;
+mod hardening;
 mod isolation;
 mod shell;
 
@@ -23,6 +24,7 @@ pub fn all() -> Vec<Case> {
         conformance::cases(),
         fpu::cases(),
         crash::cases(),
+        hardening::cases(),
         budget::cases(),
         debugging::cases(),
         bad_input::cases(),

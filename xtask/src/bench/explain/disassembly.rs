@@ -35,7 +35,7 @@ fn ranges(wanted: &BTreeSet<u64>) -> Vec<(u64, u64)> {
     ranges
 }
 
-/// Lines with an address, a symbol, a colon, a tab and the instruction.
+/// Lines such as `   0xffffffff80001000 <vectors+0>:    nop`, with a tab behind the colon.
 fn parse(text: &str) -> BTreeMap<u64, String> {
     let instruction = |line: &str| {
         let (place, text) = line.split_once(":\t")?;
