@@ -2,7 +2,7 @@
 
 use core::fmt::Write;
 
-use abi::{FaultKind, FaultMessage};
+use abi::{FaultKind, FaultMessage, trace::Event};
 
 use crate::kernel::{Kernel, Next};
 use crate::mm::Ref;
@@ -40,6 +40,7 @@ pub fn handle(k: &mut Kernel, thread: Ref<Thread>, fault: Fault) {
         fp: context.x[29],
         lr: context.x[30],
     };
+    k.trace(Event::Fault, thread.number() | (fault.kind as u64) << 32, message.pc);
     let next = report(k, thread, fault.kind, message).unwrap_or_else(|| {
         log::warn!("a thread without fault handler stopped: {} at {:#x}", fault.kind.text(), message.pc);
         if k.mem[thread].ceiling == ROOT {
@@ -65,6 +66,7 @@ fn report(k: &mut Kernel, thread: Ref<Thread>, kind: FaultKind, message: FaultMe
 /// A thread used up its time, and its SchedContext says that this is a fault. Without a handler it waits for more.
 pub fn timeout(k: &mut Kernel, thread: Ref<Thread>) {
     let message = FaultMessage { pc: k.mem[thread].context.pc, ..FaultMessage::default() };
+    k.trace(Event::Fault, thread.number() | (FaultKind::Timeout as u64) << 32, message.pc);
     if let Some(next) = report(k, thread, FaultKind::Timeout, message) {
         k.finish(thread, next);
     }

@@ -198,6 +198,9 @@ pub struct Stopped {
     pub call: bool,
 }
 
+/// The bit of a gate that says that the kernel is traced.
+const TRACED: u32 = 2;
+
 /// The lock.
 #[repr(C, align(64))]
 #[derive(Debug)]
@@ -229,6 +232,15 @@ impl Lock {
         for area in areas {
             area.gate.store(u32::from(!on), Ordering::Relaxed);
         }
+    }
+
+    /// Keeps the fast paths closed while the kernel is traced, or no longer. The other cores' gates, closed now, follow when
+    /// the holder, core `me`, gives the lock up.
+    pub fn trace(&self, areas: &[Area], me: usize, on: bool) {
+        let other = self.open.load(Ordering::Relaxed) & !TRACED;
+        let open = other | if on { TRACED } else { 0 };
+        self.open.store(open, Ordering::Relaxed);
+        areas[me].gate.store(open, Ordering::Relaxed);
     }
 
     fn others(&self, me: usize) -> u32 {

@@ -2,7 +2,7 @@
 
 use abi::{
     ErrorCode, InWord, Kind, MAX_CAPS, MAX_WORDS, MAY_HAVE_ACTED, OUT_CAPS_DROPPED, OutWord, REG_WORDS, Rights,
-    SyscallError,
+    SyscallError, trace::Event,
 };
 
 use crate::cap::Slot;
@@ -11,6 +11,7 @@ use crate::kernel::{Kernel, Next, Res};
 use crate::mm::{Phys, Ref};
 use crate::object::{Endpoint, Gate, Held, Reply, State, Thread};
 use crate::syscall::Args;
+use crate::trace::pair;
 
 /// Offsets in the message page.
 mod page {
@@ -218,6 +219,7 @@ impl Kernel {
     /// Hands a call or fault over; the sender now waits for the answer.
     fn deliver(&mut self, sender: Ref<Thread>, receiver: Ref<Thread>, reply: Ref<Reply>) {
         let badge = self.mem[sender].badge;
+        self.trace(Event::Deliver, pair(sender, Some(receiver)), badge);
         match self.mem[sender].fault {
             Some((kind, message)) => {
                 let context = &mut self.mem[receiver].context;
@@ -241,6 +243,7 @@ impl Kernel {
     /// Answers whoever a Reply holds. Returns the thread that can go on, which stands in no queue.
     fn answer(&mut self, server: Ref<Thread>, reply: Ref<Reply>, input: InWord) -> Option<Ref<Thread>> {
         let caller = self.settle(reply)?;
+        self.trace(Event::Answer, pair(server, Some(caller)), input.label().into());
         if self.mem[caller].fault.take().is_some() {
             let resume = input.label() == 0;
             self.mem[caller].state = if resume { State::Ready } else { State::Faulted };

@@ -43,6 +43,8 @@ pub struct Kernel {
     pub forbidden: Regions,
     /// Which address space has which ASID.
     pub asids: crate::mm::Asids,
+    /// Where events are written.
+    pub trace: crate::trace::Tracing,
     /// The hardware.
     pub machine: Machine,
     /// Steps since the last look at pending interrupts.
@@ -62,6 +64,7 @@ impl Kernel {
             graves: None,
             forbidden,
             asids: crate::mm::Asids::new(),
+            trace: crate::trace::Tracing::new(),
             machine,
             steps: 0,
         }

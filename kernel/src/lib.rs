@@ -27,6 +27,7 @@ pub mod mm;
 pub mod object;
 pub mod sched;
 pub mod syscall;
+pub mod trace;
 
 mod kernel;
 #[cfg(test)]

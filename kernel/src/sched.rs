@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering;
 
-use abi::OutWord;
+use abi::{OutWord, trace::Event};
 
 use crate::deadline::{Deadlines, Due};
 use crate::gate::{Area, key};
@@ -338,6 +338,7 @@ impl Kernel {
             self.machine.enter_space(ttbr);
             self.settle_fpu(thread);
             self.sched.loaded = Some(thread);
+            self.trace_switch(Some(thread));
         }
         true
     }
@@ -401,8 +402,14 @@ impl Kernel {
         let now = self.sched.stretch;
         while let Some(due) = self.sched.deadlines.take_due(&mut self.mem, now) {
             match due {
-                Due::Refill(context) => self.refilled(context, now),
-                Due::Timer(timer) => self.timer_fired(timer),
+                Due::Refill(context) => {
+                    self.trace(Event::Timer, context.number(), 0);
+                    self.refilled(context, now);
+                }
+                Due::Timer(timer) => {
+                    self.trace(Event::Timer, timer.number(), 1);
+                    self.timer_fired(timer);
+                }
             }
         }
         self.end_slice_or_budget(now);

@@ -1,6 +1,6 @@
 //! Dispatch of system calls, and nothing else.
 
-use abi::{ErrorCode, InWord, Op, Slots, SyscallError};
+use abi::{ErrorCode, InWord, Op, Slots, SyscallError, trace::Event};
 
 use crate::ipc;
 use crate::kernel::{Kernel, Next, Res};
@@ -36,10 +36,30 @@ impl Args {
 /// Carries out the system call of the current thread.
 pub fn handle(k: &mut Kernel, caller: Ref<Thread>) {
     let args = Args::of(k, caller);
-    match dispatch(k, caller, &args) {
-        Ok(next) => k.finish(caller, next),
-        Err(error) => k.mem[caller].context.refuse(error, 0),
+    if k.trace.is_on() {
+        return traced(k, caller, &args);
     }
+    carry_out(k, caller, &args);
+}
+
+fn carry_out(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Option<ErrorCode> {
+    match dispatch(k, caller, args) {
+        Ok(next) => {
+            k.finish(caller, next);
+            None
+        }
+        Err(error) => {
+            k.mem[caller].context.refuse(error, 0);
+            Some(error.code)
+        }
+    }
+}
+
+#[cold]
+fn traced(k: &mut Kernel, caller: Ref<Thread>, args: &Args) {
+    k.trace(Event::Call, caller.number(), u64::from(args.input.op()) | args.target << 32);
+    let refused = carry_out(k, caller, args);
+    k.trace(Event::Return, caller.number(), refused.map_or(0, |code| code as u64));
 }
 
 fn dispatch(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
@@ -92,6 +112,9 @@ fn dispatch(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         Op::SchedConsumed => ops::sched_consumed,
         Op::TimerArm => ops::timer_arm,
         Op::TimerCancel => ops::timer_cancel,
+        Op::TraceStart => ops::trace_start,
+        Op::TraceStop => ops::trace_stop,
+        Op::TraceMap => ops::trace_map,
         Op::Reserve => ops::reserve,
         Op::ReserveRelease => ops::release,
     };

@@ -55,7 +55,7 @@ kinds! {
     Timer = 13,
     /// A set of secure monitor functions.
     Smc = 14,
-    /// The event ring (number reserved).
+    /// A ring of events, or the right to tie rings to cores.
     Trace = 15,
     /// The right to fill SchedContexts.
     SchedControl = 16,
@@ -122,6 +122,10 @@ bitflags! {
         const SCHED_BIND = 1;
         /// SchedContext: ask what was used.
         const SCHED_READ = 2;
+        /// Trace: tie rings to cores.
+        const TRACE_CONTROL = 1;
+        /// Trace: be tied to a core, map its records.
+        const TRACE_MAP = 2;
         /// Reserve, Timer, Reply, DmaSpace, Smc, IrqControl, Debug, KernelConsole: the only right there is.
         const INVOKE = 1;
     }
@@ -139,7 +143,7 @@ impl Rights {
             Kind::Notification => 3,
             Kind::AddressSpace => 7,
             Kind::Frame => 15,
-            Kind::Irq | Kind::SchedContext => 3,
+            Kind::Irq | Kind::SchedContext | Kind::Trace => 3,
             _ => 1,
         };
         Rights::from_bits_truncate(bits)

@@ -16,6 +16,7 @@ mod op;
 mod protection;
 mod slots;
 mod start;
+pub mod trace;
 
 pub use badge::Badge;
 pub use error::{ErrorCode, MAY_HAVE_ACTED, SyscallError};

@@ -39,7 +39,7 @@ ops! {
     /// Notification: x0 out = bits, cleared; 0 when there are none.
     Poll = 10,
     /// Untyped: x0 = kind, x1 = size (Untyped, Frame: pages; AddressSpace: pages with its pool, at least 2; CapTable:
-    /// log2 of slots; else ignored), x2 = log2 of alignment (0: natural), x3 = destination table slot, x4 = index there,
+    /// log2 of slots; Trace: pages, one more than a power of two; else ignored), x2 = log2 of alignment (0: natural), x3 = destination table slot, x4 = index there,
     /// x5 = physical address for device memory (0 for RAM), x6 = memory type for a Frame.
     Retype = 16,
     /// CapTable: copy into this table. x0 = index here, x1 = slot of the source table, x2 = index there, x3 = rights to
@@ -105,7 +105,8 @@ ops! {
     /// Debug: x0 = AddressSpace slot, x1 = address, a multiple of 8; out x0 = word there.
     DebugRead = 74,
     /// Debug: x0 = Thread slot; out x0 = state (0 suspended, 1 ready or running, 2 waits in a call, 3 waits for a
-    /// message, 4 waits for a notification, 5 faulted), x1 = ticks that were used of its own time.
+    /// message, 4 waits for a notification, 5 faulted), x1 = ticks that were used of its own time, x2 = its number
+    /// in trace records.
     DebugThread = 75,
     /// SchedControl: x0 = SchedContext slot, x1 = budget in ticks, x2 = period in ticks (at least the budget; equal: no
     /// limit), x3 = flags (1: running out is a fault).
@@ -126,6 +127,12 @@ ops! {
     Reserve = 86,
     /// Reserve: x0 = address, x1 = pages that are given back (0: none); out x0 = pages of memory that are free.
     ReserveRelease = 87,
+    /// Trace without a ring: x0 = Trace slot (a ring), x1 = core, which writes its events there from now on.
+    TraceStart = 90,
+    /// Trace without a ring: x0 = Trace slot (a ring): no core writes there any more.
+    TraceStop = 91,
+    /// Trace (a ring): x0 = index in the own table, which gets a read-only Frame of its records; out x0 = their bytes.
+    TraceMap = 92,
 }
 
 /// In x5 of [`Op::ThreadConfigure`]: the thread may use vector registers. Only a thread that may itself can give this.

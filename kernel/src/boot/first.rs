@@ -225,6 +225,7 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     fill(abi::SLOT_DEBUG, Cap::control(Kind::Debug));
     fill(abi::SLOT_CONSOLE, Cap::control(Kind::KernelConsole));
     fill(abi::SLOT_SMC, Cap::control(Kind::Smc));
+    fill(abi::SLOT_TRACE, Cap { rights: Rights::TRACE_CONTROL, ..Cap::control(Kind::Trace) });
     fill(abi::SLOT_DMA, Cap::control(Kind::DmaSpace));
     fill(abi::SLOT_TREE, kept(handover.tree, Rights::READ));
     if let Some(bundle) = handover.bundle {

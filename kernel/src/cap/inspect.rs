@@ -4,7 +4,7 @@ use abi::{Kind, layout::PAGE};
 
 use super::{Cap, Slot};
 use crate::kernel::Kernel;
-use crate::object::{AddressSpace, CapTable, Endpoint, Irq, Notification, Reply, SchedContext, Thread};
+use crate::object::{AddressSpace, CapTable, Endpoint, Irq, Notification, Reply, SchedContext, Thread, Trace};
 
 impl Kernel {
     /// Kind, rights, base, bytes, badge or address, bytes in use: the results of `DebugCap`.
@@ -34,6 +34,7 @@ impl Kernel {
                 let (base, bytes, ..) = self.place::<SchedContext>(cap, |_| size_of::<SchedContext>() as u64);
                 (base, bytes, time.map_or(0, |time| time.period), time.map_or(0, |time| time.budget))
             }
+            Kind::Trace => self.place::<Trace>(cap, |ring| (u64::from(ring.pages) + 1) * PAGE),
             Kind::Irq => {
                 let line = cap.object_of::<Irq>().and_then(|irq| self.mem[irq].line).unwrap_or(0);
                 let (base, bytes, ..) = self.place::<Irq>(cap, |_| size_of::<Irq>() as u64);

@@ -238,6 +238,13 @@ impl Mem {
         unsafe { self.at::<u64>(place).write_volatile(value) }
     }
 
+    /// Writes a word of memory that holds no object and that others read beside it.
+    pub(crate) fn store(&mut self, place: Phys, value: u64, order: Ordering) {
+        assert!(place.0.is_multiple_of(8));
+        // SAFETY: mapped RAM, aligned, and in no object; others only read it, whole.
+        unsafe { AtomicU64::from_ptr(self.at(place)) }.store(value, order);
+    }
+
     /// Where an entry of an address space's tables lies. The tables come from its pool, which is RAM.
     #[inline(always)]
     fn entry(&self, place: Phys) -> *mut u64 {

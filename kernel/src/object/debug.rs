@@ -69,7 +69,7 @@ pub fn read(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Rights
 /// Debug. The thread's capability: any.
 /// # Returns
-/// x0 = state as in `Op::DebugThread`, x1 = ticks of CPU time.
+/// x0 = state as in `Op::DebugThread`, x1 = ticks of CPU time, x2 = the thread's number in trace records.
 /// # Errors
 /// Those of the look-ups.
 pub fn thread(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
@@ -86,5 +86,5 @@ pub fn thread(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     };
     k.settle_time();
     let used = k.mem[thread].home.map_or(0, |time| k.mem[time].consumed);
-    Ok(k.answer_with(caller, [state, used, 0, 0, 0, 0, 0, 0]))
+    Ok(k.answer_with(caller, [state, used, thread.number(), 0, 0, 0, 0, 0]))
 }

@@ -3,9 +3,9 @@
 //! Objects whose end may take long (tables, threads with callers, endpoints with queues, address spaces) wait in a list.
 //! Memory is reused only by `retype`, which empties the list first.
 
-use abi::Kind;
+use abi::{Kind, trace::Event};
 
-use super::{AddressSpace, CapTable, Endpoint, Header, Irq, Notification, Reply, SchedContext, Thread, Timer};
+use super::{AddressSpace, CapTable, Endpoint, Header, Irq, Notification, Reply, SchedContext, Thread, Timer, Trace};
 use crate::cap::Cap;
 use crate::kernel::{Kernel, Preempted};
 use crate::mm::{Object, Ref};
@@ -46,6 +46,7 @@ impl Kernel {
             Kind::AddressSpace => self.header::<AddressSpace>(cap, |space| &mut space.header).map(|(_, h)| h),
             Kind::SchedContext => self.header::<SchedContext>(cap, |context| &mut context.header).map(|(_, h)| h),
             Kind::Timer => self.header::<Timer>(cap, |timer| &mut timer.header).map(|(_, header)| header),
+            Kind::Trace => self.header::<Trace>(cap, |ring| &mut ring.header).map(|(_, header)| header),
             Kind::Irq => self.header::<Irq>(cap, |irq| &mut irq.header).map(|(_, header)| header),
             _ => None,
         }
@@ -76,6 +77,7 @@ impl Kernel {
             Kind::Thread => {
                 let thread = cap.object_of::<Thread>();
                 if let Some(thread) = thread {
+                    self.trace(Event::End, thread.number(), 0);
                     self.stop_for_ever(thread);
                 }
                 thread.map(Grave::Thread)
@@ -101,6 +103,12 @@ impl Kernel {
             Kind::Timer => {
                 if let Some(timer) = cap.object_of::<Timer>() {
                     self.disarm(timer);
+                }
+                None
+            }
+            Kind::Trace => {
+                if let Some(ring) = cap.object_of::<Trace>() {
+                    self.untie_ring(ring);
                 }
                 None
             }

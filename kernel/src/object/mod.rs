@@ -19,6 +19,7 @@ mod table;
 mod tables;
 mod thread;
 mod timer;
+mod trace;
 mod untyped;
 
 pub use address_space::AddressSpace;
@@ -36,6 +37,7 @@ pub use smc::SYSTEM_OFF;
 pub(crate) use tables::Piece;
 pub use thread::{Held, State, Thread};
 pub use timer::Timer;
+pub use trace::Trace;
 
 pub use crate::cap::CapTable;
 
@@ -57,5 +59,6 @@ pub(crate) mod ops {
     pub use super::table::{copy, delete, grow, move_cap, revoke};
     pub use super::thread::{bind as thread_bind, cancel, configure, read_registers, resume, suspend, write_registers};
     pub use super::timer::{arm as timer_arm, cancel as timer_cancel};
+    pub use super::trace::{map as trace_map, start as trace_start, stop as trace_stop};
     pub use super::untyped::retype;
 }

@@ -1,11 +1,12 @@
 //! Notification: a word of event bits.
 
-use abi::{ErrorCode, Kind, OUT_NOTIFICATION, OutWord, Rights};
+use abi::{ErrorCode, Kind, OUT_NOTIFICATION, OutWord, Rights, trace::Event};
 
 use super::{Header, State, Thread};
 use crate::kernel::{Kernel, Next, Res};
 use crate::mm::{Object, Ref};
 use crate::syscall::Args;
+use crate::trace::pair;
 
 /// A notification.
 #[repr(C, align(64))]
@@ -97,6 +98,8 @@ pub fn poll(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 impl Kernel {
     /// Sets bits and wakes who waits for them.
     pub fn notify(&mut self, notification: Ref<Notification>, bits: u64) {
+        let waiter = self.mem[notification].waiter;
+        self.trace(Event::Signal, pair(notification, waiter), bits);
         let object = &mut self.mem[notification];
         object.bits |= bits;
         if object.bits == 0 {

@@ -4,9 +4,10 @@
 use abi::{
     ErrorCode, Kind, Rights, SyscallError,
     layout::{MemoryType, PAGE, PAGE_BITS},
+    trace::Event,
 };
 
-use super::{AddressSpace, CapTable, Endpoint, Irq, Notification, Reply, SchedContext, Thread, Timer};
+use super::{AddressSpace, CapTable, Endpoint, Irq, Notification, Reply, SchedContext, Thread, Timer, Trace};
 use crate::cap::{Cap, Flags, Slot, table};
 use crate::kernel::{Kernel, Next, Preempted, Res};
 use crate::mm::raw::GRANULE;
@@ -66,9 +67,10 @@ fn measure(kind: Kind, size: u64) -> Res<(u64, u64)> {
         Kind::Irq => object(size_of::<Irq>()),
         Kind::SchedContext => object(size_of::<SchedContext>()),
         Kind::Timer => object(size_of::<Timer>()),
+        Kind::Trace if Trace::fits(size) => Ok((size << PAGE_BITS, PAGE)),
         Kind::AddressSpace if (2..1 << 16).contains(&size) => Ok((size << PAGE_BITS, PAGE)),
         Kind::Untyped | Kind::Frame if size >= 1 && size <= u64::from(u32::MAX) => Ok((size << PAGE_BITS, PAGE)),
-        Kind::CapTable | Kind::AddressSpace | Kind::Untyped | Kind::Frame => Err(bad(2)),
+        Kind::CapTable | Kind::AddressSpace | Kind::Trace | Kind::Untyped | Kind::Frame => Err(bad(2)),
         _ => Err(bad(1)),
     }
 }
@@ -192,9 +194,13 @@ fn perform(k: &mut Kernel, plan: Plan) -> Result<(), Preempted> {
         Kind::Irq => Cap::of(k.mem.create(place, Irq::new())),
         Kind::SchedContext => Cap::of(k.mem.create(place, SchedContext::new())),
         Kind::Timer => Cap::of(k.mem.create(place, Timer::new())),
+        Kind::Trace => Cap { rights: Rights::TRACE_MAP, ..Cap::of(k.mem.create(place, Trace::new(size as u32))) },
         Kind::AddressSpace => Cap::of(AddressSpace::create(&mut k.mem, place, size)),
         _ => unreachable!("decode let only these kinds through"),
     };
     k.insert(target, cap, Some(untyped));
+    if kind == Kind::Thread {
+        k.trace(Event::Create, cap.object, 0);
+    }
     Ok(())
 }

@@ -157,6 +157,7 @@ impl Bed {
             assert!(self.k.enter(next));
         } else {
             self.k.forget_loaded();
+            self.k.trace_switch(None);
             self.k.empty_core(self.k.sched.own());
         }
     }

@@ -11,7 +11,7 @@ use crate::kernel::Kernel;
 use crate::mm::raw::GRANULE;
 use crate::mm::{Direct, Object, Phys, Ref};
 use crate::object::{
-    AddressSpace, Endpoint, Gate, Grave, Header, Irq, Notification, Reply, SchedContext, State, Thread, Timer,
+    AddressSpace, Endpoint, Gate, Grave, Header, Irq, Notification, Reply, SchedContext, State, Thread, Timer, Trace,
 };
 
 /// What is wrong.
@@ -70,6 +70,7 @@ fn header(k: &Kernel, kind: Kind, number: u64) -> Option<&Header> {
         Kind::Irq => &k.mem[object::<Irq>(number)].header,
         Kind::SchedContext => &k.mem[object::<SchedContext>(number)].header,
         Kind::Timer => &k.mem[object::<Timer>(number)].header,
+        Kind::Trace => &k.mem[object::<Trace>(number)].header,
         _ => return None,
     })
 }
@@ -79,6 +80,8 @@ fn bytes_of(k: &Kernel, kind: Kind, number: u64) -> u64 {
         Kind::CapTable => u64::from(k.mem[object::<CapTable>(number)].slots()) * GRANULE,
         Kind::Thread => Thread::BYTES as u64,
         Kind::AddressSpace => u64::from(k.mem[object::<AddressSpace>(number)].pages) * PAGE,
+        // Its records are what Frames show.
+        Kind::Trace => PAGE,
         Kind::Irq => size_of::<Irq>() as u64,
         Kind::Reply => size_of::<Reply>() as u64,
         Kind::SchedContext => size_of::<SchedContext>() as u64,
@@ -137,6 +140,7 @@ impl Checker {
                 Kind::Irq => self.check_irq(k, object(number))?,
                 Kind::SchedContext => self.check_sched_context(k, object(number))?,
                 Kind::Timer => self.check_timer(k, object(number))?,
+                Kind::Trace => Self::check_ring(k, object(number))?,
                 _ => {}
             }
         }
@@ -254,7 +258,8 @@ impl Checker {
     fn count_capabilities(&mut self, k: &Kernel) -> Check {
         for index in 0..self.slots.len() {
             let cap = k.mem[self.slots[index]].cap;
-            if header_kind(cap.kind) {
+            // The right to tie rings is a Trace without a ring.
+            if header_kind(cap.kind) && !(cap.kind == Kind::Trace && cap.object == 0) {
                 let at = self.granule(cap.object)?;
                 if self.named[at].0 != self.round {
                     self.named[at] = (self.round, 0);
@@ -685,6 +690,17 @@ fn flushed(since: &[(u64, u64, u64)], ttbr: u64, address: u64) -> bool {
     })
 }
 
+impl Checker {
+    /// A ring that is tied is its core's; while there is one nobody goes the fast way.
+    fn check_ring(k: &Kernel, ring: Ref<Trace>) -> Check {
+        let core = k.mem[ring].core;
+        let tied = (0..k.sched.count()).find(|&core| k.trace.ring(core) == Some(ring));
+        must!(core.map(usize::from) == tied, "{ring:?} is tied to {core:?} and written by {tied:?}");
+        must!(core.is_none() || k.machine.traced && k.trace.is_on(), "{ring:?} is tied and there are fast paths");
+        Ok(())
+    }
+}
+
 fn header_kind(kind: Kind) -> bool {
     matches!(
         kind,
@@ -697,6 +713,7 @@ fn header_kind(kind: Kind) -> bool {
             | Kind::Irq
             | Kind::SchedContext
             | Kind::Timer
+            | Kind::Trace
     )
 }
 

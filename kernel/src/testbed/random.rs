@@ -14,7 +14,7 @@ use crate::fpu::FpuState;
 use crate::interrupt;
 use crate::kernel::Kernel;
 use crate::mm::{Phys, Ref};
-use crate::object::{SchedContext, State, Thread};
+use crate::object::{SchedContext, State, Thread, Trace};
 
 /// Numbers that only look random.
 pub(super) struct Random(pub u64);
@@ -56,7 +56,8 @@ mod slot {
     pub const SCHED_CONTROL: u32 = 20;
     pub const TIMER: u32 = 7;
     pub const OTHER_ENDPOINT: u32 = 21;
-    pub const FREE: u32 = 22;
+    pub const TRACE: u32 = 22;
+    pub const FREE: u32 = 23;
 }
 
 const WORKERS: usize = 4;
@@ -135,6 +136,7 @@ impl Fuzz {
             bed.give(base, slot::IRQ_CONTROL, abi::SLOT_IRQ_CONTROL, all, 0);
             bed.give(base, slot::DEBUG, abi::SLOT_DEBUG, all, 0);
             bed.give(base, slot::DMA, abi::SLOT_DMA, all, 0);
+            bed.give(base, slot::TRACE, abi::SLOT_TRACE, all, 0);
             bed.give(base, slot::CONSOLE, abi::SLOT_CONSOLE, all, 0);
             bed.give(base, slot::SCHED_CONTROL, abi::SLOT_SCHED_CONTROL, all, 0);
             // One is unlimited, one has its fault handler told; two are alone with what they run on.
@@ -163,9 +165,14 @@ impl Fuzz {
         let bed = &mut self.bed;
         bed.ok(Op::Revoke, abi::SLOT_TABLE, &[WORLD.into()]);
         bed.ok(Op::Revoke, abi::SLOT_TABLE, &[DEVICES.into()]);
-        for control in
-            [abi::SLOT_IRQ_CONTROL, abi::SLOT_DEBUG, abi::SLOT_DMA, abi::SLOT_CONSOLE, abi::SLOT_SCHED_CONTROL]
-        {
+        for control in [
+            abi::SLOT_IRQ_CONTROL,
+            abi::SLOT_DEBUG,
+            abi::SLOT_DMA,
+            abi::SLOT_CONSOLE,
+            abi::SLOT_TRACE,
+            abi::SLOT_SCHED_CONTROL,
+        ] {
             bed.ok(Op::Revoke, abi::SLOT_TABLE, &[control.into()]);
         }
         assert!(bed.k.graves.is_none(), "the dead are buried");
@@ -300,7 +307,7 @@ impl Fuzz {
         match self.random.below(8) {
             0 | 1 => self.any_slot(),
             2 => 32 + self.random.below(32),
-            _ => u64::from(slot::FREE) + self.random.below(10),
+            _ => u64::from(slot::FREE) + self.random.below(11),
         }
     }
 
@@ -317,6 +324,7 @@ impl Fuzz {
         match (kind, self.random.below(20)) {
             (_, 0) => self.random.next(),
             (Kind::CapTable, _) => 4 + self.random.below(2),
+            (Kind::Trace, _) => 2 + self.random.below(2),
             (Kind::AddressSpace, _) => 2 + self.random.below(6),
             _ => 1 + self.random.below(6),
         }
@@ -327,7 +335,8 @@ impl Fuzz {
         let op = match self.random.below(100) {
             0..30 => self.random.pick(&[Op::Call, Op::Receive, Op::ReplyReceive, Op::Reply]),
             30..45 => Op::Retype,
-            45..55 => self.random.pick(&[Op::Map, Op::Unmap, Op::Protect, Op::Copy, Op::Move]),
+            53..55 => self.random.pick(&[Op::TraceStart, Op::TraceStop, Op::TraceStop, Op::TraceStop]),
+            45..53 => self.random.pick(&[Op::Map, Op::Unmap, Op::Protect, Op::Copy, Op::Move]),
             _ => self.random.pick(Op::ALL),
         };
         let mut regs = [0; 8];
@@ -346,6 +355,7 @@ impl Fuzz {
             Op::Retype => {
                 let what = self.random.pick(&[
                     Kind::Untyped,
+                    Kind::Trace,
                     Kind::CapTable,
                     Kind::Thread,
                     Kind::Endpoint,
@@ -438,6 +448,18 @@ impl Fuzz {
                 kind(self, Kind::Timer)
             }
             Op::TimerCancel => kind(self, Kind::Timer),
+            Op::TraceStart | Op::TraceStop => {
+                let tied = op == Op::TraceStop;
+                regs[0] = self.slot_where(thread, |k, cap| {
+                    cap.object_of::<Trace>().is_some_and(|ring| k.mem[ring].core.is_some() == tied)
+                });
+                regs[1] = self.random.below(9) / 8;
+                self.slot_where(thread, |_, cap| cap.kind == Kind::Trace && cap.object == 0)
+            }
+            Op::TraceMap => {
+                regs[0] = self.empty_slot();
+                self.slot_where(thread, |_, cap| cap.kind == Kind::Trace && cap.object != 0)
+            }
             Op::Map => {
                 regs[0] = self.slot_where(thread, |_, cap| cap.kind == Kind::Frame && cap.space.is_none());
                 regs[1] = self.address();

@@ -48,6 +48,11 @@ impl Machine {
         cores::LOCK.is_wanted()
     }
 
+    /// While the kernel is traced all cores go the slow way.
+    pub fn trace_fast_paths(&mut self, traced: bool) {
+        cores::LOCK.trace(&cores::AREAS, cores::number(), traced);
+    }
+
     /// Sends an interrupt to another core.
     pub fn kick(&mut self, core: usize) {
         self.gic.kick(core);

@@ -178,6 +178,7 @@ fn switch(mut k: &'static mut Kernel) -> usize {
             k.halt(thread, crate::object::State::Suspended);
         } else {
             k.forget_loaded();
+            k.trace_switch(None);
             k.empty_core(k.sched.own());
             k.machine.enter_nothing();
             selftest::on_idle(k);

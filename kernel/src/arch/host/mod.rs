@@ -102,6 +102,8 @@ pub struct Machine {
     pub evicted: BTreeSet<usize>,
     /// Vector registers of each core.
     pub fpu: [Fpu; crate::gate::MAX_CORES],
+    /// Whether the kernel is traced, so that there are no fast paths.
+    pub traced: bool,
     /// Firmware calls.
     pub calls: Vec<u64>,
     /// There is no firmware.
@@ -205,6 +207,11 @@ impl Machine {
     /// Nobody else waits: cores enter one after the other.
     pub fn lock_wanted(&self) -> bool {
         false
+    }
+
+    /// Notes that the kernel is traced.
+    pub fn trace_fast_paths(&mut self, traced: bool) {
+        self.traced = traced;
     }
 
     /// Notes the interrupt.

@@ -54,6 +54,9 @@ fn targets() -> Vec<(Op, Kind, Rights)> {
         (Op::TimerCancel, Timer, Rights::INVOKE),
         (Op::Reserve, AddressSpace, Rights::MAP),
         (Op::ReserveRelease, Reserve, Rights::INVOKE),
+        (Op::TraceStart, Trace, Rights::TRACE_CONTROL),
+        (Op::TraceStop, Trace, Rights::TRACE_CONTROL),
+        (Op::TraceMap, Trace, Rights::TRACE_MAP),
     ]
 }
 
@@ -69,6 +72,7 @@ fn original(bed: &mut Bed, kind: Kind) -> u32 {
         Kind::IrqControl => abi::SLOT_IRQ_CONTROL,
         Kind::SchedControl => abi::SLOT_SCHED_CONTROL,
         Kind::Debug => abi::SLOT_DEBUG,
+        Kind::Trace => abi::SLOT_TRACE,
         Kind::KernelConsole => abi::SLOT_CONSOLE,
         Kind::Smc => abi::SLOT_SMC,
         Kind::DmaSpace => abi::SLOT_DMA,

@@ -16,6 +16,7 @@ mod tables;
 mod threads;
 mod time;
 mod timers;
+mod traces;
 mod untyped;
 
 use abi::{ErrorCode, Kind, OutWord, Rights, SyscallError};
