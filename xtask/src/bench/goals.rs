@@ -82,7 +82,7 @@ pub const ROWS: &[Row] = &[
     at_most("ipc.call_reply_8w", 180, Some(180)),
     at_most("ipc.call_reply_8w_live", 200, Some(200)),
     at_most("ipc.call_reply_8w_fpu", 400, Some(400)),
-    at_most("ipc.call_reply_64w", 450, None),
+    at_most("ipc.call_reply_64w", 450, Some(450)),
     at_most("ipc.call_reply_1cap", 700, None),
     at_most("ipc.call_reply_cross_core", 2_500, None),
     Row { name: "ipc.scaling_2", goal: Goal::AtLeast(1.8), held: None },
