@@ -68,9 +68,11 @@ pub fn explain(bench: &Bench, cpu: &str, metric: &str) -> Result<()> {
 /// The set that measures it.
 fn set_of(metric: &str) -> &'static str {
     match metric {
-        "notify.ping_pong" | "notify.ping_pong_urgent" | "irq.to_driver" | "fault.round_trip" | "fault.map_round_trip" => {
-            EVENTS
-        }
+        "notify.ping_pong"
+        | "notify.ping_pong_urgent"
+        | "irq.to_driver"
+        | "fault.round_trip"
+        | "fault.map_round_trip" => EVENTS,
         _ => SET,
     }
 }
