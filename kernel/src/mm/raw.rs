@@ -103,7 +103,8 @@ impl<T> From<Ref<T>> for Direct<T> {
     #[inline(always)]
     fn from(object: Ref<T>) -> Self {
         let word = crate::arch::word_of_number(object.0.get());
-        Self(NonZeroU64::new(word).expect("neither a number nor an address is 0"), PhantomData)
+        // SAFETY: a number is not 0, nor is the address of an object.
+        Self(unsafe { NonZeroU64::new_unchecked(word) }, PhantomData)
     }
 }
 
@@ -111,7 +112,8 @@ impl<T> From<Direct<T>> for Ref<T> {
     #[inline(always)]
     fn from(object: Direct<T>) -> Self {
         let number = crate::arch::number_of_word(object.0.get());
-        Self(NonZeroU32::new(number).expect("a word is made of a number that is not 0"), PhantomData)
+        // SAFETY: the word was made of a number, which is not 0; that it is one's was promised where it came from.
+        Self(unsafe { NonZeroU32::new_unchecked(number) }, PhantomData)
     }
 }
 
