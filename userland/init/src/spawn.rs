@@ -30,12 +30,13 @@ const OBJECT_PAGES: u64 = 2;
 const SCRATCH: u64 = 0x3f00_0000;
 
 /// Authority of init's own that a component gets a copy of when it asks for it and the board grants it: name and slot.
-const CONTROLS: [(&str, u32); 5] = [
+const CONTROLS: [(&str, u32); 6] = [
     ("irq-control", abi::SLOT_IRQ_CONTROL),
     ("debug", abi::SLOT_DEBUG),
     ("kernel-console", abi::SLOT_CONSOLE),
     ("smc", abi::SLOT_SMC),
     ("dma-space", abi::SLOT_DMA),
+    ("trace", abi::SLOT_TRACE),
 ];
 /// The same for the SchedControl of every core.
 const SCHED: &str = "sched-control";

@@ -512,7 +512,7 @@ impl Cap<KernelConsole> {
             message.push_bytes(part);
             let input = abi::InWord::new(Op::ConsoleWrite as u8, message.words, 0, 0);
             let mut regs = message.regs;
-            let _ = crate::svc::svc(input, abi::Slots::new(self.slot, 0), &mut regs);
+            let _ = crate::svc::svc::<{ abi::REG_WORDS }>(input, abi::Slots::new(self.slot, 0), &mut regs);
         }
     }
 

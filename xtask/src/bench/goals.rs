@@ -77,11 +77,11 @@ const fn at_most(name: &'static str, limit: u32, held: Option<u32>) -> Row {
 
 /// All metrics in the order in which they are shown.
 pub const ROWS: &[Row] = &[
-    at_most("ipc.call_reply_0w", 180, Some(350)),
-    at_most("ipc.call_reply_4w", 180, None),
-    at_most("ipc.call_reply_8w", 180, Some(350)),
-    at_most("ipc.call_reply_8w_live", 200, None),
-    at_most("ipc.call_reply_8w_fpu", 400, Some(405)),
+    at_most("ipc.call_reply_0w", 180, Some(180)),
+    at_most("ipc.call_reply_4w", 180, Some(180)),
+    at_most("ipc.call_reply_8w", 180, Some(180)),
+    at_most("ipc.call_reply_8w_live", 200, Some(200)),
+    at_most("ipc.call_reply_8w_fpu", 400, Some(400)),
     at_most("ipc.call_reply_64w", 450, None),
     at_most("ipc.call_reply_1cap", 700, None),
     at_most("ipc.call_reply_cross_core", 2_500, None),

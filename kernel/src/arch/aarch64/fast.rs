@@ -187,8 +187,8 @@ fewer:
     // ReplyReceive: the caller gets the answer, its time and the core; this thread waits.
     .global fast_odd
 fast_odd:
-    eor x30, x8, #2
-    ror w21, w30, #8
+    eor w21, w8, #2
+    ror w21, w21, #8
     cmp x19, x20
     ccmp w21, #8, #2, eq
     b.hi not_reply
@@ -223,7 +223,7 @@ reply_closed:
     stp x21, x25, [sp, #{STATE}]    // Receiving(endpoint)
     str xzr, [x24, #{STATE}]        // Ready
     msr ttbr0_el1, x22
-    mov x8, x30
+    eor x8, x8, #2
     mov x9, xzr
     save_user
     tbz w8, #11, fewer

@@ -27,6 +27,8 @@ pub struct Authority {
     pub smc: u32,
     /// DmaSpace.
     pub dma: u32,
+    /// Trace without a ring.
+    pub trace: u32,
     /// The Irq of the device.
     pub line: u32,
     /// Untyped of the device's registers.
@@ -49,6 +51,7 @@ impl Authority {
             console: slot("control:kernel-console"),
             smc: slot("control:smc"),
             dma: slot("control:dma-space"),
+            trace: slot("control:trace"),
             line: slot("irq:0"),
             registers: slot("reg-memory:0"),
         }

@@ -21,7 +21,7 @@ This page is written by `TUTTI_WRITE=1 cargo test -p conformance-programs page`;
 ";
 
 /// Headings, by the beginning of the identifiers.
-const OBJECTS: [(&str, &str); 19] = [
+const OBJECTS: [(&str, &str); 20] = [
     ("EP", "Endpoint"),
     ("RP", "Reply"),
     ("NT", "Notification"),
@@ -37,6 +37,7 @@ const OBJECTS: [(&str, &str); 19] = [
     ("SM", "Smc"),
     ("KC", "KernelConsole"),
     ("DB", "Debug"),
+    ("TR", "Trace"),
     ("SC", "SchedContext"),
     ("DO", "Donation of time"),
     ("TM", "Timer"),
