@@ -304,12 +304,12 @@ impl Checker {
                     let kinds = [Kind::CapTable, Kind::AddressSpace, Kind::Frame, Kind::Endpoint];
                     for (which, wanted) in kinds.into_iter().enumerate() {
                         let offset = (core::mem::offset_of!(Thread, held) / 64 + which) as u32;
-                        let slot = object::<Thread>(number).offset(offset).unwrap();
+                        let slot = object::<Thread>(number).offset(offset);
                         found += self.check_held(k, slot, &[wanted], Flags::IN_THREAD, number)?;
                     }
                 }
                 Kind::Irq => {
-                    let slot = object::<Irq>(number).offset(1).unwrap();
+                    let slot = object::<Irq>(number).offset(1);
                     found += self.check_held(k, slot, &[Kind::Notification], Flags::IN_IRQ, number)?;
                 }
                 Kind::Timer => {

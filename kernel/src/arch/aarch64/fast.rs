@@ -234,7 +234,7 @@ not_reply:
     b.ne exception
     and w21, w8, #0xff
     cmp w21, #{POLL}
-    b.ne slow
+    b.ne slow_call
 
     // Poll: takes the bits and returns to the caller.
     reader_begins

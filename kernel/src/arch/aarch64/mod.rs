@@ -39,6 +39,12 @@ pub fn place_of_number(_base: usize, number: u32) -> usize {
     layout::place(number)
 }
 
+/// The number of the object that is mapped at an address.
+#[inline(always)]
+pub const fn number_of_place(_base: usize, place: usize) -> u32 {
+    number_of_word(place as u64)
+}
+
 pub use cache::{clean_invalidate, sync_instructions, zero};
 pub use console::{early_print, set_early};
 pub use cores::idle_word;
