@@ -23,6 +23,8 @@ mod page {
     pub const WORDS: u64 = offset_of!(MessagePage, words) as u64;
 }
 
+pub(crate) use page::WORDS;
+
 /// Sends a message and waits for the answer.
 ///
 /// # Rights

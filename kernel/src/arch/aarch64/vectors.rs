@@ -129,9 +129,7 @@ el0_sync:
     cmp x19, x20
     ccmp w21, #8, #2, eq
     b.ls fast_call
-    cmp x19, x20
-    b.eq slow_call
-    b exception
+    b fast_even
     vector el0_irq
     vector el0_irq
     vector el0_serror
