@@ -125,6 +125,8 @@ const fn operation(op: Op) -> Operation {
         Op::DmaAttach => ops::attach,
         Op::DmaDetach => ops::detach,
         Op::SmcCall => ops::smc_call,
+        Op::SmcMake => ops::smc_make,
+        Op::SmcNarrow => ops::smc_narrow,
         Op::ConsoleWrite => ops::write,
         Op::ConsoleRing => ops::ring,
         Op::DebugCap => ops::cap,
