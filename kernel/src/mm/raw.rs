@@ -70,9 +70,11 @@ impl<T> Ref<T> {
         NonZeroU32::new(number as u32).map(|index| Self(index, PhantomData))
     }
 
-    /// The element `index` granules behind, for arrays of one-granule objects (capability slots).
-    pub(crate) fn offset<U>(self, index: u32) -> Option<Ref<U>> {
-        self.0.checked_add(index).map(|sum| Ref(sum, PhantomData))
+    /// The element `index` granules behind, for arrays of one-granule objects (capability slots). Only for those that lie in the
+    /// memory of the object or behind it.
+    #[inline(always)]
+    pub(crate) fn offset<U>(self, index: u32) -> Ref<U> {
+        Ref(self.0.saturating_add(index), PhantomData)
     }
 }
 
@@ -103,7 +105,8 @@ impl<T> From<Ref<T>> for Direct<T> {
     #[inline(always)]
     fn from(object: Ref<T>) -> Self {
         let word = crate::arch::word_of_number(object.0.get());
-        Self(NonZeroU64::new(word).expect("neither a number nor an address is 0"), PhantomData)
+        // SAFETY: a number is not 0, nor is the address of an object.
+        Self(unsafe { NonZeroU64::new_unchecked(word) }, PhantomData)
     }
 }
 
@@ -111,7 +114,8 @@ impl<T> From<Direct<T>> for Ref<T> {
     #[inline(always)]
     fn from(object: Direct<T>) -> Self {
         let number = crate::arch::number_of_word(object.0.get());
-        Self(NonZeroU32::new(number).expect("a word is made of a number that is not 0"), PhantomData)
+        // SAFETY: the word was made of a number, which is not 0; that it is one's was promised where it came from.
+        Self(unsafe { NonZeroU32::new_unchecked(number) }, PhantomData)
     }
 }
 
@@ -269,9 +273,14 @@ impl Mem {
 
     /// Copies words between two places that user space may read and write at any time.
     pub fn copy_words(&mut self, from: Phys, to: Phys, count: usize) {
-        for index in 0..count as u64 {
-            let word = self.read_u64(Phys(from.0 + index * 8));
-            self.write_u64(Phys(to.0 + index * 8), word);
+        assert!(from.0.is_multiple_of(8) && to.0.is_multiple_of(8));
+        let Some(last) = count.checked_sub(1) else { return };
+        let (source, target): (*const u64, *mut u64) = (self.at(from), self.at(to));
+        let _: [*mut u64; 2] = [from, to].map(|place| self.at(Phys(place.0 + last as u64 * 8)));
+        for index in 0..count {
+            // SAFETY: both ends of both ranges lie in mapped RAM, which has no hole inside a Frame; aligned; volatile because
+            // user space may change it.
+            unsafe { target.add(index).write_volatile(source.add(index).read_volatile()) };
         }
     }
 
@@ -305,9 +314,22 @@ impl Mem {
         unsafe { (&*self.pointer(read), &mut *self.pointer(write)) }
     }
 
+    /// Where RAM at an address is mapped: for the assembly of the fast path.
+    pub fn place_at(&self, place: Phys) -> u64 {
+        self.at::<u64>(place) as u64
+    }
+
     /// Where an object is mapped: for what the assembly of the fast path follows.
     pub fn mapped_at<T>(&self, object: Ref<T>) -> u64 {
         self.pointer(object) as u64
+    }
+
+    /// The object mapped at an address that [`Self::mapped_at`] gave, or so many granules behind it; for those of them that lie
+    /// in its memory.
+    #[inline(always)]
+    pub(crate) fn at_address<T>(&self, address: u64, granules: u32) -> Option<Ref<T>> {
+        let number = crate::arch::number_of_place(self.base, address as usize);
+        NonZeroU32::new(number.wrapping_add(granules)).map(|number| Ref(number, PhantomData))
     }
 
     /// The thread whose registers lie at an address that [`Self::context_address`] gave; `None` for 0.

@@ -222,7 +222,7 @@ impl Checker {
     /// From the roots, which lie in init's table, down: every link must be answered.
     fn walk_tree(&mut self, k: &Kernel) -> Check {
         for index in 1..k.mem[self.table].slots() {
-            let slot = self.table.offset::<Slot>(index).unwrap();
+            let slot = self.table.offset::<Slot>(index);
             let links = &k.mem[slot].links;
             if !k.mem[slot].is_empty() && links.parent.is_none() && links.prev.is_none() {
                 self.find(k, slot)?;
@@ -304,16 +304,16 @@ impl Checker {
                     let kinds = [Kind::CapTable, Kind::AddressSpace, Kind::Frame, Kind::Endpoint];
                     for (which, wanted) in kinds.into_iter().enumerate() {
                         let offset = (core::mem::offset_of!(Thread, held) / 64 + which) as u32;
-                        let slot = object::<Thread>(number).offset(offset).unwrap();
+                        let slot = object::<Thread>(number).offset(offset);
                         found += self.check_held(k, slot, &[wanted], Flags::IN_THREAD, number)?;
                     }
                 }
                 Kind::Irq => {
-                    let slot = object::<Irq>(number).offset(1).unwrap();
+                    let slot = object::<Irq>(number).offset(1);
                     found += self.check_held(k, slot, &[Kind::Notification], Flags::IN_IRQ, number)?;
                 }
                 Kind::Timer => {
-                    let slot = object::<Timer>(number).offset(1).unwrap();
+                    let slot = object::<Timer>(number).offset(1);
                     found += self.check_held(k, slot, &[Kind::Notification, Kind::Thread], Flags::IN_TIMER, number)?;
                 }
                 _ => {}
@@ -428,7 +428,9 @@ impl Checker {
         must!(!dead || t.state == State::Suspended && t.bound.is_none(), "{thread:?} is dead and {:?}", t.state);
         must!(t.priority <= t.ceiling, "{thread:?} has priority {} over {}", t.priority, t.ceiling);
         let page = t.held[2].cap;
-        must!(t.page == Phys(if page.kind == Kind::Frame { page.object } else { 0 }), "{thread:?}: its page is stale");
+        let page = Phys(if page.kind == Kind::Frame { page.object } else { 0 });
+        let words_at = if page == Phys(0) { 0 } else { k.mem.place_at(Phys(page.0 + crate::ipc::WORDS)) };
+        must!((t.page, t.words_at) == (page, words_at), "{thread:?}: its page is stale");
         must!(t.context.spsr == 0, "{thread:?} runs with SPSR {:#x}", t.context.spsr);
         let asleep = matches!(t.state, State::Suspended | State::Faulted);
         must!(asleep || t.table().is_some() && t.space().is_some(), "{thread:?} is {:?} without table", t.state);
@@ -461,6 +463,10 @@ impl Checker {
             State::Waiting(notification) => {
                 must!(self.exists(notification), "{thread:?} waits for nothing");
                 must!(k.mem[notification].waiter == Some(thread), "{thread:?}: its Notification does not know it");
+            }
+            State::InFirmware => {
+                let cores = (0..k.sched.count()).filter(|&core| k.sched.of(core).in_firmware == Some(thread)).count();
+                must!(cores == 1, "{thread:?} waits for the firmware, and {cores} cores are there for it");
             }
             State::Suspended | State::Faulted => {}
         }
@@ -719,13 +725,13 @@ fn header_kind(kind: Kind) -> bool {
 
 /// The slots of a table. Those that an Untyped lost which is being deleted are not reached by an index any more.
 fn slots(k: &Kernel, table: Ref<CapTable>) -> Vec<Ref<Slot>> {
-    let first = (1..k.mem[table].slots()).map(|index| table.offset::<Slot>(index).unwrap());
+    let first = (1..k.mem[table].slots()).map(|index| table.offset::<Slot>(index));
     let mut slots: Vec<_> = first.collect();
     let mut at = k.mem[table].memory;
     while let Some(memory) = at {
         let cap = &k.mem[memory].cap;
         let start: Ref<Slot> = k.mem.granule(Phys(cap.object)).unwrap();
-        slots.extend((0..(cap.word / GRANULE) as u32).map(|index| start.offset(index).unwrap()));
+        slots.extend((0..(cap.word / GRANULE) as u32).map(|index| start.offset(index)));
         at = k.mem[memory].links.map_next;
     }
     slots
