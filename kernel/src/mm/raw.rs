@@ -286,9 +286,14 @@ impl Mem {
 
     /// Copies words between two places that user space may read and write at any time.
     pub fn copy_words(&mut self, from: Phys, to: Phys, count: usize) {
-        for index in 0..count as u64 {
-            let word = self.read_u64(Phys(from.0 + index * 8));
-            self.write_u64(Phys(to.0 + index * 8), word);
+        assert!(from.0.is_multiple_of(8) && to.0.is_multiple_of(8));
+        let Some(last) = count.checked_sub(1) else { return };
+        let (source, target): (*const u64, *mut u64) = (self.at(from), self.at(to));
+        let _: [*mut u64; 2] = [from, to].map(|place| self.at(Phys(place.0 + last as u64 * 8)));
+        for index in 0..count {
+            // SAFETY: both ends of both ranges lie in mapped RAM, which has no hole inside a Frame; aligned; volatile because
+            // user space may change it.
+            unsafe { target.add(index).write_volatile(source.add(index).read_volatile()) };
         }
     }
 
@@ -320,6 +325,11 @@ impl Mem {
         // SAFETY: as for `Index`; the objects are different, so the references do not overlap, and `&mut self` keeps
         // every other reference away.
         unsafe { (&*self.pointer(read), &mut *self.pointer(write)) }
+    }
+
+    /// Where RAM at an address is mapped: for the assembly of the fast path.
+    pub fn place_at(&self, place: Phys) -> u64 {
+        self.at::<u64>(place) as u64
     }
 
     /// Where an object is mapped: for what the assembly of the fast path follows.

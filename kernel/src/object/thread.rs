@@ -8,6 +8,7 @@ use super::{AddressSpace, Endpoint, Header, Notification, Reply, SchedContext};
 use crate::cap::{Cap, CapTable, Flags, Slot};
 use crate::context::Context;
 use crate::fpu::FpuState;
+use crate::ipc;
 use crate::kernel::{Kernel, Next, Preempted, Res};
 use crate::mm::{Direct, Object, Phys, Ref};
 use crate::syscall::Args;
@@ -30,6 +31,8 @@ pub enum State {
     Waiting(Ref<Notification>) = 5,
     /// It faulted and nobody answered.
     Faulted = 6,
+    /// It waits for the firmware, which a core is in for it.
+    InFirmware = 7,
 }
 
 impl State {
@@ -72,6 +75,8 @@ pub struct Thread {
     pub ttbr_at: u64,
     /// What it is doing.
     pub state: State,
+    /// For the fast path: where the words of its message page are mapped, 0 when it has none.
+    pub words_at: u64,
     /// 255 is the most urgent.
     pub priority: u8,
     /// The highest priority it may give.
@@ -128,6 +133,7 @@ impl Thread {
             key: Self::SLOW_KEY,
             ttbr_at: 0,
             state: State::Suspended,
+            words_at: 0,
             priority: 0,
             ceiling: 0,
             queued: false,
@@ -223,7 +229,11 @@ impl Kernel {
         object.slot_mask = u64::from(u32::MAX) << 32 | u64::from(mask);
         object.ttbr_at = ttbr_at;
         self.set_fast_reply(thread);
-        self.mem[thread].page = Phys(if page.kind == Kind::Frame { page.object } else { 0 });
+        let (page, words_at) = match page.kind {
+            Kind::Frame => (Phys(page.object), self.mem.place_at(Phys(page.object + ipc::WORDS))),
+            _ => (Phys(0), 0),
+        };
+        (self.mem[thread].page, self.mem[thread].words_at) = (page, words_at);
     }
 
     /// The thread is dead: it leaves whatever it stands in and never runs again.

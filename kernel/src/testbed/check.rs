@@ -441,7 +441,9 @@ impl Checker {
         must!(!dead || t.state == State::Suspended && t.bound.is_none(), "{thread:?} is dead and {:?}", t.state);
         must!(t.priority <= t.ceiling, "{thread:?} has priority {} over {}", t.priority, t.ceiling);
         let page = t.held[2].cap;
-        must!(t.page == Phys(if page.kind == Kind::Frame { page.object } else { 0 }), "{thread:?}: its page is stale");
+        let page = Phys(if page.kind == Kind::Frame { page.object } else { 0 });
+        let words_at = if page == Phys(0) { 0 } else { k.mem.place_at(Phys(page.0 + crate::ipc::WORDS)) };
+        must!((t.page, t.words_at) == (page, words_at), "{thread:?}: its page is stale");
         must!(t.context.spsr == 0, "{thread:?} runs with SPSR {:#x}", t.context.spsr);
         let asleep = matches!(t.state, State::Suspended | State::Faulted);
         must!(asleep || t.table().is_some() && t.space().is_some(), "{thread:?} is {:?} without table", t.state);
@@ -474,6 +476,10 @@ impl Checker {
             State::Waiting(notification) => {
                 must!(self.exists(notification), "{thread:?} waits for nothing");
                 must!(k.mem[notification].waiter == Some(thread), "{thread:?}: its Notification does not know it");
+            }
+            State::InFirmware => {
+                let cores = (0..k.sched.count()).filter(|&core| k.sched.of(core).in_firmware == Some(thread)).count();
+                must!(cores == 1, "{thread:?} waits for the firmware, and {cores} cores are there for it");
             }
             State::Suspended | State::Faulted => {}
         }

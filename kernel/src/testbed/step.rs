@@ -279,11 +279,6 @@ impl Step {
     pub fn page(self, send: [u32; 4], window: (u32, u32), first: u64) -> Self {
         self.change(|call| call.page = Some(Page { send, window, first }))
     }
-
-    /// On this core.
-    pub fn on(self, core: usize) -> Self {
-        Self { core, ..self }
-    }
 }
 
 impl fmt::Display for Step {

@@ -181,7 +181,7 @@ fn decode(out: OutWord, regs: [u64; 8]) -> Message {
 pub(crate) fn call(target: u32, message: &Message) -> Result<Message, CallError> {
     let mut regs = message.regs;
     let input = InWord::new(Op::Call as u8, message.words, message.caps, message.label);
-    let (out, _) = svc(input, Slots::new(target, 0), &mut regs);
+    let (out, _) = svc::<REG_WORDS>(input, Slots::new(target, 0), &mut regs);
     match out.status() {
         Ok(()) => Ok(decode(out, regs)),
         Err(error) => Err(CallError { error, reason: out.label() }),
@@ -201,7 +201,7 @@ fn received(out: OutWord, badge: u64, regs: [u64; 8]) -> Result<Received, Syscal
 #[inline]
 pub(crate) fn receive(target: u32, reply: u32) -> Result<Received, SyscallError> {
     let mut regs = [0; 8];
-    let (out, badge) = svc(InWord::new(Op::Receive as u8, 0, 0, 0), Slots::new(target, reply), &mut regs);
+    let (out, badge) = svc::<0>(InWord::new(Op::Receive as u8, 0, 0, 0), Slots::new(target, reply), &mut regs);
     received(out, badge, regs)
 }
 
@@ -210,7 +210,7 @@ pub(crate) fn receive(target: u32, reply: u32) -> Result<Received, SyscallError>
 pub(crate) fn reply_receive(target: u32, reply: u32, answer: &Message) -> Result<Received, SyscallError> {
     let mut regs = answer.regs;
     let input = InWord::new(Op::ReplyReceive as u8, answer.words, answer.caps, answer.label);
-    let (out, badge) = svc(input, Slots::new(target, reply), &mut regs);
+    let (out, badge) = svc::<REG_WORDS>(input, Slots::new(target, reply), &mut regs);
     received(out, badge, regs)
 }
 
@@ -218,5 +218,5 @@ pub(crate) fn reply_receive(target: u32, reply: u32, answer: &Message) -> Result
 pub(crate) fn reply(reply: u32, answer: &Message) -> Result<(), SyscallError> {
     let mut regs = answer.regs;
     let input = InWord::new(Op::Reply as u8, answer.words, answer.caps, answer.label);
-    svc(input, Slots::new(reply, 0), &mut regs).0.status()
+    svc::<REG_WORDS>(input, Slots::new(reply, 0), &mut regs).0.status()
 }

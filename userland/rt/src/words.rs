@@ -79,7 +79,7 @@ impl Cap<Endpoint> {
     #[inline(always)]
     pub fn call_words<const N: usize>(self, label: u32, words: [u64; N]) -> Result<Words, CallError> {
         let Words { head, mut regs } = Words::new(label, words);
-        let (out, _) = svc(InWord(head), Slots::new(self.slot(), 0), &mut regs);
+        let (out, _) = svc::<N>(InWord(head), Slots::new(self.slot(), 0), &mut regs);
         if fits(out) {
             return Ok(Words { head: out.0, regs });
         }
@@ -92,7 +92,7 @@ impl Cap<Endpoint> {
         let slots = Slots::new(self.slot(), reply.slot());
         let (mut input, mut regs) = (RECEIVE, [0; REG_WORDS]);
         loop {
-            let (out, badge) = svc(input, slots, &mut regs);
+            let (out, badge) = svc::<REG_WORDS>(input, slots, &mut regs);
             if fits(out) {
                 let answer = server.call(Badge(badge), Words { head: out.0, regs });
                 (input, regs) = (InWord(answer.head | Op::ReplyReceive as u64), answer.regs);

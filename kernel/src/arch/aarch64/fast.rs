@@ -103,10 +103,47 @@ bail:
     reader_ends
     b slow
 
-    // Call: the receiver that waits gets the message, the caller's time and the core.
-    .global fast_call
-fast_call:
+    // The words of a message from the ninth on, from where x19 points to the page of the thread at x24, if it has one; else the
+    // message is cut. x8 is what that thread gets. Both pages stay what they are until the reader ends.
+    .macro copy_page
+    ldr x26, [x24, #{WORDS_AT}]
+    cbz x26, 6f
+    tbz w8, #8, 1f
+    ldr x10, [x19], #8
+    str x10, [x26], #8
+1:  tbz w8, #9, 2f
+    ldp x10, x11, [x19], #16
+    stp x10, x11, [x26], #16
+2:  tbz w8, #10, 3f
+    ldp x10, x11, [x19], #32
+    ldp x12, x13, [x19, #-16]
+    stp x10, x11, [x26], #32
+    stp x12, x13, [x26, #-16]
+3:  ubfx w25, w8, #11, #4           // times eight, the registers among them
+    b 5f
+4:  ldp x10, x11, [x19], #64
+    ldp x12, x13, [x19, #-48]
+    ldp x14, x15, [x19, #-32]
+    ldp x16, x17, [x19, #-16]
+    stp x10, x11, [x26], #64
+    stp x12, x13, [x26, #-48]
+    stp x14, x15, [x26, #-32]
+    stp x16, x17, [x26, #-16]
+5:  subs w25, w25, #1
+    b.ne 4b
+    go_on
+6:  mov w25, #8
+    bfi x8, x25, #8, #7
+    go_on
+    .endm
+
+    // Call: the receiver that waits gets the message, the caller's time and the core. \long: more than eight words.
+    .macro call name, long
     reader_begins
+    .if \long
+    ldr x19, [sp, #{WORDS_AT}]
+    cbz x19, bail
+    .endif
     ldp x21, x22, [sp, #{TABLE}]
     tst x9, x22
     b.ne bail
@@ -117,10 +154,10 @@ fast_call:
     tbnz x24, #{NOBODY}, bail
     ldp x25, x26, [x24, #{KEY}]
     ldp x27, x30, [x28, #{FLOOR}]   // floor, time in use
-call_closed:
+\name\()_closed:
     sub x25, x25, x27
     cmp x25, #256                   // of this core, and nobody is more urgent
-    b.hi call_open
+    b.hi \name\()_open
     ldr x29, [x26]                  // TTBR0
     ldr x25, [x24, #{FAST_REPLY}]
     mov x26, sp
@@ -131,8 +168,17 @@ call_closed:
     msr ttbr0_el1, x29
     ldr x9, [x21, #{BADGE}]
     save_user
+    .if \long
+    copy_page
+    .else
     tbz w8, #11, fewer
     go_on
+    .endif
+\name\()_open:
+    add x25, x25, x27
+    close_vectors 27
+    b \name\()_closed
+    .endm
 
     // No key reaches the floor. If that is so because the vector registers are open they are closed, and x\n is the floor.
     .macro close_vectors n
@@ -145,14 +191,9 @@ call_closed:
     str x\n, [x28, #{FLOOR}]
     .endm
 
-call_open:
-    add x25, x25, x27
-    close_vectors 27
-    b call_closed
-
-reply_open:
-    close_vectors 23
-    b reply_closed
+    .global fast_call
+fast_call:
+    call call, 0
 
     // Fewer than eight words: the others are 0.
 fewer:
@@ -185,14 +226,12 @@ fewer:
     go_on
 
     // ReplyReceive: the caller gets the answer, its time and the core; this thread waits.
-    .global fast_odd
-fast_odd:
-    eor x30, x8, #2
-    ror w21, w30, #8
-    cmp x19, x20
-    ccmp w21, #8, #2, eq
-    b.hi not_reply
+    .macro reply name, long
     reader_begins
+    .if \long
+    ldr x19, [sp, #{WORDS_AT}]
+    cbz x19, bail
+    .endif
     ldp x21, x22, [sp, #{PAIR_MASK}]
     tst x9, x21
     b.ne bail
@@ -212,9 +251,9 @@ fast_odd:
     ccmp x22, x29, #0, eq
     b.ne bail
     ldp x21, x22, [x24, #{KEY}]
-reply_closed:
+\name\()_closed:
     cmp x21, x23                    // it lent time of this core
-    b.lt reply_open
+    b.lt \name\()_open
     ldr x22, [x22]                  // TTBR0
     stp xzr, xzr, [x27, #{R_CALLER}]
     mov x26, sp
@@ -223,18 +262,36 @@ reply_closed:
     stp x21, x25, [sp, #{STATE}]    // Receiving(endpoint)
     str xzr, [x24, #{STATE}]        // Ready
     msr ttbr0_el1, x22
-    mov x8, x30
+    eor x8, x8, #2
     mov x9, xzr
     save_user
+    .if \long
+    copy_page
+    .else
     tbz w8, #11, fewer
     go_on
+    .endif
+\name\()_open:
+    close_vectors 23
+    b \name\()_closed
+    .endm
+
+    // The operation's bit 1 is set.
+    .global fast_odd
+fast_odd:
+    eor w21, w8, #2
+    ror w21, w21, #8
+    cmp x19, x20
+    ccmp w21, #8, #2, eq
+    b.hi not_reply
+    reply reply, 0
 
 not_reply:
     cmp x19, x20
     b.ne exception
     and w21, w8, #0xff
     cmp w21, #{POLL}
-    b.ne slow
+    b.ne not_poll
 
     // Poll: takes the bits and returns to the caller.
     reader_begins
@@ -261,6 +318,23 @@ not_reply:
     eret
     dsb nsh
     isb
+
+    // More than eight words, no capabilities.
+not_poll:
+    eor w21, w8, #2
+    ror w21, w21, #8
+    cmp w21, #{MAX_WORDS}
+    b.hi slow
+    reply long_reply, 1
+
+    // No operation whose bit 1 is set, and no use of vector registers.
+    .global fast_even
+fast_even:
+    ror w21, w8, #8
+    cmp w21, #{MAX_WORDS}
+    ccmp x19, x20, #0, ls
+    b.ne slow
+    call long_call, 1
     "#,
     READER = const Area::READER,
     FLOOR = const offset_of!(Area, floor),
@@ -270,6 +344,8 @@ not_reply:
     ZEROS = const offset_of!(Area, zeros),
     PAIR_MASK = const offset_of!(Thread, pair_mask),
     TABLE = const offset_of!(Thread, table_at),
+    WORDS_AT = const offset_of!(Thread, words_at),
+    MAX_WORDS = const abi::MAX_WORDS,
     FAST_REPLY = const offset_of!(Thread, fast_reply),
     KEY = const offset_of!(Thread, key),
     STATE = const offset_of!(Thread, state),

@@ -269,6 +269,9 @@ fn same_cap(k: &Kernel, have: &crate::cap::Cap, has_children: bool, cap: &Cap) -
     if matches!(cap.kind, Kind::Endpoint | Kind::Notification) {
         same!(have.word, cap.badge, "badge of a {:?}", cap.kind);
     }
+    if cap.kind == Kind::Smc {
+        same!(u64::from(have.pages), cap.pages, "functions of an Smc");
+    }
     if matches!(cap.kind, Kind::Untyped | Kind::Reserve | Kind::Frame) {
         same!(u64::from(have.pages), cap.pages, "pages of a {:?}", cap.kind);
         let kept = (have.flags.contains(Flags::DEVICE), have.flags.contains(Flags::KEEP));
@@ -349,6 +352,8 @@ fn state_of(k: &Kernel, state: object::State) -> State {
         object::State::Receiving(endpoint) => State::Receiving(place_of(k, endpoint.into())),
         object::State::Waiting(notification) => State::Waiting(place_of(k, notification)),
         object::State::Faulted => State::Faulted,
+        // The fake firmware returns at once.
+        object::State::InFirmware => unreachable!("nobody waits for the firmware behind a step"),
     }
 }
 
@@ -458,7 +463,11 @@ fn same_time(k: &Kernel, at: At, time: &Time) -> Same {
     let limits = (have.budget, have.period, have.fault);
     same!(limits, (time.budget, time.period, time.fault), "budget, period, flag of the SchedContext at {at:#x}");
     let used = (have.left, have.debt, have.consumed, have.slice);
-    same!(used, (time.left, time.debt, time.consumed, time.slice), "left, owed, consumed, slice of the SchedContext at {at:#x}");
+    same!(
+        used,
+        (time.left, time.debt, time.consumed, time.slice),
+        "left, owed, consumed, slice of the SchedContext at {at:#x}"
+    );
     let out: Vec<_> = have.refills[..have.out.into()].iter().map(|refill| (refill.at, refill.amount)).collect();
     same!(out, time.out, "what comes back of the SchedContext at {at:#x}");
     same!(place(k, have.home), time.home, "whose the SchedContext at {at:#x} is");

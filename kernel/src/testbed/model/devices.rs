@@ -1,4 +1,4 @@
-//! Interrupt lines, bus addresses, the monitor, the console.
+//! Interrupt lines, bus addresses, the console.
 
 use abi::{ErrorCode, Kind, MAX_WORDS, REG_WORDS, layout::PAGE};
 
@@ -80,15 +80,6 @@ pub fn dma_attach(m: &mut Model, call: &Call) -> Out {
 pub fn dma_detach(m: &mut Model, call: &Call) -> Out {
     dma_frame(m, call)?;
     Ok(Next::Done)
-}
-
-pub fn smc(m: &mut Model, call: &Call) -> Out {
-    m.get(call, call.target, Kind::Smc, INVOKE, 0)?;
-    if !matches!(call.x[0], 0x8400_0008 | 0x8400_0009) {
-        return refuse(ErrorCode::MissingRight, 1);
-    }
-    m.firmware.push(call.x[0]);
-    Ok(m.answer_one(call.caller, 0))
 }
 
 pub fn console_write(m: &mut Model, call: &Call) -> Out {

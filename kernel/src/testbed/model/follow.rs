@@ -92,7 +92,7 @@ impl Duel {
             self.model.system_call(caller, None);
             return if self.model.buries { self.leave_after_burial() } else { self.leave() };
         }
-        
+
         let (start, mut differs) = (self.model.clone(), String::new());
         // What it did may be invisible yet: memory that is zeroed.
         self.model.finish(caller, super::Next::Again);

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use abi::{Kind, layout::MemoryType, layout::PAGE};
 
 use super::compare::{self, place_of};
-use super::{Cap, Core, Endpoint, Irq, Model, Name, Notification, Place, Reply, Reserve, Space, Table, Thread, Time, Timer};
+use super::{
+    Cap, Core, Endpoint, Irq, Model, Name, Notification, Place, Reply, Reserve, Space, Table, Thread, Time, Timer,
+};
 use crate::cap::{Flags, Slot};
 use crate::kernel::Kernel;
 use crate::mm::{Phys, Ref};
@@ -93,8 +95,14 @@ impl Model {
         let notification = Notification { bits: 0, waiter: None, bound: Some(at(())) };
         self.notifications.insert(place_of(k, bound), notification);
         let time = &k.mem[home];
-        let time =
-            Time { budget: time.budget, period: time.period, left: time.left, slice: time.slice, home: Some(at(())), ..Time::default() };
+        let time = Time {
+            budget: time.budget,
+            period: time.period,
+            left: time.left,
+            slice: time.slice,
+            home: Some(at(())),
+            ..Time::default()
+        };
         self.times.insert(place_of(k, home), time);
         let reply = k.slot(table, abi::SLOT_REPLY.into(), 0).expect("a slot");
         let reply: Ref<crate::object::Reply> = k.mem[reply].cap.object_of().expect("init has a Reply");

@@ -31,6 +31,7 @@ fn describe(m: &Model, cap: &Cap) -> [u64; 8] {
         Kind::Notification => size_of::<object::Notification>() as u64,
         Kind::SchedContext => size_of::<object::SchedContext>() as u64,
         Kind::Irq => size_of::<object::Irq>() as u64,
+        Kind::Smc => cap.pages,
         Kind::Trace if cap.object != 0 => (m.rings[&cap.object].pages + 1) * PAGE,
         _ => 0,
     };

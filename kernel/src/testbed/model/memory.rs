@@ -5,7 +5,9 @@ use abi::{
     layout::{MemoryType, PAGE},
 };
 
-use super::{At, Call, Cap, Endpoint, Irq, Model, Name, Next, Notification, Out, Reply, Ring, Space, State, Table, Thread};
+use super::{
+    At, Call, Cap, Endpoint, Irq, Model, Name, Next, Notification, Out, Reply, Ring, Space, State, Table, Thread,
+};
 use super::{Time, Timer, caps, refuse};
 use crate::arch::JUNK;
 use crate::object;
@@ -157,7 +159,11 @@ impl Model {
 
     /// What a capability covers of the memory that the books are about.
     fn bytes_of(&self, cap: &Cap) -> u64 {
-        if cap.kind == Kind::Reserve || cap.device || cap.keep || cap.object < self.boot.0 + 8 * self.boot.1.len() as u64 {
+        if cap.kind == Kind::Reserve
+            || cap.device
+            || cap.keep
+            || cap.object < self.boot.0 + 8 * self.boot.1.len() as u64
+        {
             return 0;
         }
         let size = match cap.kind {
@@ -191,7 +197,8 @@ impl Model {
         let range = |other: &Cap| (other.object, other.object + self.bytes_of(other));
         let others = self.caps.iter().filter(|&(&other, cap)| other != name && cap.kind != Kind::Untyped);
         // A ring and the Frames of its records are the only ones that share memory.
-        let shared = others.map(|(_, other)| range(other)).map(|(from, to)| to.min(end).saturating_sub(from.max(start)));
+        let shared =
+            others.map(|(_, other)| range(other)).map(|(from, to)| to.min(end).saturating_sub(from.max(start)));
         let bytes = end - start - shared.max().unwrap_or(0);
         self.books.used -= bytes;
         self.books.stranded += bytes;

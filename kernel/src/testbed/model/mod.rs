@@ -12,6 +12,7 @@ mod caps;
 pub mod compare;
 mod death;
 mod devices;
+mod firmware;
 mod follow;
 mod grow;
 mod import;
@@ -403,7 +404,9 @@ pub fn operation(op: Op) -> Option<fn(&mut Model, &Call) -> Out> {
         Op::IrqAck => devices::irq_ack,
         Op::DmaAttach => devices::dma_attach,
         Op::DmaDetach => devices::dma_detach,
-        Op::SmcCall => devices::smc,
+        Op::SmcCall => firmware::call,
+        Op::SmcMake => firmware::make,
+        Op::SmcNarrow => firmware::narrow,
         Op::ConsoleWrite => devices::console_write,
         Op::ConsoleRing => devices::console_ring,
         Op::DebugCap => inspect::cap,

@@ -11,6 +11,9 @@ use crate::object::{Endpoint, SchedContext, State, Thread, Trace};
 use crate::testbed::step::{Call, Page};
 use crate::testbed::{check, model};
 
+/// A vendor's function of the firmware.
+const FUNCTION: u64 = 0xc300_0000;
+
 /// A thread about to make a system call.
 pub struct Draw<'a> {
     pub random: &'a mut Random,
@@ -36,6 +39,7 @@ impl Draw<'_> {
                 0..30 => self.message_operation(),
                 30..45 => Op::Retype,
                 53..55 => self.random.pick(&[Op::TraceStart, Op::TraceStop, Op::TraceStop, Op::TraceStop]),
+                55 => self.random.pick(&[Op::SmcMake, Op::SmcMake, Op::SmcNarrow, Op::SmcCall]),
                 45..53 => self.random.pick(&[Op::Map, Op::Unmap, Op::Protect, Op::Copy, Op::Move]),
                 _ => self.random.pick(Op::ALL),
             };
@@ -201,7 +205,16 @@ impl Draw<'_> {
                 regs[0] = self.slot_of(Kind::Frame);
                 self.slot_of(Kind::DmaSpace)
             }
-            Op::SmcCall => self.slot_of(Kind::Smc),
+            Op::SmcCall => {
+                regs[0] = FUNCTION + self.random.below(9);
+                self.slot_of(Kind::Smc)
+            }
+            Op::SmcMake | Op::SmcNarrow => {
+                let first = self.random.pick(&[FUNCTION, FUNCTION, FUNCTION, 0x8400_0008, 0x8000_7ffd, 0xc400_fffe]);
+                let (first, count) = (first + self.random.below(4), 1 + self.random.below(6));
+                (regs[0], regs[1], regs[2]) = (self.empty_slot(), first, count);
+                self.slot_of(if op == Op::SmcMake { Kind::SmcControl } else { Kind::Smc })
+            }
             Op::ConsoleWrite | Op::ConsoleRing => {
                 regs[0] = self.empty_slot();
                 self.slot_of(Kind::KernelConsole)

@@ -26,7 +26,8 @@ pub mod slot {
     pub const SCHED_CONTROL: u32 = 20;
     pub const OTHER_ENDPOINT: u32 = 21;
     pub const TRACE: u32 = 22;
-    pub const FREE: u32 = 23;
+    pub const SMC_CONTROL: u32 = 23;
+    pub const FREE: u32 = 24;
 }
 
 pub const WORKERS: u32 = 4;
@@ -127,6 +128,7 @@ fn process(plan: &mut Plan, worker: u32) {
     give(plan, base, slot::DEBUG, abi::SLOT_DEBUG, 0);
     give(plan, base, slot::DMA, abi::SLOT_DMA, 0);
     give(plan, base, slot::TRACE, abi::SLOT_TRACE, 0);
+    give(plan, base, slot::SMC_CONTROL, abi::SLOT_SMC_CONTROL, 0);
     give(plan, base, slot::CONSOLE, abi::SLOT_CONSOLE, 0);
     give(plan, base, slot::SCHED_CONTROL, abi::SLOT_SCHED_CONTROL, 0);
     // One is unlimited, one has its fault handler told; two are alone with what they run on.
@@ -142,8 +144,16 @@ fn process(plan: &mut Plan, worker: u32) {
 
 /// Everything that was made is revoked.
 pub fn tear_down(plan: &mut Plan) {
-    use abi::{SLOT_CONSOLE, SLOT_DEBUG, SLOT_DMA, SLOT_IRQ_CONTROL, SLOT_SCHED_CONTROL, SLOT_TRACE};
-    for from in [WORLD, DEVICES, SLOT_IRQ_CONTROL, SLOT_DEBUG, SLOT_DMA, SLOT_CONSOLE, SLOT_TRACE, SLOT_SCHED_CONTROL] {
+    let controls = [
+        abi::SLOT_IRQ_CONTROL,
+        abi::SLOT_DEBUG,
+        abi::SLOT_DMA,
+        abi::SLOT_CONSOLE,
+        abi::SLOT_TRACE,
+        abi::SLOT_SMC_CONTROL,
+        abi::SLOT_SCHED_CONTROL,
+    ];
+    for from in [WORLD, DEVICES].into_iter().chain(controls) {
         plan.push_back(call(Op::Revoke, abi::SLOT_TABLE, &[from.into()]));
     }
 }

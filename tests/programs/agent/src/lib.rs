@@ -18,6 +18,6 @@ mod world;
 pub use agents::{Agent, Ended, REPLY, Setup, State, Vectors};
 pub use fail::{Check, Fail, equal, holds};
 pub use page::Page;
-pub use registers::{Out, Registers, Request, UNUSED, pattern};
+pub use registers::{Out, Registers, Request, UNUSED, pattern, patterns};
 pub use svc::svc;
 pub use world::{Authority, World, ticks};

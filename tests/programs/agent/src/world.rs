@@ -25,8 +25,14 @@ pub struct Authority {
     pub console: u32,
     /// Smc.
     pub smc: u32,
+    /// An Smc for PSCI_VERSION.
+    pub version: u32,
+    /// SmcControl.
+    pub smc_control: u32,
     /// DmaSpace.
     pub dma: u32,
+    /// Trace without a ring.
+    pub trace: u32,
     /// The Irq of the device.
     pub line: u32,
     /// Untyped of the device's registers.
@@ -48,7 +54,10 @@ impl Authority {
             debug: slot("control:debug"),
             console: slot("control:kernel-console"),
             smc: slot("control:smc"),
+            version: slot("control:smc:84000000"),
+            smc_control: slot("control:smc-control"),
             dma: slot("control:dma-space"),
+            trace: slot("control:trace"),
             line: slot("irq:0"),
             registers: slot("reg-memory:0"),
         }

@@ -21,7 +21,7 @@ This page is written by `TUTTI_WRITE=1 cargo test -p conformance-programs page`;
 ";
 
 /// Headings, by the beginning of the identifiers.
-const OBJECTS: [(&str, &str); 19] = [
+const OBJECTS: [(&str, &str); 20] = [
     ("EP", "Endpoint"),
     ("RP", "Reply"),
     ("NT", "Notification"),
@@ -34,9 +34,10 @@ const OBJECTS: [(&str, &str); 19] = [
     ("RV", "Reserve"),
     ("IR", "Irq"),
     ("DM", "DmaSpace"),
-    ("SM", "Smc"),
+    ("SM", "Smc, SmcControl"),
     ("KC", "KernelConsole"),
     ("DB", "Debug"),
+    ("TR", "Trace"),
     ("SC", "SchedContext"),
     ("DO", "Donation of time"),
     ("TM", "Timer"),

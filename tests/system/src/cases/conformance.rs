@@ -82,8 +82,7 @@ impl Row {
 fn exact(lab: &mut Lab) -> Result<()> {
     let boot = Boot {
         smp: Some(1),
-        // With the fast paths one of them crashes (README, known limits).
-        bootargs: Some("log=info conformance.timed=1 fast=off".into()),
+        bootargs: Some("log=info conformance.timed=1".into()),
         extra: ["-icount", "shift=0,sleep=off"].map(str::to_owned).into(),
         ..Boot::default()
     };

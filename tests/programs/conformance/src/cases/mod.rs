@@ -11,6 +11,7 @@ mod space;
 mod table;
 mod thread;
 mod time;
+mod trace;
 mod untyped;
 mod vector;
 
@@ -29,6 +30,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         space::CASES,
         reserve::CASES,
         control::CASES,
+        trace::CASES,
         sched::CASES,
         time::CASES,
     ];

@@ -31,6 +31,7 @@ pub const CASES: &[Case] = &[
         &[(Op::ThreadWriteRegisters, &[InvalidArgument])],
         not_written,
     ),
+    case("RG-VECTOR-008", "reaching for one leaves every other register as it was, whatever is in them", reached),
 ];
 
 /// Where an agent's values begin.
@@ -181,4 +182,18 @@ fn not_written(w: &mut World) -> Check {
         w.refused(Op::ThreadWriteRegisters, agent.thread, &[first, 1, 7], InvalidArgument, 1)?;
     }
     equal(w.state(agent)?, State::Suspended, "the agent")
+}
+
+fn reached(w: &mut World) -> Check {
+    let agents = [w.agent_with(COMPUTES)?, w.agent_with(COMPUTES)?];
+    // x8 and x9 are what the fast paths decide by before they know that it is no system call.
+    for (round, x8) in (0..16).chain([0xff, 0x102, 0x800, 0x802, u64::MAX]).enumerate() {
+        let agent = agents[round % 2];
+        let mut x = agent::patterns(0);
+        (x[8], x[9]) = (x8, round as u64);
+        w.run(agent, code::VECTOR, &x)?;
+        w.end_of(agent)?;
+        equal(w.registers(agent)?, x, &format!("with x8 = {x8:#x}, the registers"))?;
+    }
+    Ok(())
 }

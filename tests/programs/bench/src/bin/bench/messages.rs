@@ -5,9 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::hint::black_box;
 
-use rt::{CallError, Cap, Endpoint, Env, Message, NOTIFICATION, Words};
+use rt::{CallError, Cap, Endpoint, Env, Message, NOTIFICATION};
 
-use crate::{Line, measure};
+use crate::{Line, measure, measure_loop};
 
 pub fn lines(env: &Env) -> Vec<Line> {
     let echo = match env.cap::<Endpoint>("use:bench-echo") {
@@ -37,34 +37,50 @@ fn signal() -> Line {
     line
 }
 
-/// Not answered, or with another number of words.
+/// Answered with another number of words.
 #[cold]
-fn wrong(answer: Result<Words, CallError>) -> String {
-    format!("bench-echo: {answer:?}")
+fn miscounted(words: u8) -> String {
+    format!("bench-echo answered {words} words")
+}
+
+/// Not answered.
+#[cold]
+fn failed(error: CallError) -> String {
+    format!("bench-echo: {error:?}")
 }
 
 /// A round trip to another address space and back.
 fn call_reply<const N: usize>(name: &str, echo: Cap<Endpoint>, words: [u64; N]) -> Line {
-    measure(name, || match echo.call_words(1, words) {
-        Ok(answer) if usize::from(answer.count()) == N => Ok(()),
-        answer => Err(wrong(answer)),
+    measure_loop(name, |rounds| {
+        for _ in 0..rounds {
+            match echo.call_words(1, words) {
+                Ok(answer) if usize::from(answer.count()) == N => {}
+                Ok(answer) => return Err(miscounted(answer.count())),
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(())
     })
 }
 
-/// The same while the caller keeps eight values at hand.
+/// The same while the caller keeps eight values at hand: each goes along, and another comes back and changes it.
 fn call_reply_live(echo: Cap<Endpoint>) -> Line {
-    let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = black_box([0u64, 1, 2, 3, 4, 5, 6, 7]);
-    let line = measure("ipc.call_reply_8w_live", || match echo.call_words(1, [a, b, c, d, e, f, g, h]) {
-        Ok(answer) if answer.count() == 8 => {
-            let [i, j, k, l, m, n, o, p] = answer.all();
-            (a, b, c, d) = (a ^ p, b ^ o, c ^ n, d ^ m);
-            (e, f, g, h) = (e ^ l, f ^ k, g ^ j, h ^ i);
-            Ok(())
+    measure_loop("ipc.call_reply_8w_live", |rounds| {
+        let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = black_box([0u64, 1, 2, 3, 4, 5, 6, 7]);
+        for _ in 0..rounds {
+            match echo.call_words(1, [a, b, c, d, e, f, g, h]) {
+                Ok(answer) if answer.count() == 8 => {
+                    let [i, j, k, l, m, n, o, p] = answer.all();
+                    (a, b, c, d) = (a ^ p, b ^ o, c ^ n, d ^ m);
+                    (e, f, g, h) = (e ^ l, f ^ k, g ^ j, h ^ i);
+                }
+                Ok(answer) => return Err(miscounted(answer.count())),
+                Err(error) => return Err(failed(error)),
+            }
         }
-        answer => Err(wrong(answer)),
-    });
-    black_box([a, b, c, d, e, f, g, h]);
-    line
+        black_box([a, b, c, d, e, f, g, h]);
+        Ok(())
+    })
 }
 
 /// A round trip of as many words as there can be.
@@ -73,7 +89,7 @@ fn call_reply_long(echo: Cap<Endpoint>) -> Line {
     (9..=64).for_each(|word| message.push(word));
     measure("ipc.call_reply_64w", || match echo.call(&message) {
         Ok(answer) if answer.words == 64 => Ok(()),
-        Ok(answer) => Err(format!("bench-echo answered {} words", answer.words)),
-        Err(error) => Err(format!("bench-echo: {error:?}")),
+        Ok(answer) => Err(miscounted(answer.words)),
+        Err(error) => Err(failed(error)),
     })
 }
