@@ -83,11 +83,10 @@ impl Model {
         let (table, space) = (thread.table().expect("a table"), thread.space().expect("an address space"));
         self.tables.insert(place_of(k, table), Table::new(k.mem[table].slots() as usize));
         let mut pages = Space::new(k.mem[space].pages.into());
-        compare::walk(k, k.mem[space].root, 0, 0, &mut |address, level, value| match value {
-            Some(value) => {
+        compare::walk(k, k.mem[space].root, 0, 0, &mut |address, level, value| {
+            if let Some(value) = value {
                 pages.leaves.insert(address, compare::leaf_of(value, level).expect("boot maps user pages"));
             }
-            None => {}
         });
         self.spaces.insert(place_of(k, space), pages);
         let at = |_| place_of(k, bed.init);
