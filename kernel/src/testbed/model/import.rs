@@ -56,7 +56,7 @@ impl Model {
         let table = k.mem[bed.init].table().expect("init has a table");
         let mut names = HashMap::new();
         for index in 1..k.mem[table].slots() {
-            let slot = table.offset::<Slot>(index).expect("a slot of the table");
+            let slot = table.offset::<Slot>(index);
             model.cap_of(k, slot, Place::Table(place_of(k, table), index as usize), &mut names);
         }
         for which in 0..4 {
