@@ -41,7 +41,8 @@ impl Kernel {
         let index = u32::try_from(index).ok().filter(|&index| index != 0)?;
         let object = &self.mem[table];
         let part = index.ilog2().checked_sub(object.bits.into())?;
-        (*object.parts.get(part as usize)?)?.offset(index - (object.slots() << part))
+        let first = (*object.parts.get(part as usize)?)?;
+        Some(first.offset(index - (object.slots() << part)))
     }
 
     /// Whether the capability in `slot` may stand at an index of a table: what is in use as slots stays in first parts.
@@ -89,12 +90,6 @@ impl Kernel {
             .is_some_and(|table| table.parts.iter().flatten().any(|&first| memory.contains(&self.mem.address(first).0)))
     }
 
-    /// The table loses the slots that this Untyped is; the memory is an Untyped like any other again, if they were empty.
-    pub(crate) fn untie_slots(&mut self, slot: Ref<Slot>) {
-        self.detach_slots(slot);
-        self.unlink_mapping(slot);
-    }
-
     /// No index leads to the slots of this memory any more.
     fn detach_slots(&mut self, slot: Ref<Slot>) {
         let cap = &self.mem[slot].cap;
@@ -109,7 +104,8 @@ impl Kernel {
         }
     }
 
-    /// An Untyped that is slots of a table goes away: what lies in them is deleted, from the end on.
+    /// The table loses the slots that this Untyped is: what lies in them is deleted, from the end on. Then the memory is an
+    /// Untyped like any other again. A table that dies, or a call that comes too late, may find the memory half deleted.
     pub(crate) fn drop_slots(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
         self.detach_slots(slot);
         while self.mem[slot].cap.word > 0 {
