@@ -31,9 +31,12 @@ struct Out;
 impl Write for Out {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         let written = RING.written.load(Ordering::Relaxed);
-        let (before, from_start) = RING.text.split_at((written % TEXT as u64) as usize);
-        for (place, &byte) in from_start.iter().chain(before).zip(text.as_bytes()) {
-            place.store(byte, Ordering::Relaxed);
+        let (front, back) = RING.text.split_at((written % TEXT as u64) as usize);
+        let (first, rest) = text.as_bytes().split_at(text.len().min(back.len()));
+        for (places, bytes) in [(back, first), (front, rest)] {
+            for (place, &byte) in places.iter().zip(bytes) {
+                place.store(byte, Ordering::Relaxed);
+            }
         }
         RING.written.store(written + text.len() as u64, Ordering::Release);
         if EARLY.load(Ordering::Relaxed) {
