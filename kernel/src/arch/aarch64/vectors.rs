@@ -127,6 +127,9 @@ el0_sync:
     cmp x19, x20
     ccmp w21, #8, #2, eq
     b.ls fast_call
+    and w21, w8, #0xfe
+    cmp w21, #{SIGNAL}              // or Wait, the next number
+    b.eq fast_signal
     b exception
     vector el0_irq
     vector el0_irq
@@ -284,6 +287,7 @@ el1_fatal:
     LOOPS = const offset_of!(Area, loops),
     FIRMWARE = const offset_of!(Area, firmware),
     SVC = const super::fast::SVC,
+    SIGNAL = const abi::Op::Signal as u32,
     sync = sym super::trap::sync,
     irq = sym super::trap::irq,
     serror = sym super::trap::serror,
