@@ -31,6 +31,8 @@ pub enum State {
     Waiting(Ref<Notification>) = Self::WAITING,
     /// It faulted and nobody answered.
     Faulted = 6,
+    /// It waits for the firmware, which a core is in for it.
+    InFirmware = 7,
 }
 
 impl State {
@@ -182,7 +184,7 @@ const _: () = assert!(core::mem::offset_of!(Thread, context) == 0);
 
 impl Kernel {
     fn held_slot(&self, thread: Ref<Thread>, which: Held) -> Ref<Slot> {
-        thread.offset(Thread::held_granule(which)).expect("a thread's slots lie inside it")
+        thread.offset(Thread::held_granule(which))
     }
 
     /// Replaces what a thread holds by a copy of `source`.

@@ -324,17 +324,24 @@ not_poll:
     eor w21, w8, #2
     ror w21, w21, #8
     cmp w21, #{MAX_WORDS}
-    b.hi slow
+    b.hi slow_call
     reply long_reply, 1
 
-    // No operation whose bit 1 is set, and no use of vector registers.
+    // No operation whose bit 1 is set, and no message of up to eight words.
     .global fast_even
 fast_even:
+    cmp x19, x20
+    b.ne exception
     ror w21, w8, #8
     cmp w21, #{MAX_WORDS}
-    ccmp x19, x20, #0, ls
-    b.ne slow
+    b.hi not_call
     call long_call, 1
+
+not_call:
+    and w21, w8, #0xfe
+    cmp w21, #{SIGNAL}              // or Wait, the next number
+    b.eq fast_signal
+    b slow_call
     "#,
     READER = const Area::READER,
     FLOOR = const offset_of!(Area, floor),
@@ -359,4 +366,5 @@ fast_even:
     FAST_RECEIVE = const bit(Flags::FAST_RECEIVE),
     FAST_WAIT = const bit(Flags::FAST_WAIT),
     POLL = const Op::Poll as u32,
+    SIGNAL = const Op::Signal as u32,
 );

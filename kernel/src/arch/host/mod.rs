@@ -34,6 +34,11 @@ pub const fn place_of_number(base: usize, number: u32) -> usize {
     base + number as usize * crate::mm::raw::GRANULE as usize
 }
 
+/// The number of the object that lies at an address.
+pub const fn number_of_place(base: usize, place: usize) -> u32 {
+    ((place - base) / crate::mm::raw::GRANULE as usize) as u32
+}
+
 /// What says that something belongs to the fast paths of a core.
 pub const fn idle_word(core: usize) -> u64 {
     1 << 46 | core as u64
@@ -108,6 +113,8 @@ pub struct Machine {
     pub calls: Vec<u64>,
     /// There is no firmware.
     pub bare: bool,
+    /// The firmware does not return by itself.
+    pub firmware_stays: bool,
     /// Every this many looks an interrupt seems to wait; 0: never.
     pub preempt_every: u32,
     looks: std::cell::Cell<u32>,
@@ -271,12 +278,19 @@ impl Machine {
         (Phys(0x4000_0000), 0x4000)
     }
 
-    /// Notes the call.
-    pub fn firmware(&mut self, function: u64, _: [u64; 3]) -> Option<u64> {
-        if self.bare {
-            return None;
-        }
-        self.calls.push(function);
-        Some(0)
+    /// Whether there is firmware.
+    pub fn has_firmware(&self) -> bool {
+        !self.bare
+    }
+
+    /// Notes that.
+    pub fn power_off(&mut self) {
+        self.calls.push(crate::object::SYSTEM_OFF);
+    }
+
+    /// Notes the call; what comes back is what went in, one more each.
+    pub fn firmware(&mut self, words: [u64; 8]) -> [u64; 8] {
+        self.calls.push(words[0]);
+        words.map(|word| word.wrapping_add(1))
     }
 }
