@@ -6,7 +6,7 @@ use abi::{FaultKind, FaultMessage, trace::Event};
 
 use crate::kernel::{Kernel, Next};
 use crate::mm::Ref;
-use crate::object::{Gate, SYSTEM_OFF, State, Thread};
+use crate::object::{Gate, State, Thread};
 
 /// What the machine says of an exception in user space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ fn root_died(k: &mut Kernel, kind: FaultKind, message: &FaultMessage) {
         "\nkernel: init died, the system ends: {what}; init backtrace: #0 {pc:#x} #1 {lr:#x}, \
          address {address:#x}, syndrome {syndrome:#x}"
     );
-    k.machine.firmware(SYSTEM_OFF, [0; 3]);
+    k.machine.power_off();
 }
 
 /// The early console.
@@ -102,6 +102,7 @@ impl Write for Early<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::SYSTEM_OFF;
     use crate::testbed::Bed;
 
     const FAULT: Fault = Fault { kind: FaultKind::Read, address: 0x1234, syndrome: 0x9200_0004 };

@@ -40,7 +40,7 @@ pub const fn key(core: usize, priority: i32) -> i64 {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Event {
-    /// Nothing: it was idle.
+    /// Nothing: it was idle, or in the firmware.
     Idle = 0,
     /// Its thread made a system call.
     Call = 1,

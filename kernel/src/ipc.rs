@@ -340,6 +340,7 @@ impl Kernel {
                 self.settle(reply.into());
             }
             State::Waiting(notification) => self.mem[notification].waiter = None,
+            State::InFirmware => self.forget_firmware(thread),
             State::Ready => self.unqueue(thread),
             State::Suspended | State::Faulted => {}
         }
@@ -381,6 +382,7 @@ impl Kernel {
                 self.fail_call(thread, code);
             }
             State::Sending(_) | State::Receiving(..) | State::Waiting(_) => self.fail(thread, code.into(), 0),
+            State::InFirmware => self.fail(thread, SyscallError::new(code, MAY_HAVE_ACTED), 0),
             State::Ready | State::Suspended | State::Faulted => {}
         }
     }

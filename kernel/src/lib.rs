@@ -17,6 +17,7 @@ pub mod deadline;
 pub mod errata;
 pub mod fault;
 pub mod features;
+pub mod firmware;
 pub mod fpu;
 pub mod gate;
 pub mod interrupt;

@@ -81,6 +81,8 @@ pub struct Scheduler {
     pub(crate) current: Option<Ref<Thread>>,
     /// The thread whose address space is loaded, as long as nothing about it changed.
     pub(crate) loaded: Option<Ref<Thread>>,
+    /// The thread for which the core is in the firmware, or is about to be.
+    pub(crate) in_firmware: Option<Ref<Thread>>,
     /// What the fast path sees of this core; none in the tests.
     pub(crate) area: Option<&'static Area>,
     /// Refills and Timers.
@@ -108,6 +110,7 @@ impl Scheduler {
             top: -1,
             current: None,
             loaded: None,
+            in_firmware: None,
             area: None,
             deadlines: Deadlines::new(),
             queues: [Queue::new(); 256],

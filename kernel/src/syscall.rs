@@ -99,6 +99,8 @@ fn dispatch(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         Op::DmaAttach => ops::attach,
         Op::DmaDetach => ops::detach,
         Op::SmcCall => ops::smc_call,
+        Op::SmcMake => ops::smc_make,
+        Op::SmcNarrow => ops::smc_narrow,
         Op::ConsoleWrite => ops::write,
         Op::ConsoleRing => ops::ring,
         Op::DebugCap => ops::cap,

@@ -53,7 +53,7 @@ kinds! {
     Irq = 12,
     /// One deadline.
     Timer = 13,
-    /// A set of secure monitor functions.
+    /// Functions of the firmware.
     Smc = 14,
     /// A ring of events, or the right to tie rings to cores.
     Trace = 15,
@@ -61,7 +61,7 @@ kinds! {
     SchedControl = 16,
     /// The right to tie an Irq to a line.
     IrqControl = 17,
-    /// The right to make Smc capabilities (number reserved).
+    /// The right to make Smc capabilities.
     SmcControl = 18,
     /// The right to look into other processes.
     Debug = 19,
@@ -126,7 +126,7 @@ bitflags! {
         const TRACE_CONTROL = 1;
         /// Trace: be tied to a core, map its records.
         const TRACE_MAP = 2;
-        /// Reserve, Timer, Reply, DmaSpace, Smc, IrqControl, Debug, KernelConsole: the only right there is.
+        /// Reserve, Timer, Reply, DmaSpace, Smc, IrqControl, SmcControl, Debug, KernelConsole: the only right there is.
         const INVOKE = 1;
     }
 }

@@ -90,14 +90,18 @@ ops! {
     DmaAttach = 56,
     /// DmaSpace: x0 = Frame slot.
     DmaDetach = 57,
-    /// Smc: x0 = function identifier, x1–x3 = arguments; x0 out = result.
+    /// Smc: x0 = function identifier, x1–x7 = arguments; out x0–x7 = results.
     SmcCall = 60,
+    /// SmcControl: x0 = index in the own table, which gets an Smc; x1 = identifier of its first function, x2 = how many.
+    SmcMake = 61,
+    /// Smc: x0 = index in the own table, which gets an Smc for some of its functions; x1 = the first, x2 = how many.
+    SmcNarrow = 62,
     /// KernelConsole: print the message words as bytes; x0 = number of bytes, the text follows from x1 on (at most 504).
     ConsoleWrite = 64,
     /// KernelConsole: x0 = index in the own table, which gets a read-only Frame of the log ring.
     ConsoleRing = 65,
     /// Debug: x0 = CapTable slot, x1 = index; out x0 = kind, x1 = rights, x2 = base address, x3 = bytes, x4 = badge,
-    /// mapped address, line or period, x5 = bytes in use (Untyped) or mapped (Frame), or budget, or 1 for a Thread that may
+    /// mapped address, line or period (of an Smc x2 is its first function and x3 how many), x5 = bytes in use (Untyped) or mapped (Frame), or budget, or 1 for a Thread that may
     /// use vector registers.
     DebugCap = 72,
     /// Debug: x0 = Thread slot, x1 = first register; out x0–x7 = registers, numbered as in `ThreadWriteRegisters`.
@@ -105,7 +109,7 @@ ops! {
     /// Debug: x0 = AddressSpace slot, x1 = address, a multiple of 8; out x0 = word there.
     DebugRead = 74,
     /// Debug: x0 = Thread slot; out x0 = state (0 suspended, 1 ready or running, 2 waits in a call, 3 waits for a
-    /// message, 4 waits for a notification, 5 faulted), x1 = ticks that were used of its own time, x2 = its number
+    /// message, 4 waits for a notification, 5 faulted, 6 waits for the firmware), x1 = ticks that were used of its own time, x2 = its number
     /// in trace records.
     DebugThread = 75,
     /// SchedControl: x0 = SchedContext slot, x1 = budget in ticks, x2 = period in ticks (at least the budget; equal: no

@@ -46,6 +46,8 @@ pub const SLOT_DEVICES: u32 = 23;
 pub const SLOT_STACK: u32 = 24;
 /// init: the right to tie trace rings to cores.
 pub const SLOT_TRACE: u32 = 25;
+/// init: the right to make Smc capabilities.
+pub const SLOT_SMC_CONTROL: u32 = 26;
 /// init: first Untyped of RAM; [`crate::StartInfo`] says how many follow.
 pub const SLOT_INIT_MEMORY: u32 = 32;
 /// init: the right to fill SchedContexts of core 0; those of the other cores follow.

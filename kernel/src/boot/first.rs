@@ -7,6 +7,7 @@ use abi::{
 
 use crate::arch::pte;
 use crate::cap::{Cap, CapTable, Flags, Slot};
+use crate::firmware::POWER;
 use crate::kernel::Kernel;
 use crate::mm::regions::{Range, Regions};
 use crate::mm::{Phys, Ref};
@@ -224,7 +225,8 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     fill(abi::SLOT_IRQ_CONTROL, Cap::control(Kind::IrqControl));
     fill(abi::SLOT_DEBUG, Cap::control(Kind::Debug));
     fill(abi::SLOT_CONSOLE, Cap::control(Kind::KernelConsole));
-    fill(abi::SLOT_SMC, Cap::control(Kind::Smc));
+    fill(abi::SLOT_SMC, Cap::smc(POWER));
+    fill(abi::SLOT_SMC_CONTROL, Cap::control(Kind::SmcControl));
     fill(abi::SLOT_TRACE, Cap { rights: Rights::TRACE_CONTROL, ..Cap::control(Kind::Trace) });
     fill(abi::SLOT_DMA, Cap::control(Kind::DmaSpace));
     fill(abi::SLOT_TREE, kept(handover.tree, Rights::READ));

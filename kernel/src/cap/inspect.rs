@@ -34,6 +34,7 @@ impl Kernel {
                 let (base, bytes, ..) = self.place::<SchedContext>(cap, |_| size_of::<SchedContext>() as u64);
                 (base, bytes, time.map_or(0, |time| time.period), time.map_or(0, |time| time.budget))
             }
+            Kind::Smc => (cap.object, u64::from(cap.pages), 0, 0),
             Kind::Trace => self.place::<Trace>(cap, |ring| (u64::from(ring.pages) + 1) * PAGE),
             Kind::Irq => {
                 let line = cap.object_of::<Irq>().and_then(|irq| self.mem[irq].line).unwrap_or(0);

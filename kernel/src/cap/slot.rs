@@ -40,6 +40,7 @@ const SLOTS: u8 = 1;
 /// | Reserve | physical address | size | first address | | tied to |
 /// | Frame | physical address | size | address mapped at | pages mapped, pages done | mapped in |
 /// | Endpoint, Notification | reference, as [`Direct`] has it | | badge | | |
+/// | Smc | first function | how many | | | |
 /// | others | reference, as [`Direct`] has it, or 0 | | | | |
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

@@ -83,6 +83,7 @@ pub fn thread(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         State::Receiving(..) => 3,
         State::Waiting(_) => 4,
         State::Faulted => 5,
+        State::InFirmware => 6,
     };
     k.settle_time();
     let used = k.mem[thread].home.map_or(0, |time| k.mem[time].consumed);

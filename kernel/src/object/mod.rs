@@ -55,7 +55,7 @@ pub(crate) mod ops {
     pub use super::sched_context::{
         bind as sched_bind, configure as sched_configure, consumed as sched_consumed, unbind as sched_unbind,
     };
-    pub use super::smc::call as smc_call;
+    pub use super::smc::{call as smc_call, make as smc_make, narrow as smc_narrow};
     pub use super::table::{copy, delete, grow, move_cap, revoke};
     pub use super::thread::{bind as thread_bind, cancel, configure, read_registers, resume, suspend, write_registers};
     pub use super::timer::{arm as timer_arm, cancel as timer_cancel};

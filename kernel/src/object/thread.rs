@@ -31,6 +31,8 @@ pub enum State {
     Waiting(Ref<Notification>) = 5,
     /// It faulted and nobody answered.
     Faulted = 6,
+    /// It waits for the firmware, which a core is in for it.
+    InFirmware = 7,
 }
 
 impl State {

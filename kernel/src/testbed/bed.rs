@@ -153,6 +153,14 @@ impl Bed {
         if self.k.stay().is_some() {
             return;
         }
+        if let Some(words) = self.k.leave_for_firmware() {
+            let results = self.k.machine.firmware(words);
+            if self.k.machine.firmware_stays {
+                // For as long as the test likes; another core goes on.
+                return;
+            }
+            self.k.firmware_returned(&results);
+        }
         if let Some(next) = self.k.pick() {
             assert!(self.k.enter(next));
         } else {

@@ -464,6 +464,10 @@ impl Checker {
                 must!(self.exists(notification), "{thread:?} waits for nothing");
                 must!(k.mem[notification].waiter == Some(thread), "{thread:?}: its Notification does not know it");
             }
+            State::InFirmware => {
+                let cores = (0..k.sched.count()).filter(|&core| k.sched.of(core).in_firmware == Some(thread)).count();
+                must!(cores == 1, "{thread:?} waits for the firmware, and {cores} cores are there for it");
+            }
             State::Suspended | State::Faulted => {}
         }
         must!(!t.queued || t.state == State::Ready, "{thread:?} is queued and {:?}", t.state);

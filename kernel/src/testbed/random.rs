@@ -57,9 +57,12 @@ mod slot {
     pub const TIMER: u32 = 7;
     pub const OTHER_ENDPOINT: u32 = 21;
     pub const TRACE: u32 = 22;
-    pub const FREE: u32 = 23;
+    pub const SMC_CONTROL: u32 = 23;
+    pub const FREE: u32 = 24;
 }
 
+/// A vendor's function of the firmware.
+const FUNCTION: u64 = 0xc300_0000;
 const WORKERS: usize = 4;
 /// Init's slots.
 const WORLD: u32 = 40;
@@ -137,6 +140,7 @@ impl Fuzz {
             bed.give(base, slot::DEBUG, abi::SLOT_DEBUG, all, 0);
             bed.give(base, slot::DMA, abi::SLOT_DMA, all, 0);
             bed.give(base, slot::TRACE, abi::SLOT_TRACE, all, 0);
+            bed.give(base, slot::SMC_CONTROL, abi::SLOT_SMC_CONTROL, all, 0);
             bed.give(base, slot::CONSOLE, abi::SLOT_CONSOLE, all, 0);
             bed.give(base, slot::SCHED_CONTROL, abi::SLOT_SCHED_CONTROL, all, 0);
             // One is unlimited, one has its fault handler told; two are alone with what they run on.
@@ -171,6 +175,7 @@ impl Fuzz {
             abi::SLOT_DMA,
             abi::SLOT_CONSOLE,
             abi::SLOT_TRACE,
+            abi::SLOT_SMC_CONTROL,
             abi::SLOT_SCHED_CONTROL,
         ] {
             bed.ok(Op::Revoke, abi::SLOT_TABLE, &[control.into()]);
@@ -336,6 +341,7 @@ impl Fuzz {
             0..30 => self.random.pick(&[Op::Call, Op::Receive, Op::ReplyReceive, Op::Reply]),
             30..45 => Op::Retype,
             53..55 => self.random.pick(&[Op::TraceStart, Op::TraceStop, Op::TraceStop, Op::TraceStop]),
+            55 => self.random.pick(&[Op::SmcMake, Op::SmcMake, Op::SmcNarrow, Op::SmcCall]),
             45..53 => self.random.pick(&[Op::Map, Op::Unmap, Op::Protect, Op::Copy, Op::Move]),
             _ => self.random.pick(Op::ALL),
         };
@@ -506,7 +512,15 @@ impl Fuzz {
                 regs[0] = kind(self, Kind::Frame);
                 kind(self, Kind::DmaSpace)
             }
-            Op::SmcCall => kind(self, Kind::Smc),
+            Op::SmcCall => {
+                regs[0] = FUNCTION + self.random.below(9);
+                kind(self, Kind::Smc)
+            }
+            Op::SmcMake | Op::SmcNarrow => {
+                let (first, count) = (FUNCTION + self.random.below(4), 1 + self.random.below(6));
+                (regs[0], regs[1], regs[2]) = (self.empty_slot(), first, count);
+                kind(self, if op == Op::SmcMake { Kind::SmcControl } else { Kind::Smc })
+            }
             Op::ConsoleWrite | Op::ConsoleRing => {
                 regs[0] = self.empty_slot();
                 kind(self, Kind::KernelConsole)
@@ -742,7 +756,7 @@ fn random_operations_keep_every_invariant() {
     let counts: Vec<_> = Op::ALL.iter().map(|&op| (op, fuzz.done[op as usize])).collect();
     println!("operations that succeeded: {counts:?}");
     // Enough of everything came about to mean something.
-    let rare = |&&(op, count): &&(Op, u64)| count < steps / 20_000 && op != Op::SmcCall;
+    let rare = |&&(_, count): &&(Op, u64)| count < steps / 20_000;
     assert_eq!(counts.iter().find(rare), None, "an operation hardly ever succeeds");
     assert!(fuzz.computed >= steps / 100, "{} times a thread found its vector registers", fuzz.computed);
     assert!(fuzz.touched >= steps / 2000, "{} pages of Reserves were touched", fuzz.touched);

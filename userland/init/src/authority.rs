@@ -1,6 +1,6 @@
 //! The authority that init alone holds.
 
-use rt::{AddressSpace, Cap, Debug, DmaSpace, IrqControl, KernelConsole, SchedControl, Smc, Untyped};
+use rt::{AddressSpace, Cap, Debug, DmaSpace, IrqControl, KernelConsole, SchedControl, Smc, SmcControl, Untyped};
 
 /// Looking into processes.
 pub const DEBUG: Cap<Debug> = Cap::from_slot(abi::SLOT_DEBUG);
@@ -12,6 +12,8 @@ pub const CONSOLE: Cap<KernelConsole> = Cap::from_slot(abi::SLOT_CONSOLE);
 pub const DEVICES: Cap<Untyped> = Cap::from_slot(abi::SLOT_DEVICES);
 /// What devices can reach.
 pub const DMA: Cap<DmaSpace> = Cap::from_slot(abi::SLOT_DMA);
+/// Making Smc capabilities.
+pub const SMC_CONTROL: Cap<SmcControl> = Cap::from_slot(abi::SLOT_SMC_CONTROL);
 /// Power off and reset.
 const SMC: Cap<Smc> = Cap::from_slot(abi::SLOT_SMC);
 /// Filling SchedContexts with time of a core; of one beyond the `cores` that the machine has, with that of another.
@@ -28,10 +30,10 @@ const SYSTEM_RESET: u32 = 0x8400_0009;
 
 /// Switches the machine off; returns when it cannot be.
 pub fn power_off() {
-    let _ = SMC.call_function(SYSTEM_OFF, [0; 3]);
+    let _ = SMC.call_function(SYSTEM_OFF, []);
 }
 
 /// Resets the machine; returns when it cannot be.
 pub fn reset() {
-    let _ = SMC.call_function(SYSTEM_RESET, [0; 3]);
+    let _ = SMC.call_function(SYSTEM_RESET, []);
 }

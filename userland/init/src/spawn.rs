@@ -16,7 +16,7 @@ use rt::{
 };
 
 use crate::Init;
-use crate::authority::{DMA, IRQ_CONTROL, SPACE, sched_control};
+use crate::authority::{DMA, IRQ_CONTROL, SMC_CONTROL, SPACE, sched_control};
 use crate::component::Instance;
 use crate::devices::{Device, Devices};
 use crate::memory::slot;
@@ -30,11 +30,12 @@ const OBJECT_PAGES: u64 = 2;
 const SCRATCH: u64 = 0x3f00_0000;
 
 /// Authority of init's own that a component gets a copy of when it asks for it and the board grants it: name and slot.
-const CONTROLS: [(&str, u32); 6] = [
+const CONTROLS: [(&str, u32); 7] = [
     ("irq-control", abi::SLOT_IRQ_CONTROL),
     ("debug", abi::SLOT_DEBUG),
     ("kernel-console", abi::SLOT_CONSOLE),
     ("smc", abi::SLOT_SMC),
+    ("smc-control", abi::SLOT_SMC_CONTROL),
     ("dma-space", abi::SLOT_DMA),
     ("trace", abi::SLOT_TRACE),
 ];
@@ -42,6 +43,13 @@ const CONTROLS: [(&str, u32); 6] = [
 const SCHED: &str = "sched-control";
 /// The same for the registers of its device: not a Frame of them but the Untyped that Frames are made of.
 const DEVICE_MEMORY: &str = "device-memory";
+
+/// Functions of the firmware by their identifiers: `smc:FIRST` or `smc:FIRST+COUNT`, in hexadecimal.
+fn functions(name: &str) -> Option<(u32, u32)> {
+    let range = name.strip_prefix("smc:")?;
+    let (first, count) = range.split_once('+').unwrap_or((range, "1"));
+    Some((u32::from_str_radix(first, 16).ok()?, u32::from_str_radix(count, 16).ok()?))
+}
 
 /// Which of init's endpoints' clients a badge of init's own endpoint means: its server field.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -336,6 +344,15 @@ impl<'i> Building<'i> {
             self.control(SCHED, abi::SLOT_SCHED_CONTROL)?;
             for core in 1..self.init.env.start_info().cores {
                 self.control(&alloc::format!("{SCHED}{core}"), abi::SLOT_SCHED_CONTROL + core)?;
+            }
+        }
+        let manifest = self.component.manifest;
+        for name in manifest.requests().filter(|name| manifest.is_granted(name)) {
+            if let Some((first, count)) = functions(name) {
+                let made = slot()?;
+                self.instance.derived.push(made);
+                SMC_CONTROL.make(made, first, count)?;
+                self.control(name, made)?;
             }
         }
         Ok(())

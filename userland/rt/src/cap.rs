@@ -65,8 +65,10 @@ kinds! {
     DmaSpace,
     /// An interrupt line.
     Irq,
-    /// Secure monitor functions.
+    /// Functions of the firmware.
     Smc,
+    /// The right to make Smc capabilities.
+    SmcControl,
     /// The right to tie an Irq to a line.
     IrqControl,
     /// The right to run.
@@ -526,13 +528,35 @@ impl Cap<KernelConsole> {
 }
 
 impl Cap<Smc> {
-    /// Calls the secure monitor.
+    /// Calls a function of the firmware with up to seven arguments; x0 to x7 as it leaves them.
     ///
     /// # Errors
-    /// `MissingRight`: the function is not in the set.
-    pub fn call_function(self, function: u32, args: [u64; 3]) -> Result<u64, SyscallError> {
-        let args = [function.into(), args[0], args[1], args[2]];
-        invoke(Op::SmcCall, self.slot, args).map(|regs| regs[0])
+    /// `MissingRight`: it is not one of this capability's functions.
+    pub fn call_function<const N: usize>(self, function: u32, args: [u64; N]) -> Result<[u64; 8], SyscallError> {
+        let mut words = [0; 8];
+        words[0] = function.into();
+        for (word, arg) in words[1..].iter_mut().zip(args) {
+            *word = arg;
+        }
+        invoke(Op::SmcCall, self.slot, words)
+    }
+
+    /// Puts an Smc for `count` of its functions, from `first` on, into a slot of the own table.
+    ///
+    /// # Errors
+    /// `MissingRight`: they are not all functions of this one. `InvalidArgument`, `SlotOccupied`.
+    pub fn narrow(self, slot: u32, first: u32, count: u32) -> Result<(), SyscallError> {
+        invoke(Op::SmcNarrow, self.slot, [slot.into(), first.into(), count.into()]).map(drop)
+    }
+}
+
+impl Cap<SmcControl> {
+    /// Puts an Smc for `count` functions from `first` on into a slot of the own table.
+    ///
+    /// # Errors
+    /// `InvalidArgument`: they are of several services, or the kernel's own. `SlotOccupied`.
+    pub fn make(self, slot: u32, first: u32, count: u32) -> Result<(), SyscallError> {
+        invoke(Op::SmcMake, self.slot, [slot.into(), first.into(), count.into()]).map(drop)
     }
 }
 

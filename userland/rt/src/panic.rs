@@ -32,7 +32,7 @@ fn last_words(line: &mut crate::logger::Line) {
     console.write(line.printable());
     console.write(b"; the system ends\n");
     // Where the machine cannot be switched off the fault that follows tells the kernel.
-    let _ = crate::Cap::<crate::Smc>::from_slot(abi::SLOT_SMC).call_function(SYSTEM_OFF, [0; 3]);
+    let _ = crate::Cap::<crate::Smc>::from_slot(abi::SLOT_SMC).call_function(SYSTEM_OFF, []);
 }
 
 /// Ends the component in an orderly way: the supervisor sees that it left.

@@ -23,8 +23,9 @@ use crate::remote::{Remote, register};
 use listing::Listing;
 use spaces::{Programs, Spaces};
 
-/// The set whose programs set marks.
+/// The set whose programs set marks, and that of the metrics of threads that signal each other, fault, and drive a device.
 const SET: &str = "bench";
+const EVENTS: &str = "bench-events";
 /// The function that marks.
 const MARK: &str = "bench_programs::mark";
 /// The metric that ends with init's first instruction. No program can mark its beginning.
@@ -49,8 +50,9 @@ pub struct Step {
 
 /// Prints one operation of a metric on a core.
 pub fn explain(bench: &Bench, cpu: &str, metric: &str) -> Result<()> {
-    let programs = Programs::read(bench.board, bench.built, SET)?;
-    let mut session = Session::start(bench.machine(cpu, Some(SET), true)?)?;
+    let set = set_of(metric);
+    let programs = Programs::read(bench.board, bench.built, set)?;
+    let mut session = Session::start(bench.machine(cpu, Some(set), true)?)?;
     let mut spaces = Spaces::new(&programs, &mut session.remote)?;
     let steps = if metric == BOOT {
         session.boot(&programs, &mut spaces)?
@@ -61,6 +63,18 @@ pub fn explain(bench: &Bench, cpu: &str, metric: &str) -> Result<()> {
     drop(session);
     let text = Listing::new(&programs, &spaces, &steps)?.text(metric, cpu);
     std::io::stdout().write_all(text.as_bytes()).context("standard output")
+}
+
+/// The set that measures it.
+fn set_of(metric: &str) -> &'static str {
+    match metric {
+        "notify.ping_pong"
+        | "notify.ping_pong_urgent"
+        | "irq.to_driver"
+        | "fault.round_trip"
+        | "fault.map_round_trip" => EVENTS,
+        _ => SET,
+    }
 }
 
 /// A machine under the debugger.
@@ -104,10 +118,10 @@ impl Session {
     /// Runs until a program marks the metric, and out of the mark.
     fn run_to_mark(&mut self, programs: &Programs, metric: &str) -> Result<()> {
         let marks = programs.addresses(MARK);
-        ensure!(!marks.is_empty(), "no program of the set {SET} has the function {MARK}");
+        ensure!(!marks.is_empty(), "no program of the set has the function {MARK}");
         loop {
             self.run_to(&marks).with_context(|| {
-                format!("no program of the set {SET} has marked {metric:?} (is it a metric of the set?)")
+                format!("no program of the set {} has marked {metric:?} (is it a metric of the set?)", set_of(metric))
             })?;
             if self.marks(metric)? {
                 let back = self.remote.register(register::LR)?;

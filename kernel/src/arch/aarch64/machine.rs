@@ -219,8 +219,20 @@ impl Machine {
         self.ring
     }
 
-    /// Calls the firmware; `None` where there is none.
-    pub fn firmware(&mut self, function: u64, args: [u64; 3]) -> Option<u64> {
-        self.conduit.map(|conduit| psci::call(conduit, function, args))
+    /// Whether there is firmware that is known how to call.
+    pub fn has_firmware(&self) -> bool {
+        self.conduit.is_some()
+    }
+
+    /// Switches the machine off; returns where there is no firmware.
+    pub fn power_off(&mut self) {
+        if let Some(conduit) = self.conduit {
+            psci::call(conduit, crate::object::SYSTEM_OFF, [0; 3]);
+        }
+    }
+
+    /// How it is called.
+    pub(super) fn conduit(&self) -> Option<Conduit> {
+        self.conduit
     }
 }

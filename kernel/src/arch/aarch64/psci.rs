@@ -4,19 +4,29 @@ use core::arch::asm;
 
 use tree::Conduit;
 
-/// Calls a function of the firmware.
+/// Calls a function of the firmware with up to three arguments.
 pub fn call(conduit: Conduit, function: u64, args: [u64; 3]) -> u64 {
-    let mut result = function;
-    // SAFETY: SMCCC: x0–x17 may change, everything else is preserved; the functions called here touch no memory of ours.
-    unsafe {
-        match conduit {
-            Conduit::Hvc => asm!("hvc #0", inout("x0") result, inout("x1") args[0] => _, inout("x2") args[1] => _,
-                inout("x3") args[2] => _, clobber_abi("C"), options(nostack)),
-            Conduit::Smc => asm!("smc #0", inout("x0") result, inout("x1") args[0] => _, inout("x2") args[1] => _,
-                inout("x3") args[2] => _, clobber_abi("C"), options(nostack)),
-        }
+    call_with(conduit, [function, args[0], args[1], args[2], 0, 0, 0, 0])[0]
+}
+
+/// Calls a function of the firmware: x0 to x7 as they go in and come out.
+pub fn call_with(conduit: Conduit, mut x: [u64; 8]) -> [u64; 8] {
+    let [x0, x1, x2, x3, x4, x5, x6, x7] = &mut x;
+    macro_rules! go {
+        ($instruction:literal) => {
+            // SAFETY: SMCCC: x0–x17 may change, everything else is preserved. Of the functions that reach memory the kernel calls
+            // none, and no capability is made for those of the standard services; the others' owner answers for them.
+            unsafe {
+                asm!($instruction, inout("x0") *x0, inout("x1") *x1, inout("x2") *x2, inout("x3") *x3, inout("x4") *x4,
+                    inout("x5") *x5, inout("x6") *x6, inout("x7") *x7, clobber_abi("C"), options(nostack))
+            }
+        };
     }
-    result
+    match conduit {
+        Conduit::Hvc => go!("hvc #0"),
+        Conduit::Smc => go!("smc #0"),
+    }
+    x
 }
 
 /// The function that makes branch prediction forget on this core, where its firmware says that it has one and that this

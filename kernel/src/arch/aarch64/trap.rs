@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 
 use abi::FaultKind;
 
-use super::{cores, identity, machine::Machine, selftest};
+use super::{cores, identity, machine::Machine, psci, selftest};
 use crate::errata::Quirks;
 use crate::fault::{self, Fault};
 use crate::gate::Event;
@@ -167,9 +167,24 @@ fn leave(k: &'static mut Kernel) -> usize {
     context
 }
 
+/// Calls the firmware without the lock: the other cores go on, and to them this one is idle.
+#[cold]
+fn in_firmware(k: &'static mut Kernel, words: [u64; 8]) -> &'static mut Kernel {
+    let conduit = k.machine.conduit();
+    k.machine.enter_nothing();
+    cores::leave_idle();
+    let results = conduit.map_or([u64::MAX; 8], |conduit| psci::call_with(conduit, words));
+    let k = idle_enter();
+    k.firmware_returned(&results);
+    k
+}
+
 #[inline(never)]
 fn switch(mut k: &'static mut Kernel) -> usize {
     loop {
+        if let Some(words) = k.leave_for_firmware() {
+            k = in_firmware(k, words);
+        }
         if let Some(thread) = k.pick() {
             if k.enter(thread) {
                 return k.mem.context_address(thread);

@@ -108,6 +108,8 @@ pub struct Machine {
     pub calls: Vec<u64>,
     /// There is no firmware.
     pub bare: bool,
+    /// The firmware does not return by itself.
+    pub firmware_stays: bool,
     /// Every this many looks an interrupt seems to wait; 0: never.
     pub preempt_every: u32,
     looks: std::cell::Cell<u32>,
@@ -271,12 +273,19 @@ impl Machine {
         (Phys(0x4000_0000), 0x4000)
     }
 
-    /// Notes the call.
-    pub fn firmware(&mut self, function: u64, _: [u64; 3]) -> Option<u64> {
-        if self.bare {
-            return None;
-        }
-        self.calls.push(function);
-        Some(0)
+    /// Whether there is firmware.
+    pub fn has_firmware(&self) -> bool {
+        !self.bare
+    }
+
+    /// Notes that.
+    pub fn power_off(&mut self) {
+        self.calls.push(crate::object::SYSTEM_OFF);
+    }
+
+    /// Notes the call; what comes back is what went in, one more each.
+    pub fn firmware(&mut self, words: [u64; 8]) -> [u64; 8] {
+        self.calls.push(words[0]);
+        words.map(|word| word.wrapping_add(1))
     }
 }

@@ -1,8 +1,10 @@
 //! DmaSpace, Smc, KernelConsole, Debug.
 
-use abi::{ErrorCode, InWord, Kind, Op, Rights, Slots};
+use abi::{ErrorCode, InWord, Kind, MAY_HAVE_ACTED, Op, OutWord, Rights, Slots};
 
-use super::{Bed, MEMORY, TABLE};
+use super::{Bed, MEMORY, Outcome, TABLE};
+use crate::mm::Ref;
+use crate::object::{State, Thread};
 
 #[test]
 fn dma() {
@@ -22,14 +24,115 @@ fn dma() {
 #[test]
 fn firmware() {
     let mut bed = Bed::new();
-    for function in [0, 0x8400_0003, 0x1_8400_0008, u64::MAX] {
+    for function in [0, 0x8400_0003, 0x1_8400_0008, 0x8400_0007, 0x8400_000a, u64::MAX] {
         assert_eq!(bed.refused(Op::SmcCall, abi::SLOT_SMC, &[function]), (ErrorCode::MissingRight, 1));
     }
-    bed.ok(Op::SmcCall, abi::SLOT_SMC, &[crate::object::SYSTEM_OFF]);
+    let results = bed.ok(Op::SmcCall, abi::SLOT_SMC, &[crate::object::SYSTEM_OFF, 10, 20, 30, 40, 50, 60, 70]);
+    assert_eq!(results, [crate::object::SYSTEM_OFF + 1, 11, 21, 31, 41, 51, 61, 71]);
     assert_eq!(bed.k.machine.calls, [crate::object::SYSTEM_OFF]);
     bed.k.machine.bare = true;
     let off = crate::object::SYSTEM_OFF;
     assert_eq!(bed.refused(Op::SmcCall, abi::SLOT_SMC, &[off]), (ErrorCode::Unsupported, 0));
+}
+
+#[test]
+fn firmware_functions_are_granted_and_narrowed() {
+    const FIRST: u64 = 0xc300_0010;
+    let mut bed = Bed::new();
+    let control = abi::SLOT_SMC_CONTROL;
+    for (first, count) in [(FIRST, 0), (0xc300_ffff, 2), (0x8400_0003, 1), (0x8400_0000, 0x100), (1 << 32, 1)] {
+        assert_eq!(bed.refused(Op::SmcMake, control, &[40, first, count]), (ErrorCode::InvalidArgument, 2));
+    }
+    assert_eq!(bed.refused(Op::SmcMake, control, &[1, FIRST, 1]), (ErrorCode::SlotOccupied, 1));
+    assert_eq!(bed.refused(Op::SmcMake, control, &[1024, FIRST, 1]), (ErrorCode::SlotOutOfRange, 1));
+    bed.ok(Op::SmcMake, control, &[40, FIRST, 8]);
+    assert_eq!(bed.ok(Op::DebugCap, abi::SLOT_DEBUG, &[TABLE, 40])[..4], [Kind::Smc as u64, 1, FIRST, 8]);
+    // A copy is for the same functions, one that was narrowed never for more.
+    bed.give(1, 41, 40, Rights::INVOKE, 0);
+    bed.ok(Op::SmcNarrow, 41, &[42, FIRST + 2, 2]);
+    for (first, count) in [(FIRST + 1, 2), (FIRST + 3, 2), (FIRST, 8), (0xc300_0000, 1)] {
+        assert_eq!(bed.refused(Op::SmcNarrow, 42, &[43, first, count]), (ErrorCode::MissingRight, 2));
+    }
+    assert_eq!(bed.refused(Op::SmcNarrow, 42, &[43, FIRST + 2, 0]), (ErrorCode::InvalidArgument, 2));
+    assert_eq!(bed.refused(Op::SmcNarrow, 42, &[41, FIRST + 2, 1]), (ErrorCode::SlotOccupied, 1));
+    assert_eq!(bed.refused(Op::SmcNarrow, 42, &[0, FIRST + 2, 1]), (ErrorCode::SlotOutOfRange, 1));
+    for (slot, functions) in [(40, 0..8), (41, 0..8), (42, 2..4)] {
+        for function in 0..10 {
+            let args = [FIRST + function];
+            if functions.contains(&function) {
+                bed.ok(Op::SmcCall, slot, &args);
+            } else {
+                assert_eq!(bed.refused(Op::SmcCall, slot, &args), (ErrorCode::MissingRight, 1));
+            }
+        }
+    }
+    bed.ok(Op::Revoke, 1, &[control.into()]);
+    assert!((40..43).all(|slot| bed.cap(bed.init, slot).kind == Kind::Null));
+}
+
+/// A process that is in the firmware. Init goes on as on another core.
+fn in_firmware() -> (Bed, Ref<Thread>) {
+    let mut bed = Bed::new();
+    let thread = bed.process(MEMORY, 50, 100, 0);
+    bed.give(50, 20, abi::SLOT_SMC, Rights::INVOKE, 0);
+    bed.k.machine.firmware_stays = true;
+    let slots = Slots::new(20, 0);
+    bed.trap(thread, InWord::new(Op::SmcCall as u8, 0, 0, 0), slots, [crate::object::SYSTEM_OFF, 2, 3, 0, 0, 0, 0, 0]);
+    assert_eq!(bed.k.sched.current(), None, "a core in the firmware runs nobody");
+    bed.k.machine.firmware_stays = false;
+    assert_eq!(bed.ok(Op::DebugThread, abi::SLOT_DEBUG, &[52])[0], 6);
+    (bed, thread)
+}
+
+/// The firmware returns.
+fn returns(bed: &mut Bed) {
+    bed.k.firmware_returned(&[7; 8]);
+    bed.leave();
+    bed.check();
+}
+
+/// How the call ended that a thread was in.
+fn ended(bed: &Bed, thread: Ref<Thread>) -> (Op, ErrorCode, u8) {
+    let error = OutWord(bed.k.mem[thread].context.x[8]).status().unwrap_err();
+    (Op::SmcCall, error.code, error.detail)
+}
+
+#[test]
+fn who_waits_for_the_firmware_gets_its_answer() {
+    let (mut bed, thread) = in_firmware();
+    bed.ok(Op::ThreadResume, 52, &[]);
+    assert!(!bed.runnable(thread), "it waits");
+    returns(&mut bed);
+    assert!(bed.runnable(thread));
+    assert!(matches!(bed.result(thread), Outcome::Returned([7, 7, 7, 7, 7, 7, 7, 7], out, 0) if out.status().is_ok()));
+}
+
+#[test]
+fn who_is_cancelled_in_the_firmware_goes_on_and_the_answer_is_dropped() {
+    for op in [Op::ThreadCancel, Op::ThreadSuspend] {
+        let (mut bed, thread) = in_firmware();
+        bed.ok(op, 52, &[]);
+        bed.ok(Op::ThreadResume, 52, &[]);
+        assert_eq!(ended(&bed, thread), (Op::SmcCall, ErrorCode::Cancelled, MAY_HAVE_ACTED));
+        assert!(matches!(bed.result(thread), Outcome::Returned([0, 0, 0, 0, 0, 0, 0, 0], ..)));
+        returns(&mut bed);
+        assert_eq!(ended(&bed, thread), (Op::SmcCall, ErrorCode::Cancelled, MAY_HAVE_ACTED), "{op:?}");
+        assert!(bed.runnable(thread));
+    }
+}
+
+#[test]
+fn who_dies_in_the_firmware_is_gone_when_it_returns() {
+    let (mut bed, _) = in_firmware();
+    bed.ok(Op::Revoke, 1, &[MEMORY.into()]);
+    bed.make(Kind::Frame, 8, 40);
+    returns(&mut bed);
+    assert!(bed.k.graves.is_none());
+    let (mut bed, thread) = in_firmware();
+    bed.ok(Op::Revoke, 1, &[50]);
+    returns(&mut bed);
+    assert_eq!(bed.k.mem[thread].state, State::Suspended);
+    assert_eq!(ended(&bed, thread), (Op::SmcCall, ErrorCode::Revoked, MAY_HAVE_ACTED));
 }
 
 #[test]

@@ -40,6 +40,8 @@ fn targets() -> Vec<(Op, Kind, Rights)> {
         (Op::DmaAttach, DmaSpace, Rights::INVOKE),
         (Op::DmaDetach, DmaSpace, Rights::INVOKE),
         (Op::SmcCall, Smc, Rights::INVOKE),
+        (Op::SmcMake, SmcControl, Rights::INVOKE),
+        (Op::SmcNarrow, Smc, Rights::INVOKE),
         (Op::ConsoleWrite, KernelConsole, Rights::INVOKE),
         (Op::ConsoleRing, KernelConsole, Rights::INVOKE),
         (Op::DebugCap, Debug, Rights::INVOKE),
@@ -75,6 +77,7 @@ fn original(bed: &mut Bed, kind: Kind) -> u32 {
         Kind::Trace => abi::SLOT_TRACE,
         Kind::KernelConsole => abi::SLOT_CONSOLE,
         Kind::Smc => abi::SLOT_SMC,
+        Kind::SmcControl => abi::SLOT_SMC_CONTROL,
         Kind::DmaSpace => abi::SLOT_DMA,
         Kind::Reserve => {
             bed.make(Kind::Untyped, 1, 41);

@@ -82,6 +82,8 @@ pub enum State {
     Waiting = 4,
     /// It faulted.
     Faulted = 5,
+    /// It waits for the firmware.
+    InFirmware = 6,
 }
 
 /// A fault of an agent that was taken.

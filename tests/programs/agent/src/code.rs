@@ -50,6 +50,24 @@ pub const WORK: u64 = AT + 0x540;
 pub const SUM: u64 = AT + 0x5c0;
 /// Makes the system call x8 = x19, x9 = x20 with x0 = x21, then runs x22 rounds of a loop, for ever.
 pub const NOISE: u64 = AT + 0x580;
+/// x23 rounds: makes the system calls x8 = x19, x9 = x20, x0 = x24 and x8 = x21, x9 = x22. x25, x26 = the counter before and
+/// after.
+pub const PING: u64 = AT + 0x800;
+/// The same two system calls for ever, without looking at the counter.
+pub const PONG: u64 = AT + 0x840;
+/// A driver: waits (x8 = x19, x9 = x20), writes the counter down at x24, clears the mask register at x23, acknowledges
+/// (x8 = x21, x9 = x22).
+pub const DRIVER: u64 = AT + 0x880;
+/// x3 rounds: writes x25 to the mask register at x1, and adds to x6 the ticks from there to what a [`DRIVER`] wrote down at x2.
+/// Each round begins a little later than the last, so that all parts of a tick are seen.
+pub const RAISE: u64 = AT + 0x8c0;
+/// Takes x23 faults more than one and answers each: x8 = x19, x9 = x20. x25, x26 = the counter after the first and the last.
+pub const HANDLE: u64 = AT + 0x900;
+/// The same from frame slot x23 up to x24: before each answer the Frame is mapped (x8 = x21, x9 = x22) where the fault was,
+/// readable and writable.
+pub const MAPPER: u64 = AT + 0x940;
+/// Writes to one page after the other, from x1 on.
+pub const STRIDE: u64 = AT + 0x9c0;
 
 /// Behind a piece that ended as it should.
 pub const END: u16 = 0x7e57;
@@ -209,6 +227,88 @@ agent_code:
     subs x1, x1, #1
     b.hi 1b
     done
+    piece 0x800
+    mrs x25, cntvct_el0
+1:  mov x8, x19
+    mov x9, x20
+    mov x0, x24
+    svc #0
+    mov x8, x21
+    mov x9, x22
+    svc #0
+    subs x23, x23, #1
+    b.hi 1b
+    mrs x26, cntvct_el0
+    done
+    piece 0x840
+1:  mov x8, x19
+    mov x9, x20
+    svc #0
+    mov x8, x21
+    mov x9, x22
+    mov x0, x24
+    svc #0
+    b 1b
+    piece 0x880
+1:  mov x8, x19
+    mov x9, x20
+    svc #0
+    mrs x10, cntvct_el0
+    str x10, [x24]
+    str wzr, [x23, #0x10]
+    mov x8, x21
+    mov x9, x22
+    svc #0
+    b 1b
+    piece 0x8c0
+1:  and x11, x3, #15
+2:  cbz x11, 3f
+    sub x11, x11, #1
+    b 2b
+3:  mrs x4, cntvct_el0
+    str w25, [x1, #0x10]
+    ldr x5, [x2]
+    sub x5, x5, x4
+    add x6, x6, x5
+    subs x3, x3, #1
+    b.hi 1b
+    done
+    piece 0x900
+    mov x8, x19
+    mov x9, x20
+    svc #0
+    mrs x25, cntvct_el0
+1:  mov x8, x19
+    mov x9, x20
+    svc #0
+    subs x23, x23, #1
+    b.hi 1b
+    mrs x26, cntvct_el0
+    done
+    piece 0x940
+    mov x8, x19
+    mov x9, x20
+    svc #0
+    mrs x25, cntvct_el0
+1:  mov x8, x21
+    mov x9, x22
+    mov x0, x23
+    mov x2, xzr
+    mov x3, #1
+    mov x4, #3
+    svc #0
+    mov x8, x19
+    mov x9, x20
+    svc #0
+    add x23, x23, #1
+    cmp x23, x24
+    b.ne 1b
+    mrs x26, cntvct_el0
+    done
+    piece 0x9c0
+1:  str x1, [x1]
+    add x1, x1, #4096
+    b 1b
 agent_code_end:
     "#,
     END = const END,

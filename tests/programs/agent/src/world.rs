@@ -25,6 +25,10 @@ pub struct Authority {
     pub console: u32,
     /// Smc.
     pub smc: u32,
+    /// An Smc for PSCI_VERSION.
+    pub version: u32,
+    /// SmcControl.
+    pub smc_control: u32,
     /// DmaSpace.
     pub dma: u32,
     /// Trace without a ring.
@@ -50,6 +54,8 @@ impl Authority {
             debug: slot("control:debug"),
             console: slot("control:kernel-console"),
             smc: slot("control:smc"),
+            version: slot("control:smc:84000000"),
+            smc_control: slot("control:smc-control"),
             dma: slot("control:dma-space"),
             trace: slot("control:trace"),
             line: slot("irq:0"),

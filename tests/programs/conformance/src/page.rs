@@ -34,7 +34,7 @@ const OBJECTS: [(&str, &str); 20] = [
     ("RV", "Reserve"),
     ("IR", "Irq"),
     ("DM", "DmaSpace"),
-    ("SM", "Smc"),
+    ("SM", "Smc, SmcControl"),
     ("KC", "KernelConsole"),
     ("DB", "Debug"),
     ("TR", "Trace"),

@@ -1,7 +1,7 @@
-//! Irq, IrqControl, DmaSpace, Smc, KernelConsole, Debug.
+//! Irq, IrqControl, DmaSpace, Smc, SmcControl, KernelConsole, Debug.
 
 use abi::{ErrorCode, Kind, Op, Rights};
-use agent::{Check, State, World, code, equal, pattern};
+use agent::{Check, State, World, code, equal, holds, pattern};
 
 use super::common::*;
 use super::space::device_frame;
@@ -59,6 +59,39 @@ pub const CASES: &[Case] = &[
     refusals("DM-DETACH-003", "device memory is not detached", &[(Op::DmaDetach, &[InvalidArgument])], detach_device),
     refusals("SM-CALL-001", "calling the monitor needs Smc", &[(Op::SmcCall, LOOK_UP_RIGHT)], smc_look_up),
     refusals("SM-CALL-002", "functions outside the set are refused", &[(Op::SmcCall, &[MissingRight])], smc_function),
+    case("SM-CALL-003", "a function that was granted is called, and its answer is the firmware's", smc_answer),
+    case("SM-CALL-004", "other cores and other threads go on after many calls from all cores", smc_from_everywhere),
+    case("SM-CALL-005", "functions that the board grants by their numbers are called", smc_granted),
+    refusals("SM-MAKE-001", "making an Smc needs SmcControl", &[(Op::SmcMake, LOOK_UP_RIGHT)], make_look_up),
+    refusals("SM-MAKE-002", "an Smc goes into an empty slot", &[(Op::SmcMake, &[SlotOccupied, SlotOutOfRange])], |w| {
+        smc_slot(w, Op::SmcMake)
+    }),
+    refusals(
+        "SM-MAKE-003",
+        "no Smc is for the kernel's own functions, or for those of several services",
+        &[(Op::SmcMake, &[InvalidArgument])],
+        |w| smc_functions(w, Op::SmcMake),
+    ),
+    case("SM-MAKE-004", "revoking SmcControl takes every Smc that was made of it", smc_revoked),
+    refusals("SM-NARROW-001", "narrowing needs Smc", &[(Op::SmcNarrow, LOOK_UP_RIGHT)], narrow_look_up),
+    refusals(
+        "SM-NARROW-002",
+        "a narrower Smc goes into an empty slot",
+        &[(Op::SmcNarrow, &[SlotOccupied, SlotOutOfRange])],
+        |w| smc_slot(w, Op::SmcNarrow),
+    ),
+    refusals(
+        "SM-NARROW-003",
+        "no narrower Smc is for the kernel's own functions, or for those of several services",
+        &[(Op::SmcNarrow, &[InvalidArgument])],
+        |w| smc_functions(w, Op::SmcNarrow),
+    ),
+    refusals(
+        "SM-NARROW-004",
+        "what is made of an Smc is for its functions only",
+        &[(Op::SmcNarrow, &[MissingRight]), (Op::SmcCall, &[MissingRight])],
+        narrow_more,
+    ),
     refusals("KC-WRITE-001", "printing needs KernelConsole", &[(Op::ConsoleWrite, LOOK_UP_RIGHT)], write_look_up),
     case("KC-WRITE-002", "a length beyond the message prints the message", write_long),
     refusals("KC-RING-001", "the log ring needs KernelConsole", &[(Op::ConsoleRing, LOOK_UP_RIGHT)], ring_look_up),
@@ -364,6 +397,141 @@ fn smc_function(w: &mut World) -> Check {
     let smc = w.authority.smc;
     for function in FUNCTIONS {
         w.refused(Op::SmcCall, smc, &[function, 0, 0, 0], MissingRight, 1)?;
+    }
+    Ok(())
+}
+
+/// PSCI_VERSION.
+const VERSION: u64 = 0x8400_0000;
+/// A vendor's service, with no function that this machine's firmware knows.
+const VENDOR: u64 = 0xc300_ff00;
+
+/// An Smc for so many functions from this one on.
+fn smc_for(w: &mut World, first: u64, count: u64) -> Check<u32> {
+    let (slot, control) = (w.slot()?, w.authority.smc_control);
+    w.ok(Op::SmcMake, control, &[slot.into(), first, count])?;
+    Ok(slot)
+}
+
+fn smc_answer(w: &mut World) -> Check {
+    let smc = smc_for(w, VERSION, 1)?;
+    let told = w.inspect(OWN, smc)?;
+    equal(told[..4].to_vec(), alloc::vec![Kind::Smc as u64, 1, VERSION, 1], "kind, rights, first and count")?;
+    let version = w.ok(Op::SmcCall, smc, &[VERSION])?[0];
+    holds((0x1_0000..0x8000_0000).contains(&version), "PSCI_VERSION says 1.0 or later")?;
+    // SMCCC_VERSION, or that it is not known; a vendor's function is not.
+    let smc = smc_for(w, 0x8000_0000, 2)?;
+    let version = w.ok(Op::SmcCall, smc, &[0x8000_0000])?[0] as u32 as i32;
+    holds(version == -1 || version >= 0x1_0000, "SMCCC_VERSION says 1.0 or later, or nothing")?;
+    let smc = smc_for(w, VENDOR, 16)?;
+    let known = w.ok(Op::SmcCall, smc, &[VENDOR + 15, 1, 2, 3, 4, 5, 6, 7])?[0] as u32 as i32;
+    equal(known, -1, "the answer of a function that does not exist")
+}
+
+fn smc_granted(w: &mut World) -> Check {
+    let smc = w.authority.version;
+    let version = w.ok(Op::SmcCall, smc, &[VERSION])?[0];
+    holds((0x1_0000..0x8000_0000).contains(&version), "PSCI_VERSION says 1.0 or later")?;
+    w.refused(Op::SmcCall, smc, &[VERSION + 1], MissingRight, 1)
+}
+
+fn smc_from_everywhere(w: &mut World) -> Check {
+    let smc = smc_for(w, VERSION, 1)?;
+    w.spread = true;
+    let mut agents = alloc::vec::Vec::new();
+    for _ in 0..4 {
+        let agent = w.agent()?;
+        w.give(agent, 20, smc, ALL, 0)?;
+        agents.push(agent);
+    }
+    for _ in 0..50 {
+        for agent in &mut agents {
+            w.begin(agent, agent::Request::new(Op::SmcCall, 20).words(&[VERSION]))?;
+        }
+        for agent in &mut agents {
+            let out = w.finish(agent)?;
+            equal(out.status(), Ok(()), "status")?;
+            holds(out.words()[0] >= 0x1_0000, "PSCI_VERSION says 1.0 or later")?;
+        }
+    }
+    Ok(())
+}
+
+fn make_look_up(w: &mut World) -> Check {
+    let (control, slot) = (w.authority.smc_control, w.slot()?);
+    look_up(w, Op::SmcMake, &[slot.into(), VENDOR, 1], Some((control, NOTHING)))
+}
+
+fn narrow_look_up(w: &mut World) -> Check {
+    let (smc, slot) = (smc_for(w, VENDOR, 2)?, w.slot()?);
+    look_up(w, Op::SmcNarrow, &[slot.into(), VENDOR, 1], Some((smc, NOTHING)))
+}
+
+/// What makes an Smc for the vendor's functions.
+fn maker(w: &mut World, op: Op) -> Check<u32> {
+    if op == Op::SmcMake { Ok(w.authority.smc_control) } else { smc_for(w, VENDOR, 16) }
+}
+
+fn smc_slot(w: &mut World, op: Op) -> Check {
+    let from = maker(w, op)?;
+    w.refused(op, from, &[OWN.into(), VENDOR, 1], SlotOccupied, 1)?;
+    for index in [0, u64::from(w.slots), u64::MAX] {
+        w.refused(op, from, &[index, VENDOR, 1], SlotOutOfRange, 1)?;
+    }
+    Ok(())
+}
+
+fn smc_functions(w: &mut World, op: Op) -> Check {
+    let (from, slot) = (maker(w, op)?, u64::from(w.slot()?));
+    // CPU_SUSPEND, CPU_OFF, CPU_ON, all of PSCI, SDEI, FF-A, SMCCC_ARCH_WORKAROUND_2; none, two services, no identifier.
+    for (first, count) in [
+        (0x8400_0001, 1),
+        (0x8400_0002, 1),
+        (0xc400_0003, 1),
+        (0x8400_0000, 0x20),
+        (0xc400_0020, 1),
+        (0x8400_0060, 0x80),
+        (0x8000_7fff, 1),
+        (VENDOR, 0),
+        (VENDOR, 0x1_0000),
+        (VENDOR, u64::MAX),
+        (VENDOR | 1 << 16, 1),
+        (VENDOR | 1 << 32, 1),
+        (u64::MAX, 1),
+    ] {
+        w.refused(op, from, &[slot, first, count], InvalidArgument, 2)?;
+    }
+    Ok(())
+}
+
+fn smc_revoked(w: &mut World) -> Check {
+    let control = w.copy(w.authority.smc_control, ALL, 0)?;
+    let (made, narrow) = (w.slot()?, w.slot()?);
+    w.ok(Op::SmcMake, control, &[made.into(), VENDOR, 4])?;
+    w.ok(Op::SmcNarrow, made, &[narrow.into(), VENDOR, 1])?;
+    let copy = w.copy(made, ALL, 0)?;
+    w.ok(Op::Revoke, OWN, &[control.into()])?;
+    for slot in [made, narrow, copy] {
+        holds(w.is_empty(slot)?, "an Smc is left")?;
+    }
+    Ok(())
+}
+
+fn narrow_more(w: &mut World) -> Check {
+    let (smc, slot) = (smc_for(w, VENDOR, 8)?, w.slot()?);
+    for (first, count) in [(VENDOR, 9), (VENDOR - 1, 2), (VENDOR + 8, 1), (VENDOR + 7, 2), (VERSION, 1)] {
+        w.refused(Op::SmcNarrow, smc, &[slot.into(), first, count], MissingRight, 2)?;
+    }
+    w.ok(Op::SmcNarrow, smc, &[slot.into(), VENDOR + 2, 2])?;
+    let again = w.slot()?;
+    w.refused(Op::SmcNarrow, slot, &[again.into(), VENDOR, 8], MissingRight, 2)?;
+    for function in 0..8 {
+        let args = [VENDOR + function];
+        if (2..4).contains(&function) {
+            w.ok(Op::SmcCall, slot, &args)?;
+        } else {
+            w.refused(Op::SmcCall, slot, &args, MissingRight, 1)?;
+        }
     }
     Ok(())
 }
