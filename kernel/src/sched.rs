@@ -155,6 +155,11 @@ impl Scheduler {
         }
     }
 
+    /// The time that is being used.
+    pub(crate) const fn time_in_use(&self) -> Option<Ref<SchedContext>> {
+        self.context
+    }
+
     /// The thread that runs.
     pub const fn current(&self) -> Option<Ref<Thread>> {
         self.current
@@ -330,6 +335,12 @@ impl Kernel {
             }
             self.out_of_time(next, false);
         }
+    }
+
+    /// This thread goes on in the place of the one that runs, on its time.
+    pub(crate) fn go_on_as(&mut self, thread: Ref<Thread>) {
+        self.sched.current = Some(thread);
+        self.enter(thread);
     }
 
     /// Loads the address space of the thread that runs next; `false` when it has none.

@@ -34,7 +34,7 @@ impl Echo {
 
     /// Says how many came.
     #[cold]
-    fn empty(&mut self) -> Message {
+    fn empty(&mut self) -> u64 {
         for &slot in self.slots.iter().take(self.came) {
             if let Err(error) = TABLE.delete(slot) {
                 log::error!("slot {slot}: {error}");
@@ -42,7 +42,7 @@ impl Echo {
         }
         let came = core::mem::take(&mut self.came);
         self.open_window();
-        Message::new(0, [came as u64])
+        came as u64
     }
 }
 
@@ -52,14 +52,14 @@ impl Serve for Echo {
         message
     }
 
-    fn long_call(&mut self, _: Badge, message: &Message, _: bool) -> Message {
+    fn long_call(&mut self, _: Badge, message: &mut Message, _: bool) {
         if message.caps > 0 {
             self.came += usize::from(message.caps);
             self.open_window();
+            message.caps = 0;
         } else if message.label == EMPTY {
-            return self.empty();
+            message.regs[0] = self.empty();
         }
-        Message { caps: 0, ..*message }
     }
 
     fn notified(&mut self, _: u64) {}
