@@ -211,19 +211,35 @@ pub struct Lock {
     online: AtomicU32,
     /// What a gate holds when no slow path runs: not 0 keeps the fast paths switched off.
     open: AtomicU32,
+    /// No other core was ever there, so nobody takes what the boot core has.
+    alone: AtomicBool,
 }
 
 impl Lock {
     constructor! {
     /// A lock that the boot core, number 0, holds.
     held {
-        Self { next: AtomicU32::new(1), serving: AtomicU32::new(0), online: AtomicU32::new(1), open: AtomicU32::new(0) }
+        Self {
+            next: AtomicU32::new(1),
+            serving: AtomicU32::new(0),
+            online: AtomicU32::new(1),
+            open: AtomicU32::new(0),
+            alone: AtomicBool::new(true),
+        }
     }
     }
 
     /// A core takes part from now on. Called by the holder.
     pub fn add(&self, core: usize) {
+        self.alone.store(false, Ordering::Relaxed);
         self.online.fetch_or(1 << core, Ordering::Relaxed);
+    }
+
+    /// Whether the boot core is the only one. It keeps the lock then: it never waits, and nobody stops it. Cores are added
+    /// during the boot alone, so what it is told once stays.
+    #[inline(always)]
+    pub fn is_alone(&self) -> bool {
+        self.alone.load(Ordering::Relaxed)
     }
 
     /// Switches the fast paths of all cores off or on. Called by the holder.
@@ -250,6 +266,9 @@ impl Lock {
     /// Takes the lock for core `me`. Its thread's registers are saved; while it waits it is parked, and `wait` is called in
     /// a loop: it serves requests and may sleep until an event.
     pub fn enter(&self, areas: &[Area], me: usize, event: Event, mut wait: impl FnMut(&Area)) {
+        if self.is_alone() {
+            return;
+        }
         let area = &areas[me];
         area.event.store(event as u32, Ordering::Relaxed);
         area.parked.store(true, Ordering::Release);
@@ -280,6 +299,9 @@ impl Lock {
 
     /// Gives the lock up. `true`: others may wait for it asleep.
     pub fn leave(&self, areas: &[Area], me: usize) -> bool {
+        if self.is_alone() {
+            return false;
+        }
         let others = self.others(me);
         if others != 0 {
             let open = self.open.load(Ordering::Relaxed);

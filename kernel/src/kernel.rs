@@ -20,7 +20,9 @@ pub struct Preempted;
 pub enum Next {
     /// The caller goes on; there is nothing to return.
     Done,
-    /// The caller waits, or its registers are complete: the scheduler picks.
+    /// The caller goes on; its registers are complete.
+    Answered,
+    /// The caller waits: the scheduler picks.
     Schedule,
     /// The caller waits and this thread, which is not in a queue, goes on in its place unless another is more urgent.
     Switch(Ref<Thread>),
@@ -73,7 +75,7 @@ impl Kernel {
     /// Ends an operation of `caller` whose results are x0–x7.
     pub fn answer_with(&mut self, caller: Ref<Thread>, results: [u64; 8]) -> Next {
         self.mem[caller].context.answer(&results);
-        Next::Schedule
+        Next::Answered
     }
 
     /// Ends an operation of `caller` whose result is x0; x1–x7 stay as the caller had them.
@@ -81,7 +83,7 @@ impl Kernel {
         let context = &mut self.mem[caller].context;
         context.x[0] = result;
         context.finish(OutWord(0), 0);
-        Next::Schedule
+        Next::Answered
     }
 
     /// A place between two short steps of a long operation.

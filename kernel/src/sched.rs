@@ -249,7 +249,7 @@ impl Kernel {
                 let context = &mut self.mem[caller].context;
                 context.pc = context.pc.wrapping_sub(4);
             }
-            Next::Schedule => {}
+            Next::Answered | Next::Schedule => {}
             Next::Switch(partner) => {
                 let goes_on = self.uses_time(partner) && self.sched.top <= i32::from(self.mem[partner].priority);
                 if goes_on {

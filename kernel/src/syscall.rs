@@ -8,6 +8,7 @@ use crate::mm::Ref;
 use crate::object::{Thread, ops};
 
 /// The arguments of a system call, read out of the caller's registers once.
+#[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Args {
     /// x0–x7.
@@ -33,41 +34,66 @@ impl Args {
     }
 }
 
-/// Carries out the system call of the current thread.
+/// Carries out the system call of the current thread, whose arguments are in its registers as they were saved.
 pub fn handle(k: &mut Kernel, caller: Ref<Thread>) {
     let args = Args::of(k, caller);
-    if k.trace.is_on() {
-        return traced(k, caller, &args);
+    if call(k, caller, &args) {
+        k.mem[caller].context.clear_scratch();
     }
-    carry_out(k, caller, &args);
 }
 
-fn carry_out(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Option<ErrorCode> {
-    match dispatch(k, caller, args) {
-        Ok(next) => {
-            k.finish(caller, next);
-            None
-        }
-        Err(error) => {
-            k.mem[caller].context.refuse(error, 0);
-            Some(error.code)
-        }
+/// Carries out the system call of the current thread. `true`: it is over, and if the caller goes on, it goes on behind it: of
+/// its registers those that the stub gave up may hold anything, and what is to be returned lies with the others.
+#[inline(always)]
+pub fn call(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> bool {
+    let result = if k.trace.is_on() { traced(k, caller, args) } else { carry_out(k, caller, args) };
+    matches!(result, Ok(Next::Done | Next::Answered) | Err(_))
+}
+
+/// The result of what was carried out.
+#[inline(always)]
+fn carry_out(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let operation = OPERATIONS.get(usize::from(args.input.op())).copied().flatten();
+    let result = operation.unwrap_or(unknown)(k, caller, args);
+    match result {
+        Ok(Next::Done) => k.mem[caller].context.done(),
+        Ok(next) => k.finish(caller, next),
+        Err(error) => k.mem[caller].context.refuse(error, 0),
     }
+    result
 }
 
 #[cold]
-fn traced(k: &mut Kernel, caller: Ref<Thread>, args: &Args) {
+fn traced(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     k.trace(Event::Call, caller.number(), u64::from(args.input.op()) | args.target << 32);
-    let refused = carry_out(k, caller, args);
-    k.trace(Event::Return, caller.number(), refused.map_or(0, |code| code as u64));
+    let result = carry_out(k, caller, args);
+    k.trace(Event::Return, caller.number(), result.map_or_else(|error| error.code as u64, |_| 0));
+    result
 }
 
-fn dispatch(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let number = args.input.op();
-    let Some(op) = Op::from_number(number) else {
-        return Err(SyscallError::new(ErrorCode::InvalidOperation, number));
-    };
-    let operation = match op {
+/// Carries out an operation.
+type Operation = fn(&mut Kernel, Ref<Thread>, &Args) -> Res<Next>;
+
+/// The operations by their numbers.
+static OPERATIONS: [Option<Operation>; NUMBERS] = {
+    let mut table = [None; NUMBERS];
+    let mut index = 0;
+    while index < Op::ALL.len() {
+        table[Op::ALL[index] as usize] = Some(operation(Op::ALL[index]));
+        index += 1;
+    }
+    table
+};
+
+/// One more than the highest number.
+const NUMBERS: usize = Op::ALL[Op::ALL.len() - 1] as usize + 1;
+
+fn unknown(_: &mut Kernel, _: Ref<Thread>, args: &Args) -> Res<Next> {
+    Err(SyscallError::new(ErrorCode::InvalidOperation, args.input.op()))
+}
+
+const fn operation(op: Op) -> Operation {
+    match op {
         Op::Call => ipc::call,
         Op::Receive => ipc::receive,
         Op::ReplyReceive => ipc::reply_receive,
@@ -119,6 +145,5 @@ fn dispatch(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         Op::TraceMap => ops::trace_map,
         Op::Reserve => ops::reserve,
         Op::ReserveRelease => ops::release,
-    };
-    operation(k, caller, args)
+    }
 }

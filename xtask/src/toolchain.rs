@@ -158,13 +158,17 @@ impl Toolchain {
 
     /// Each crate's build script puts its own `link.ld` on the linker's search path, so that one call of cargo builds
     /// kernel and components.
-    fn flags(&self) -> [String; 6] {
+    fn flags(&self) -> [String; 8] {
         [
             format!("-Clinker={}", self.linker.display()),
             "-Clinker-flavor=ld.lld".into(),
             "-Clink-arg=-Tlink.ld".into(),
             "-Crelocation-model=static".into(),
+            // Kernel and programs are far smaller than the megabyte that one instruction reaches.
+            "-Ccode-model=tiny".into(),
+            // Frame pointers lead through the stack; nothing unwinds it.
             "-Cforce-frame-pointers=yes".into(),
+            "-Cforce-unwind-tables=no".into(),
             // Only the linker can avoid it: kernel/src/errata.rs.
             "-Clink-arg=--fix-cortex-a53-843419".into(),
         ]

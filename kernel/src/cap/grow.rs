@@ -42,7 +42,8 @@ impl Kernel {
         let index = u32::try_from(index).ok().filter(|&index| index != 0)?;
         let object = &self.mem[table];
         let part = index.ilog2().checked_sub(object.bits.into())?;
-        (*object.parts.get(part as usize)?)?.offset(index - (object.slots() << part))
+        let first = (*object.parts.get(part as usize)?)?;
+        Some(first.offset(index - (object.slots() << part)))
     }
 
     /// Whether the capability in `slot` may stand at an index of a table: what is in use as slots stays in first parts.

@@ -91,6 +91,7 @@ impl Cap {
     }
 
     /// The same with the bits that the fast path tests.
+    #[inline(always)]
     fn with_fast_bits(mut self) -> Self {
         let fast = |yes: bool, flag: Flags| if yes { flag } else { Flags::empty() };
         let endpoint = self.kind == Kind::Endpoint;
@@ -136,12 +137,19 @@ impl Cap {
         if self.kind == T::KIND { Direct::from_word(self.object).map(Ref::from) } else { None }
     }
 
+    /// Whether it is of this kind, with these rights.
+    #[inline(always)]
+    pub fn allows(&self, kind: Kind, rights: Rights) -> bool {
+        self.kind == kind && self.rights.contains(rights)
+    }
+
     /// Whether a copy of it may exist: memory that is handed out and the right to one answer may not.
     pub const fn is_copyable(&self) -> bool {
         !matches!(self.kind, Kind::Null | Kind::Untyped | Kind::Reserve | Kind::Reply)
     }
 
     /// A copy with at most `rights`: a Frame's copy has no mapping.
+    #[inline(always)]
     pub fn derived(&self, rights: Rights, badge: Badge) -> Self {
         let mut copy = *self;
         copy.rights = self.rights & rights;

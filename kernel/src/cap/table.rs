@@ -60,12 +60,31 @@ fn refusal(cap: &Cap, kind: Kind, argument: u8) -> SyscallError {
 
 impl Kernel {
     /// The slot at an index of a table; `argument` is named in the error.
-    #[inline]
+    #[inline(always)]
     pub fn slot(&self, table: Ref<CapTable>, index: u64, argument: u8) -> Res<Ref<Slot>> {
         let first = u64::from(self.mem[table].slots());
-        let slot =
-            if index.wrapping_sub(1) < first - 1 { table.offset(index as u32) } else { self.grown_slot(table, index) };
-        slot.ok_or(SyscallError::new(ErrorCode::SlotOutOfRange, argument))
+        if index.wrapping_sub(1) < first - 1 {
+            return Ok(table.offset(index as u32));
+        }
+        self.grown_slot(table, index).ok_or(SyscallError::new(ErrorCode::SlotOutOfRange, argument))
+    }
+
+    /// The slot at an index of the caller's table, if it lies in its first part: as the fast paths find it. At index 0 is the
+    /// table's header, which is no capability that has rights.
+    #[inline(always)]
+    fn near_slot(&self, caller: Ref<Thread>, index: u64) -> Option<Ref<Slot>> {
+        let thread = &self.mem[caller];
+        if index & thread.slot_mask != 0 || index == 0 {
+            return None;
+        }
+        self.mem.at_address(thread.table_at, index as u32)
+    }
+
+    #[cold]
+    fn far_slot(&self, caller: Ref<Thread>, index: u64, kind: Kind, rights: Rights, argument: u8) -> Res<Ref<Slot>> {
+        let slot = self.slot(self.table_of(caller)?, index, argument)?;
+        let cap = &self.mem[slot].cap;
+        if cap.allows(kind, rights) { Ok(slot) } else { Err(refusal(cap, kind, argument)) }
     }
 
     /// The table of a thread.
@@ -88,7 +107,7 @@ impl Kernel {
     }
 
     /// The slot at an index of the caller's table, whose capability must have this kind and these rights.
-    #[inline]
+    #[inline(always)]
     pub fn get_slot(
         &self,
         caller: Ref<Thread>,
@@ -97,16 +116,16 @@ impl Kernel {
         rights: Rights,
         argument: u8,
     ) -> Res<Ref<Slot>> {
-        let slot = self.slot(self.table_of(caller)?, index, argument)?;
-        let cap = &self.mem[slot].cap;
-        if cap.kind != kind || !cap.rights.contains(rights) {
-            return Err(refusal(cap, kind, argument));
+        if let Some(slot) = self.near_slot(caller, index)
+            && self.mem[slot].cap.allows(kind, rights)
+        {
+            return Ok(slot);
         }
-        Ok(slot)
+        self.far_slot(caller, index, kind, rights, argument)
     }
 
     /// The object named at an index of the caller's table.
-    #[inline]
+    #[inline(always)]
     pub fn get<T: Object>(
         &self,
         caller: Ref<Thread>,
@@ -114,18 +133,16 @@ impl Kernel {
         rights: Rights,
         argument: u8,
     ) -> Res<(Ref<T>, Ref<Slot>)> {
-        let slot = self.slot(self.table_of(caller)?, index, argument)?;
+        let slot = self.get_slot(caller, index, T::KIND, rights, argument)?;
         let cap = &self.mem[slot].cap;
-        if cap.kind == T::KIND
-            && cap.rights.contains(rights)
-            && let Some(object) = Direct::from_word(cap.object)
-        {
-            return Ok((object.into(), slot));
+        match Direct::from_word(cap.object) {
+            Some(object) => Ok((object.into(), slot)),
+            None => Err(refusal(cap, T::KIND, argument)),
         }
-        Err(refusal(cap, T::KIND, argument))
     }
 
     /// An empty slot of a table.
+    #[inline(always)]
     pub fn empty_slot(&self, table: Ref<CapTable>, index: u64, argument: u8) -> Res<Ref<Slot>> {
         let slot = self.slot(table, index, argument)?;
         if self.mem[slot].is_empty() { Ok(slot) } else { Err(SyscallError::new(ErrorCode::SlotOccupied, argument)) }

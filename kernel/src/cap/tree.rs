@@ -11,6 +11,7 @@ use crate::mm::Ref;
 
 impl Kernel {
     /// Fills an empty slot with a capability derived from `parent`.
+    #[inline(always)]
     pub fn insert(&mut self, slot: Ref<Slot>, cap: Cap, parent: Option<Ref<Slot>>) {
         debug_assert!(self.mem[slot].is_empty());
         self.mem[slot] = Slot { cap, links: Links::default() };
@@ -21,6 +22,7 @@ impl Kernel {
     }
 
     /// Makes `slot`, which stands nowhere, the first child of `parent`.
+    #[inline(always)]
     fn adopt(&mut self, slot: Ref<Slot>, parent: Ref<Slot>) {
         let next = self.mem[parent].links.child.replace(slot);
         let links = &mut self.mem[slot].links;
@@ -32,6 +34,7 @@ impl Kernel {
     }
 
     /// Takes `slot` out of its parent's list; it keeps its children.
+    #[inline(always)]
     fn orphan(&mut self, slot: Ref<Slot>) {
         let links = &mut self.mem[slot].links;
         let (parent, prev, next) = (links.parent.take(), links.prev.take(), links.next.take());
@@ -117,6 +120,7 @@ impl Kernel {
     }
 
     /// Empties a slot without children, which is neither mapped, nor a Reserve, nor page table memory.
+    #[inline(always)]
     fn empty(&mut self, slot: Ref<Slot>) {
         let cap = self.mem[slot].cap;
         if cap.kind == Kind::Null {
@@ -124,14 +128,22 @@ impl Kernel {
         }
         self.orphan(slot);
         self.mem[slot] = Slot::EMPTY;
+        if cap.flags.intersects(Flags::IN_THREAD | Flags::IN_IRQ | Flags::IN_TIMER) {
+            self.holder_lost(cap);
+        }
+        self.count_down(cap);
+    }
+
+    /// An object lost a capability that it held.
+    #[cold]
+    fn holder_lost(&mut self, cap: Cap) {
         if cap.flags.contains(Flags::IN_THREAD) {
             self.thread_lost(cap);
         } else if cap.flags.contains(Flags::IN_IRQ) {
             self.irq_lost(cap);
-        } else if cap.flags.contains(Flags::IN_TIMER) {
+        } else {
             self.timer_lost(cap);
         }
-        self.count_down(cap);
     }
 
     /// Clears a slot inside an object, if it is filled; such slots have no children and their Frames no mapping.

@@ -70,9 +70,11 @@ impl<T> Ref<T> {
         NonZeroU32::new(number as u32).map(|index| Self(index, PhantomData))
     }
 
-    /// The element `index` granules behind, for arrays of one-granule objects (capability slots).
-    pub(crate) fn offset<U>(self, index: u32) -> Option<Ref<U>> {
-        self.0.checked_add(index).map(|sum| Ref(sum, PhantomData))
+    /// The element `index` granules behind, for arrays of one-granule objects (capability slots). Only for those that lie in the
+    /// memory of the object or behind it.
+    #[inline(always)]
+    pub(crate) fn offset<U>(self, index: u32) -> Ref<U> {
+        Ref(self.0.saturating_add(index), PhantomData)
     }
 }
 
@@ -103,7 +105,8 @@ impl<T> From<Ref<T>> for Direct<T> {
     #[inline(always)]
     fn from(object: Ref<T>) -> Self {
         let word = crate::arch::word_of_number(object.0.get());
-        Self(NonZeroU64::new(word).expect("neither a number nor an address is 0"), PhantomData)
+        // SAFETY: a number is not 0, nor is the address of an object.
+        Self(unsafe { NonZeroU64::new_unchecked(word) }, PhantomData)
     }
 }
 
@@ -111,7 +114,8 @@ impl<T> From<Direct<T>> for Ref<T> {
     #[inline(always)]
     fn from(object: Direct<T>) -> Self {
         let number = crate::arch::number_of_word(object.0.get());
-        Self(NonZeroU32::new(number).expect("a word is made of a number that is not 0"), PhantomData)
+        // SAFETY: the word was made of a number, which is not 0; that it is one's was promised where it came from.
+        Self(unsafe { NonZeroU32::new_unchecked(number) }, PhantomData)
     }
 }
 
@@ -318,6 +322,14 @@ impl Mem {
     /// Where an object is mapped: for what the assembly of the fast path follows.
     pub fn mapped_at<T>(&self, object: Ref<T>) -> u64 {
         self.pointer(object) as u64
+    }
+
+    /// The object mapped at an address that [`Self::mapped_at`] gave, or so many granules behind it; for those of them that lie
+    /// in its memory.
+    #[inline(always)]
+    pub(crate) fn at_address<T>(&self, address: u64, granules: u32) -> Option<Ref<T>> {
+        let number = crate::arch::number_of_place(self.base, address as usize);
+        NonZeroU32::new(number.wrapping_add(granules)).map(|number| Ref(number, PhantomData))
     }
 
     /// The thread whose registers lie at an address that [`Self::context_address`] gave; `None` for 0.

@@ -3,15 +3,34 @@
 //! Objects whose end may take long (tables, threads with callers, endpoints with queues, address spaces) wait in a list.
 //! Memory is reused only by `retype`, which empties the list first.
 
+use core::mem::offset_of;
+
 use abi::{Kind, trace::Event};
 
 use super::{AddressSpace, CapTable, Endpoint, Header, Irq, Notification, Reply, SchedContext, Thread, Timer, Trace};
 use crate::cap::Cap;
 use crate::kernel::{Kernel, Preempted};
-use crate::mm::{Object, Ref};
+use crate::mm::{Direct, Ref};
 
 /// Steps of a burial that nobody waits for, at the end of a slice.
 const SOME: u32 = 16;
+
+/// The kinds whose objects begin with their header.
+const FIRST: u32 = 1 << Kind::CapTable as u32
+    | 1 << Kind::Endpoint as u32
+    | 1 << Kind::Reply as u32
+    | 1 << Kind::Notification as u32
+    | 1 << Kind::AddressSpace as u32
+    | 1 << Kind::Irq as u32
+    | 1 << Kind::Trace as u32;
+/// Those in which it stands behind something else.
+const BEHIND: u32 = 1 << Kind::Thread as u32 | 1 << Kind::SchedContext as u32 | 1 << Kind::Timer as u32;
+
+const _: () = {
+    assert!(offset_of!(CapTable, header) == 0 && offset_of!(Endpoint, header) == 0 && offset_of!(Reply, header) == 0);
+    assert!(offset_of!(Notification, header) == 0 && offset_of!(AddressSpace, header) == 0);
+    assert!(offset_of!(Irq, header) == 0 && offset_of!(Trace, header) == 0);
+};
 
 /// A dead object that still has to be taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,32 +46,29 @@ pub enum Grave {
 }
 
 impl Kernel {
-    fn header<T: Object + 'static>(
-        &mut self,
-        cap: Cap,
-        header: fn(&mut T) -> &mut Header,
-    ) -> Option<(Ref<T>, &mut Header)> {
-        let object = cap.object_of::<T>()?;
-        Some((object, header(&mut self.mem[object])))
+    /// The header of the object that a capability names, if that has one.
+    #[inline(always)]
+    fn header_of(&mut self, cap: Cap) -> Option<&mut Header> {
+        let kind = 1 << cap.kind as u32;
+        if kind & FIRST != 0 {
+            let header = Direct::<Header>::from_word(cap.object)?;
+            return Some(&mut self.mem[header]);
+        }
+        if kind & BEHIND != 0 { self.header_behind(cap) } else { None }
     }
 
-    fn header_of(&mut self, cap: Cap) -> Option<&mut Header> {
+    #[inline(never)]
+    fn header_behind(&mut self, cap: Cap) -> Option<&mut Header> {
         match cap.kind {
-            Kind::CapTable => self.header::<CapTable>(cap, |table| &mut table.header).map(|(_, header)| header),
-            Kind::Thread => self.header::<Thread>(cap, |thread| &mut thread.header).map(|(_, header)| header),
-            Kind::Endpoint => self.header::<Endpoint>(cap, |endpoint| &mut endpoint.header).map(|(_, header)| header),
-            Kind::Reply => self.header::<Reply>(cap, |reply| &mut reply.header).map(|(_, header)| header),
-            Kind::Notification => self.header::<Notification>(cap, |n| &mut n.header).map(|(_, header)| header),
-            Kind::AddressSpace => self.header::<AddressSpace>(cap, |space| &mut space.header).map(|(_, h)| h),
-            Kind::SchedContext => self.header::<SchedContext>(cap, |context| &mut context.header).map(|(_, h)| h),
-            Kind::Timer => self.header::<Timer>(cap, |timer| &mut timer.header).map(|(_, header)| header),
-            Kind::Trace => self.header::<Trace>(cap, |ring| &mut ring.header).map(|(_, header)| header),
-            Kind::Irq => self.header::<Irq>(cap, |irq| &mut irq.header).map(|(_, header)| header),
+            Kind::Thread => cap.object_of::<Thread>().map(|thread| &mut self.mem[thread].header),
+            Kind::SchedContext => cap.object_of::<SchedContext>().map(|context| &mut self.mem[context].header),
+            Kind::Timer => cap.object_of::<Timer>().map(|timer| &mut self.mem[timer].header),
             _ => None,
         }
     }
 
     /// A capability came into being.
+    #[inline(always)]
     pub fn count_up(&mut self, cap: Cap) {
         if let Some(header) = self.header_of(cap) {
             header.capabilities += 1;
@@ -60,6 +76,7 @@ impl Kernel {
     }
 
     /// A capability is gone; with the last one the object dies.
+    #[inline(always)]
     pub fn count_down(&mut self, cap: Cap) {
         let Some(header) = self.header_of(cap) else { return };
         header.capabilities -= 1;
@@ -69,6 +86,7 @@ impl Kernel {
     }
 
     /// The object is dead: nothing starts with it any more.
+    #[cold]
     fn kill(&mut self, cap: Cap) {
         let grave = match cap.kind {
             Kind::CapTable => cap.object_of().map(Grave::Table),
@@ -136,7 +154,13 @@ impl Kernel {
     }
 
     /// Takes dead objects apart until none is left.
+    #[inline(always)]
     pub fn bury(&mut self) -> Result<(), Preempted> {
+        if self.graves.is_some() { self.bury_all() } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn bury_all(&mut self) -> Result<(), Preempted> {
         while let Some(grave) = self.graves {
             self.bury_one_step(grave)?;
             self.preemption_point()?;

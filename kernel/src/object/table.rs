@@ -10,10 +10,16 @@ use crate::mm::raw::GRANULE;
 use crate::syscall::Args;
 
 /// Where a copy or move comes from and goes to.
+#[inline(always)]
 fn ends(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<Slot>, Ref<Slot>)> {
     let [to, table, from, ..] = args.words;
-    let (target, _) = k.get::<CapTable>(caller, args.target, Rights::PUT, 0)?;
-    let (source, _) = k.get::<CapTable>(caller, table, Rights::TAKE, 2)?;
+    let (target, slot) = k.get::<CapTable>(caller, args.target, Rights::PUT, 0)?;
+    // Most often they are one.
+    let source = if table == args.target && k.mem[slot].cap.rights.contains(Rights::TAKE) {
+        target
+    } else {
+        k.get::<CapTable>(caller, table, Rights::TAKE, 2)?.0
+    };
     let from = k.slot(source, from, 3)?;
     if k.mem[from].is_empty() {
         return Err(SyscallError::new(ErrorCode::EmptySlot, 3));
@@ -38,12 +44,11 @@ pub fn copy(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     }
     let rights = u8::try_from(args.words[3]).ok().and_then(Rights::from_bits);
     let rights = rights.ok_or(SyscallError::new(ErrorCode::InvalidArgument, 4))?;
-    let badge = cap.badge().refine(Badge(args.words[4]));
-    let badge = match badge {
-        Some(badge) if matches!(cap.kind, Kind::Endpoint | Kind::Notification) => badge,
-        _ if args.words[4] == 0 => Badge(0),
-        _ => return Err(SyscallError::new(ErrorCode::BadgeSet, 5)),
+    let badge = match Badge(args.words[4]) {
+        badge if matches!(cap.kind, Kind::Endpoint | Kind::Notification) => cap.badge().refine(badge),
+        badge => Some(badge).filter(|badge| badge.0 == 0),
     };
+    let badge = badge.ok_or(SyscallError::new(ErrorCode::BadgeSet, 5))?;
     k.insert(to, cap.derived(rights, badge), Some(from));
     Ok(Next::Done)
 }

@@ -222,7 +222,7 @@ impl Checker {
     /// From the roots, which lie in init's table, down: every link must be answered.
     fn walk_tree(&mut self, k: &Kernel) -> Check {
         for index in 1..k.mem[self.table].slots() {
-            let slot = self.table.offset::<Slot>(index).unwrap();
+            let slot = self.table.offset::<Slot>(index);
             let links = &k.mem[slot].links;
             if !k.mem[slot].is_empty() && links.parent.is_none() && links.prev.is_none() {
                 self.find(k, slot)?;
@@ -304,16 +304,16 @@ impl Checker {
                     let kinds = [Kind::CapTable, Kind::AddressSpace, Kind::Frame, Kind::Endpoint];
                     for (which, wanted) in kinds.into_iter().enumerate() {
                         let offset = (core::mem::offset_of!(Thread, held) / 64 + which) as u32;
-                        let slot = object::<Thread>(number).offset(offset).unwrap();
+                        let slot = object::<Thread>(number).offset(offset);
                         found += self.check_held(k, slot, &[wanted], Flags::IN_THREAD, number)?;
                     }
                 }
                 Kind::Irq => {
-                    let slot = object::<Irq>(number).offset(1).unwrap();
+                    let slot = object::<Irq>(number).offset(1);
                     found += self.check_held(k, slot, &[Kind::Notification], Flags::IN_IRQ, number)?;
                 }
                 Kind::Timer => {
-                    let slot = object::<Timer>(number).offset(1).unwrap();
+                    let slot = object::<Timer>(number).offset(1);
                     found += self.check_held(k, slot, &[Kind::Notification, Kind::Thread], Flags::IN_TIMER, number)?;
                 }
                 _ => {}
@@ -725,13 +725,13 @@ fn header_kind(kind: Kind) -> bool {
 
 /// The slots of a table. Those that an Untyped lost which is being deleted are not reached by an index any more.
 fn slots(k: &Kernel, table: Ref<CapTable>) -> Vec<Ref<Slot>> {
-    let first = (1..k.mem[table].slots()).map(|index| table.offset::<Slot>(index).unwrap());
+    let first = (1..k.mem[table].slots()).map(|index| table.offset::<Slot>(index));
     let mut slots: Vec<_> = first.collect();
     let mut at = k.mem[table].memory;
     while let Some(memory) = at {
         let cap = &k.mem[memory].cap;
         let start: Ref<Slot> = k.mem.granule(Phys(cap.object)).unwrap();
-        slots.extend((0..(cap.word / GRANULE) as u32).map(|index| start.offset(index).unwrap()));
+        slots.extend((0..(cap.word / GRANULE) as u32).map(|index| start.offset(index)));
         at = k.mem[memory].links.map_next;
     }
     slots

@@ -47,6 +47,13 @@ pub(super) fn area() -> &'static Area {
     AREAS.get(offset / size_of::<Area>()).unwrap_or(&AREAS[0])
 }
 
+/// The area of this core, from its first thread on.
+#[inline(always)]
+pub(super) fn own_area() -> &'static Area {
+    // SAFETY: `claim` and `secondary` made the register point at one of `AREAS` before a thread ran, and nothing changes it.
+    unsafe { &*(TPIDR_EL1.get() as *const Area) }
+}
+
 /// What says that something belongs to the fast paths of a core: where its area lies. Bit 46 tells it from an object.
 #[inline(always)]
 pub fn idle_word(core: usize) -> u64 {
@@ -75,6 +82,7 @@ pub(super) fn claim(stack: usize) {
 }
 
 /// Takes the lock for this core: its thread's registers are saved, it came because of `event`.
+#[inline(never)]
 pub(super) fn enter(event: Event) {
     LOCK.enter(&AREAS, number(), event, |area| {
         area.serve(mmu::leave_user_table, fpu::save);
@@ -84,7 +92,15 @@ pub(super) fn enter(event: Event) {
 }
 
 /// Gives the lock up.
+#[inline(always)]
 pub(super) fn leave() {
+    if !LOCK.is_alone() {
+        leave_others();
+    }
+}
+
+#[inline(never)]
+fn leave_others() {
     if LOCK.leave(&AREAS, number()) {
         wake();
     }

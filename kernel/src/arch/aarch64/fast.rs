@@ -324,16 +324,17 @@ not_poll:
     eor w21, w8, #2
     ror w21, w21, #8
     cmp w21, #{MAX_WORDS}
-    b.hi slow
+    b.hi slow_call
     reply long_reply, 1
 
-    // No operation whose bit 1 is set, and no use of vector registers.
+    // No operation whose bit 1 is set, and no message of up to eight words.
     .global fast_even
 fast_even:
+    cmp x19, x20
+    b.ne exception
     ror w21, w8, #8
     cmp w21, #{MAX_WORDS}
-    ccmp x19, x20, #0, ls
-    b.ne slow
+    b.hi slow_call
     call long_call, 1
     "#,
     READER = const Area::READER,

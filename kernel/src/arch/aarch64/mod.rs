@@ -23,7 +23,7 @@ mod vectors;
 
 /// How the fast paths name the object with a number: by its address.
 #[inline(always)]
-pub const fn word_of_number(number: u32) -> u64 {
+pub fn word_of_number(number: u32) -> u64 {
     layout::place(number) as u64
 }
 
@@ -35,8 +35,14 @@ pub const fn number_of_word(word: u64) -> u32 {
 
 /// Where the object with a number is mapped; `Mem` was made with this base.
 #[inline(always)]
-pub const fn place_of_number(_base: usize, number: u32) -> usize {
+pub fn place_of_number(_base: usize, number: u32) -> usize {
     layout::place(number)
+}
+
+/// The number of the object that is mapped at an address.
+#[inline(always)]
+pub const fn number_of_place(_base: usize, place: usize) -> u32 {
+    number_of_word(place as u64)
 }
 
 pub use cache::{clean_invalidate, sync_instructions, zero};

@@ -11,9 +11,10 @@ use crate::errata::Quirks;
 use crate::fault::{self, Fault};
 use crate::gate::Event;
 use crate::kernel::Kernel;
-use crate::mm::Mem;
 use crate::mm::regions::Regions;
-use crate::{interrupt, maintenance, syscall};
+use crate::mm::{Direct, Mem, Ref};
+use crate::syscall::{self, Args};
+use crate::{interrupt, maintenance};
 
 struct Cell(UnsafeCell<MaybeUninit<Kernel>>);
 
@@ -64,18 +65,24 @@ fn idle_enter() -> &'static mut Kernel {
 
 /// Takes the lock for the thread whose registers lie at `context`. `false`: this core was stopped before it had the lock, and
 /// what it came for is void: the thread tries again, if it still may.
+#[inline(always)]
 fn enter(context: usize, event: Event) -> (&'static mut Kernel, bool) {
-    let area = cores::area();
-    area.thread.store(context, Ordering::Relaxed);
-    cores::enter(event);
+    let live = cores::LOCK.is_alone() || enter_beside_others(context, event);
     let k = kernel();
-    k.sched.set_own(cores::number());
-    let live = !cores::LOCK.was_stopped(area);
     if live {
-        let thread = k.mem.thread_at(context);
+        let thread = Direct::from_word(context as u64).map(Ref::from);
         (k.sched.current, k.sched.loaded) = (thread, thread);
     }
     (k, live)
+}
+
+#[inline(never)]
+fn enter_beside_others(context: usize, event: Event) -> bool {
+    let area = cores::own_area();
+    area.thread.store(context, Ordering::Relaxed);
+    cores::enter(event);
+    kernel().sched.set_own(cores::number());
+    !cores::LOCK.was_stopped(area)
 }
 
 /// Exception classes (ARM DDI 0487, ESR_EL1.EC).
@@ -88,6 +95,23 @@ mod class {
     pub const DATA_ABORT: u64 = 0x24;
     pub const SP_ALIGNMENT: u64 = 0x26;
     pub const BRK: u64 = 0x3c;
+}
+
+/// A system call; returns the registers of the thread to run, 0: the caller goes on at once, with x0 to x9 as they are in its
+/// registers now and nothing in those that the stub gave up.
+pub(super) extern "C" fn call(context: usize, args: &Args) -> usize {
+    let (k, live) = enter(context, Event::Call);
+    if live
+        && let Some(thread) = k.sched.current()
+        && syscall::call(k, thread, args)
+    {
+        if k.stay() == Some(thread) {
+            cores::leave();
+            return 0;
+        }
+        k.mem[thread].context.clear_scratch();
+    }
+    leave(k)
 }
 
 /// A synchronous exception from user space; returns the registers of the thread to run.

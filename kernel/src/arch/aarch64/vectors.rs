@@ -8,8 +8,10 @@ use core::mem::offset_of;
 
 use crate::gate::Area;
 use crate::mitigation::Mitigation;
+use crate::syscall::Args;
 
 const _: () = assert!(offset_of!(Area, conduit) == offset_of!(Area, firmware) + 4);
+const _: () = assert!(offset_of!(Args, input) == 64 && offset_of!(Args, target) == 72 && offset_of!(Args, reply) == 80);
 
 /// Where the table of a core lies that does this.
 pub fn table(mitigation: &Mitigation) -> usize {
@@ -127,7 +129,7 @@ el0_sync:
     cmp x19, x20
     ccmp w21, #8, #2, eq
     b.ls fast_call
-    b exception
+    b fast_even
     vector el0_irq
     vector el0_irq
     vector el0_serror
@@ -207,6 +209,50 @@ slow:
     bl {sync}
     b el0_return
 
+    // A system call that is none of the fast paths': x22 to x29 are as the caller has them, x10 to x18 and x30 it gave up. What
+    // Rust code keeps need not be loaded again.
+    .global slow_call
+slow_call:
+    stp x0, x1, [sp]
+    stp x2, x3, [sp, #16]
+    stp x4, x5, [sp, #32]
+    stp x6, x7, [sp, #48]
+    stp x8, x9, [sp, #64]
+    save_user_state
+    mrs x20, tpidr_el1
+    ldr x10, [x20, #{STACK}]
+    mov x19, sp
+    sub sp, x10, #{ARGS}
+    mov w10, w9
+    lsr x11, x9, #32
+    stp x0, x1, [sp]
+    stp x2, x3, [sp, #16]
+    stp x4, x5, [sp, #32]
+    stp x6, x7, [sp, #48]
+    stp x8, x10, [sp, #64]
+    str x11, [sp, #80]
+    mov x0, x19
+    mov x1, sp
+    mov x29, xzr
+    bl {call}
+    cbnz x0, el0_return
+    mov sp, x19
+    ldp x0, x1, [sp]
+    ldp x2, x3, [sp, #16]
+    ldp x4, x5, [sp, #32]
+    ldp x6, x7, [sp, #48]
+    ldp x8, x9, [sp, #64]
+    ldp x10, x11, [x20, #{ZEROS}]
+    ldp x12, x13, [x20, #{ZEROS}]
+    ldp x14, x15, [x20, #{ZEROS}]
+    ldp x16, x17, [x20, #{ZEROS}]
+    ldp x18, x30, [x20, #{ZEROS}]
+    ldp x19, x20, [sp, #152]
+    ldr x21, [sp, #168]
+    ldr x29, [sp, #232]
+    eret
+    no_straight_line
+
 el0_serror:
     save_context
     mrs x1, esr_el1
@@ -281,10 +327,13 @@ el1_fatal:
     b {fatal}
     "#,
     STACK = const offset_of!(Area, stack),
+    ZEROS = const offset_of!(Area, zeros),
+    ARGS = const size_of::<Args>().next_multiple_of(16),
     LOOPS = const offset_of!(Area, loops),
     FIRMWARE = const offset_of!(Area, firmware),
     SVC = const super::fast::SVC,
     sync = sym super::trap::sync,
+    call = sym super::trap::call,
     irq = sym super::trap::irq,
     serror = sym super::trap::serror,
     fatal = sym super::crash::fatal,

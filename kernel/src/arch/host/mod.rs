@@ -34,6 +34,11 @@ pub const fn place_of_number(base: usize, number: u32) -> usize {
     base + number as usize * crate::mm::raw::GRANULE as usize
 }
 
+/// The number of the object that lies at an address.
+pub const fn number_of_place(base: usize, place: usize) -> u32 {
+    ((place - base) / crate::mm::raw::GRANULE as usize) as u32
+}
+
 /// What says that something belongs to the fast paths of a core.
 pub const fn idle_word(core: usize) -> u64 {
     1 << 46 | core as u64
