@@ -130,6 +130,7 @@ fn receive_args(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<Endpoi
 
 impl Kernel {
     /// Whether a message claims no more than it has.
+    #[inline(always)]
     fn check_message(&self, sender: Ref<Thread>, input: InWord) -> Res<()> {
         let (words, caps) = (usize::from(input.words()), usize::from(input.caps()));
         if words > MAX_WORDS {
@@ -141,10 +142,15 @@ impl Kernel {
         if words <= REG_WORDS && caps == 0 {
             return Ok(());
         }
+        self.check_page(sender, caps as u64)
+    }
+
+    /// Whether there is a page, and in it slots that are filled.
+    fn check_page(&self, sender: Ref<Thread>, caps: u64) -> Res<()> {
         if self.mem[sender].page == Phys(0) {
             return Err(SyscallError::new(ErrorCode::NoMessagePage, 8));
         }
-        for index in 0..caps as u64 {
+        for index in 0..caps {
             let slot = self.sent_slot(sender, index)?;
             if self.mem[slot].is_empty() {
                 return Err(SyscallError::new(ErrorCode::EmptySlot, 8));
@@ -154,9 +160,10 @@ impl Kernel {
     }
 
     /// The slot of the capability number `index` that a thread sends.
+    #[inline(always)]
     fn sent_slot(&self, sender: Ref<Thread>, index: u64) -> Res<Ref<Slot>> {
         let place = Phys(self.mem[sender].page.0 + page::SEND + 4 * index);
-        self.slot(self.table_of(sender)?, self.mem.read_u32(place).into(), 8)
+        self.slot_of(sender, self.mem.read_u32(place).into(), 8)
     }
 
     /// The ordinary case of a call, as on the fast path: a receiver that the endpoint's word names waits on this core, and nobody is
@@ -289,6 +296,8 @@ impl Kernel {
         let (source, target) = self.mem.two(from, to);
         if words >= REG_WORDS {
             crate::arch::copy_words(source.context.words(), target.context.words_mut());
+        } else if words == 0 {
+            crate::arch::copy_words(&[0; REG_WORDS], target.context.words_mut());
         } else {
             for index in 0..REG_WORDS {
                 target.context.x[index] = if index < words { source.context.x[index] } else { 0 };
@@ -336,7 +345,10 @@ impl Kernel {
         if !cap.is_copyable() {
             return None;
         }
-        let target = self.empty_slot(self.table_of(to).ok()?, u64::from(base) + index, 0).ok()?;
+        let target = self.slot_of(to, u64::from(base) + index, 0).ok()?;
+        if !self.mem[target].is_empty() {
+            return None;
+        }
         self.insert(target, cap.derived(cap.rights, cap.badge()), Some(source));
         Some(())
     }

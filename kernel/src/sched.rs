@@ -338,6 +338,7 @@ impl Kernel {
     }
 
     /// This thread goes on in the place of the one that runs, on its time.
+    #[inline(always)]
     pub(crate) fn go_on_as(&mut self, thread: Ref<Thread>) {
         self.sched.current = Some(thread);
         self.enter(thread);
