@@ -18,8 +18,9 @@ mod page {
     use abi::MessagePage;
     use core::mem::offset_of;
     pub const SEND: u64 = offset_of!(MessagePage, send) as u64;
-    pub const WINDOW_BASE: u64 = offset_of!(MessagePage, window_base) as u64;
-    pub const WINDOW_COUNT: u64 = offset_of!(MessagePage, window_count) as u64;
+    /// Its first slot and, in the upper half of the word, their number.
+    pub const WINDOW: u64 = offset_of!(MessagePage, window_base) as u64;
+    const _: () = assert!(offset_of!(MessagePage, window_count) as u64 == WINDOW + 4 && WINDOW.is_multiple_of(8));
     pub const WORDS: u64 = offset_of!(MessagePage, words) as u64;
 }
 
@@ -146,6 +147,7 @@ impl Kernel {
     }
 
     /// Whether there is a page, and in it slots that are filled.
+    #[inline(always)]
     fn check_page(&self, sender: Ref<Thread>, caps: u64) -> Res<()> {
         if self.mem[sender].page == Phys(0) {
             return Err(SyscallError::new(ErrorCode::NoMessagePage, 8));
@@ -335,9 +337,9 @@ impl Kernel {
         if window == Phys(0) || self.mem[from].page == Phys(0) {
             return None;
         }
-        let base = self.mem.read_u32(Phys(window.0 + page::WINDOW_BASE));
-        let room = self.mem.read_u32(Phys(window.0 + page::WINDOW_COUNT));
-        if index >= room.into() {
+        let window = self.mem.read_u64(Phys(window.0 + page::WINDOW));
+        let (base, room) = (window & u64::from(u32::MAX), window >> 32);
+        if index >= room {
             return None;
         }
         let source = self.sent_slot(from, index).ok()?;
@@ -345,7 +347,7 @@ impl Kernel {
         if !cap.is_copyable() {
             return None;
         }
-        let target = self.slot_of(to, u64::from(base) + index, 0).ok()?;
+        let target = self.slot_of(to, base + index, 0).ok()?;
         if !self.mem[target].is_empty() {
             return None;
         }

@@ -238,7 +238,7 @@ impl Mem {
     }
 
     /// Reads a word of memory that user space may write at any time.
-    #[inline]
+    #[inline(always)]
     pub fn read_u64(&self, place: Phys) -> u64 {
         assert!(place.0.is_multiple_of(8));
         // SAFETY: mapped RAM, aligned; volatile because user space may change it.
