@@ -8,7 +8,7 @@ use rt::{Badge, Endpoint, Env, Message, REPLY, Serve, TABLE, Words, alloc_slot, 
 pub const EMPTY: u32 = 2;
 
 /// How many capabilities may come before they are deleted.
-pub const ROOM: usize = 64;
+pub const ROOM: usize = 32;
 
 /// Answers with what it got, but for capabilities, which it keeps.
 #[derive(Default)]

@@ -117,8 +117,9 @@ fn call_reply_cap(echo: Cap<Endpoint>) -> Line {
         }
         ticks += now_ticks() - start;
         mark(NAME);
-        if empty(echo)? != ROOM as u64 {
-            return Err(format!("{NAME}: capabilities were lost"));
+        let came = empty(echo)?;
+        if came != ROOM as u64 {
+            return Err(format!("{NAME}: {came} of {ROOM} capabilities came"));
         }
     }
     metric(NAME, each(ticks, ticks_per_second(), TIMES * ROOM as u64))
