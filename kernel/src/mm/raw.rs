@@ -259,6 +259,23 @@ impl Mem {
         unsafe { AtomicU64::from_ptr(self.at(place)) }.store(value, order);
     }
 
+    /// Words of memory that nothing writes meanwhile.
+    #[cfg(test)]
+    pub(crate) fn words(&self, place: Phys, count: usize) -> &[u64] {
+        assert!(place.0.is_multiple_of(8) && count > 0);
+        let _: *mut u64 = self.at(Phys(place.0 + 8 * (count as u64 - 1)));
+        // SAFETY: both ends lie in mapped RAM, which has no hole on the host; `&self` forbids writes meanwhile.
+        unsafe { core::slice::from_raw_parts(self.at(place), count) }
+    }
+
+    /// Fills memory that holds no object.
+    #[cfg(test)]
+    pub(crate) fn fill(&mut self, place: Phys, bytes: u64, byte: u8) {
+        let _: *mut u8 = self.at(Phys(place.0 + bytes - 1));
+        // SAFETY: both ends lie in mapped RAM, which has no hole on the host; no object lies there.
+        unsafe { self.at::<u8>(place).write_bytes(byte, bytes as usize) };
+    }
+
     /// Where an entry of an address space's tables lies. The tables come from its pool, which is RAM.
     #[inline(always)]
     fn entry(&self, place: Phys) -> *mut u64 {
