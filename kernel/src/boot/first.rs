@@ -261,6 +261,7 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     (unlimited.budget, unlimited.period, unlimited.left) = (1, 1, 1);
     k.give_home(time, thread);
     k.make_ready(thread);
+    k.first = Some(thread);
     Ok(thread)
 }
 
