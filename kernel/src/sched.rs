@@ -171,6 +171,11 @@ impl Scheduler {
         }
     }
 
+    /// The time that is being used.
+    pub(crate) const fn time_in_use(&self) -> Option<Ref<SchedContext>> {
+        self.context
+    }
+
     /// The thread that runs.
     pub const fn current(&self) -> Option<Ref<Thread>> {
         self.current
@@ -346,6 +351,13 @@ impl Kernel {
             }
             self.out_of_time(next, false);
         }
+    }
+
+    /// This thread goes on in the place of the one that runs, on its time.
+    #[inline(always)]
+    pub(crate) fn go_on_as(&mut self, thread: Ref<Thread>) {
+        self.sched.current = Some(thread);
+        self.enter(thread);
     }
 
     /// Loads the address space of the thread that runs next; `false` when it has none.
