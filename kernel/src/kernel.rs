@@ -51,12 +51,7 @@ pub struct Kernel {
     pub first: Option<Ref<Thread>>,
     /// The hardware.
     pub machine: Machine,
-    /// Steps since the last look at pending interrupts.
-    steps: u32,
 }
-
-/// Steps between two looks at pending interrupts.
-const STEPS: u32 = 8;
 
 impl Kernel {
     /// A kernel without objects.
@@ -71,7 +66,6 @@ impl Kernel {
             trace: crate::trace::Tracing::new(),
             first: None,
             machine,
-            steps: 0,
         }
     }
 
@@ -95,21 +89,6 @@ impl Kernel {
     /// [`Preempted`]: an interrupt or another core waits. The caller has made progress, so a restart does not begin from nothing.
     #[inline]
     pub fn preemption_point(&mut self) -> Result<(), Preempted> {
-        self.preemption_point_after(1)
-    }
-
-    /// [`Self::preemption_point`] after a step that is as long as some short ones.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn preemption_point_after(&mut self, steps: u32) -> Result<(), Preempted> {
-        self.steps += steps;
-        if self.steps >= STEPS {
-            self.steps = 0;
-            if self.machine.interrupt_pending() || self.machine.lock_wanted() {
-                return Err(Preempted);
-            }
-        }
-        Ok(())
+        if self.machine.interrupt_pending() || self.machine.lock_wanted() { Err(Preempted) } else { Ok(()) }
     }
 }
