@@ -49,6 +49,8 @@ impl Comparison {
 
     /// Says what differs, if anything does.
     pub fn compare(&mut self, k: &Kernel, m: &Model) -> Same {
+        // First, because junk in an object is no value that can be looked at.
+        books::fresh(k, m)?;
         self.round += 1;
         running(k, m)?;
         for (&at, thread) in &m.threads {
@@ -61,8 +63,7 @@ impl Comparison {
             self.pages(k, m, at, space)?;
         }
         objects::devices(k, m)?;
-        books::books(k, m)?;
-        books::fresh(k, m)
+        books::books(k, m)
     }
 
     fn slots(&mut self, k: &Kernel, m: &Model) -> Same {
@@ -229,27 +230,46 @@ fn same_cap(k: &Kernel, have: &crate::cap::Cap, has_children: bool, cap: &Cap) -
 }
 
 fn running(k: &Kernel, m: &Model) -> Same {
-    let (current, time, since, slice_end) = k.running();
-    let core = &m.cores[m.here];
-    same!(current.map(|at| place_of(k, at)), core.current, "who runs");
-    same!(time.map(|at| place_of(k, at)), core.time, "the time that is being used");
-    same!(since, core.since, "up to when time was charged");
-    let ready: Vec<At> = k.ready_threads()?.into_iter().map(|at| place_of(k, at)).collect();
+    for number in 0..m.cores.len() {
+        runs(k, m, number)?;
+    }
+    Ok(())
+}
+
+/// Who runs on a core, who waits there, and that it will notice what comes.
+fn runs(k: &Kernel, m: &Model, number: usize) -> Same {
+    let (current, time, since, slice_end) = k.running(number);
+    let core = &m.cores[number];
+    same!(place(k, current), core.current, "who runs on core {number}");
+    same!(place(k, time), core.time, "the time that is being used on core {number}");
+    same!(since, core.since, "up to when time was charged on core {number}");
+    let ready: Vec<At> = k.ready_threads(number)?.into_iter().map(|at| place_of(k, at)).collect();
     // The kernel's list begins with the least urgent.
     let mut wanted = core.ready.clone();
     wanted.sort_by_key(|at| m.threads[at].priority);
-    same!(ready, wanted, "the ready queues");
-    let mut end = m.next_deadline().unwrap_or(u64::MAX);
+    same!(ready, wanted, "the ready queues of core {number}");
+    let (here, told) = (number == m.here, k.machine.kicked.contains(&number) || k.machine.stopped.contains(&number));
+    if !here && !told {
+        let urgency = |at: At| i32::from(m.threads[&at].priority);
+        let first = core.ready.first().map_or(-1, |&first| urgency(first));
+        if first > core.current.map_or(-1, urgency) {
+            return Err(format!("core {number} was not told that somebody can run there"));
+        }
+    }
+    let (loaded, deadline) = if here { (k.machine.loaded, k.machine.deadline) } else { k.machine.others[number] };
+    let mut end = m.deadlines(number).min().unwrap_or(u64::MAX);
     if let (Some(current), Some(time)) = (core.current, core.time) {
-        same!(slice_end, core.slice_end, "the end of the slice");
+        same!(slice_end, core.slice_end, "the end of the slice on core {number}");
         let time = &m.times[&time];
         let budget_ends = if time.unlimited() { u64::MAX } else { core.since + time.left };
         end = end.min(core.slice_end).min(budget_ends);
         let space = k.mem[object_at::<object::Thread>(current)].space().expect("who runs has an address space");
-        same!(k.machine.loaded, k.mem[space].ttbr, "the address space that is loaded");
+        if here {
+            same!(loaded, k.mem[space].ttbr, "the address space that is loaded");
+        }
     }
-    if k.machine.deadline > end {
-        return Err(format!("the timer is set to {}, but something happens at {end}", k.machine.deadline));
+    if !told && deadline > end {
+        return Err(format!("the timer of core {number} is set to {deadline}, but something happens at {end}"));
     }
     Ok(())
 }

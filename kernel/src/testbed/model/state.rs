@@ -201,6 +201,8 @@ pub struct Time {
     pub out: Vec<(u64, u64)>,
     /// Ticks of its slice that are left; 0: the next one is whole.
     pub slice: u64,
+    /// Where it is the right to run.
+    pub core: usize,
     /// Running out is a fault.
     pub fault: bool,
     pub home: Option<At>,
@@ -222,6 +224,8 @@ pub struct Irq {
 #[derive(Clone, Debug, Default)]
 pub struct Timer {
     pub deadline: Option<u64>,
+    /// Where it was armed.
+    pub core: usize,
     pub bits: u64,
     pub held: Option<Name>,
 }

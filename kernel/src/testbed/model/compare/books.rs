@@ -11,9 +11,9 @@ use crate::mm::raw::GRANULE;
 use crate::mm::{Object, Phys};
 use crate::object;
 use crate::testbed::bed::{RAM, RAM_BYTES};
-use crate::testbed::model::{At, Model};
 use crate::testbed::model::caps::names_object;
 use crate::testbed::model::memory::Books;
+use crate::testbed::model::{At, Model};
 
 /// Bytes of an Untyped that are handed out. Without children it is whole, unless it is going away.
 pub fn used_of(have: &crate::cap::Cap, has_children: bool) -> u64 {

@@ -130,6 +130,7 @@ fn same_time(k: &Kernel, at: At, time: &Time) -> Same {
     let have = &k.mem[object_at::<object::SchedContext>(at)];
     let limits = (have.budget, have.period, have.fault);
     same!(limits, (time.budget, time.period, time.fault), "budget, period, flag of the SchedContext at {at:#x}");
+    same!(usize::from(have.core), time.core, "the core of the SchedContext at {at:#x}");
     let used = (have.left, have.debt, have.consumed, have.slice);
     same!(
         used,
