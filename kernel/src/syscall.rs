@@ -46,40 +46,52 @@ pub fn handle(k: &mut Kernel, caller: Ref<Thread>) {
 /// its registers those that the stub gave up may hold anything, and what is to be returned lies with the others.
 #[inline(always)]
 pub fn call(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> bool {
-    let result = if k.trace.is_on() { traced(k, caller, args) } else { carry_out(k, caller, args) };
-    matches!(result, Ok(Next::Done | Next::Answered) | Err(_))
+    if k.trace.is_on() {
+        return traced(k, caller, args);
+    }
+    match perform(k, caller, args) {
+        Ok(Next::Done) => {
+            k.mem[caller].context.done();
+            true
+        }
+        other => end(k, caller, other),
+    }
 }
 
-/// The result of what was carried out.
 #[inline(always)]
-fn carry_out(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let operation = OPERATIONS.get(usize::from(args.input.op())).copied().flatten();
-    let result = operation.unwrap_or(unknown)(k, caller, args);
+fn perform(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let operation = OPERATIONS.get(usize::from(args.input.op())).copied().unwrap_or(unknown);
+    operation(k, caller, args)
+}
+
+/// Does what the result of an operation asks for.
+#[inline(never)]
+fn end(k: &mut Kernel, caller: Ref<Thread>, result: Res<Next>) -> bool {
     match result {
-        Ok(Next::Done) => k.mem[caller].context.done(),
         Ok(next) => k.finish(caller, next),
         Err(error) => k.mem[caller].context.refuse(error, 0),
     }
-    result
+    matches!(result, Ok(Next::Done | Next::Answered) | Err(_))
 }
 
 #[cold]
-fn traced(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+fn traced(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> bool {
     k.trace(Event::Call, caller.number(), u64::from(args.input.op()) | args.target << 32);
-    let result = carry_out(k, caller, args);
+    let result = perform(k, caller, args);
+    let over = end(k, caller, result);
     k.trace(Event::Return, caller.number(), result.map_or_else(|error| error.code as u64, |_| 0));
-    result
+    over
 }
 
 /// Carries out an operation.
 type Operation = fn(&mut Kernel, Ref<Thread>, &Args) -> Res<Next>;
 
 /// The operations by their numbers.
-static OPERATIONS: [Option<Operation>; NUMBERS] = {
-    let mut table = [None; NUMBERS];
+static OPERATIONS: [Operation; NUMBERS] = {
+    let mut table = [unknown as Operation; NUMBERS];
     let mut index = 0;
     while index < Op::ALL.len() {
-        table[Op::ALL[index] as usize] = Some(operation(Op::ALL[index]));
+        table[Op::ALL[index] as usize] = operation(Op::ALL[index]);
         index += 1;
     }
     table

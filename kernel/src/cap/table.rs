@@ -77,7 +77,7 @@ impl Kernel {
         if index & thread.slot_mask != 0 || index == 0 {
             return None;
         }
-        self.mem.at_address(thread.table_at, index as u32)
+        Some(self.mem.at_address(thread.table_at, index as u32))
     }
 
     #[cold]
@@ -133,7 +133,26 @@ impl Kernel {
         rights: Rights,
         argument: u8,
     ) -> Res<(Ref<T>, Ref<Slot>)> {
-        let slot = self.get_slot(caller, index, T::KIND, rights, argument)?;
+        if let Some(slot) = self.near_slot(caller, index) {
+            let cap = &self.mem[slot].cap;
+            if cap.allows(T::KIND, rights)
+                && let Some(object) = Direct::from_word(cap.object)
+            {
+                return Ok((object.into(), slot));
+            }
+        }
+        self.get_far(caller, index, rights, argument)
+    }
+
+    #[cold]
+    fn get_far<T: Object>(
+        &self,
+        caller: Ref<Thread>,
+        index: u64,
+        rights: Rights,
+        argument: u8,
+    ) -> Res<(Ref<T>, Ref<Slot>)> {
+        let slot = self.far_slot(caller, index, T::KIND, rights, argument)?;
         let cap = &self.mem[slot].cap;
         match Direct::from_word(cap.object) {
             Some(object) => Ok((object.into(), slot)),

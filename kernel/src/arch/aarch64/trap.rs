@@ -105,7 +105,7 @@ pub(super) extern "C" fn call(context: usize, args: &Args) -> usize {
         && let Some(thread) = k.sched.current()
         && syscall::call(k, thread, args)
     {
-        if k.stay() == Some(thread) {
+        if k.stays(thread) {
             cores::leave();
             return 0;
         }
