@@ -108,6 +108,8 @@ pub struct Area {
     pub conduit: AtomicU32,
     /// Where the core's vectors lie.
     pub vectors: AtomicUsize,
+    /// Where the core's scheduler lies.
+    pub scheduler: AtomicUsize,
 }
 
 impl Area {
@@ -138,6 +140,7 @@ impl Area {
             firmware: AtomicU32::new(0),
             conduit: AtomicU32::new(0),
             vectors: AtomicUsize::new(0),
+            scheduler: AtomicUsize::new(0),
         }
     }
     }

@@ -334,8 +334,14 @@ fast_even:
     b.ne exception
     ror w21, w8, #8
     cmp w21, #{MAX_WORDS}
-    b.hi slow_call
+    b.hi not_call
     call long_call, 1
+
+not_call:
+    and w21, w8, #0xfe
+    cmp w21, #{SIGNAL}              // or Wait, the next number
+    b.eq fast_signal
+    b slow_call
     "#,
     READER = const Area::READER,
     FLOOR = const offset_of!(Area, floor),
@@ -360,4 +366,5 @@ fast_even:
     FAST_RECEIVE = const bit(Flags::FAST_RECEIVE),
     FAST_WAIT = const bit(Flags::FAST_WAIT),
     POLL = const Op::Poll as u32,
+    SIGNAL = const Op::Signal as u32,
 );
