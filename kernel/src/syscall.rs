@@ -17,8 +17,8 @@ pub struct Args {
     pub input: InWord,
     /// The slot that is invoked.
     pub target: u64,
-    /// The slot of the Reply.
-    pub reply: u64,
+    /// x9.
+    pub slots: Slots,
 }
 
 impl Args {
@@ -29,58 +29,70 @@ impl Args {
             words: [x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]],
             input: InWord(x[8]),
             target: slots.target().into(),
-            reply: slots.reply().into(),
+            slots,
         }
     }
+
+    /// The slot of the Reply.
+    pub fn reply(&self) -> u64 {
+        self.slots.reply().into()
+    }
+}
+
+/// What comes after a system call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum After {
+    /// If the caller goes on, it goes on behind it with its x0 to x7; the other registers that go in and out are to be cleared.
+    Done,
+    /// The registers of all threads are as they have to be.
+    Complete,
 }
 
 /// Carries out the system call of the current thread, whose arguments are in its registers as they were saved.
 pub fn handle(k: &mut Kernel, caller: Ref<Thread>) {
     let args = Args::of(k, caller);
-    if call(k, caller, &args) {
-        k.mem[caller].context.clear_scratch();
+    if call(k, caller, &args) == After::Done {
+        k.finish(caller, Next::Done);
     }
 }
 
-/// Carries out the system call of the current thread. `true`: it is over, and if the caller goes on, it goes on behind it: of
-/// its registers those that the stub gave up may hold anything, and what is to be returned lies with the others.
+/// Carries out the system call of the current thread.
 #[inline(always)]
-pub fn call(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> bool {
+pub fn call(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> After {
     if k.trace.is_on() {
         return traced(k, caller, args);
     }
     match perform(k, caller, args) {
-        Ok(Next::Done) => {
-            k.mem[caller].context.done();
-            true
-        }
+        Ok(Next::Done) => After::Done,
         other => end(k, caller, other),
     }
 }
 
 #[inline(always)]
 fn perform(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let operation = OPERATIONS.get(usize::from(args.input.op())).copied().unwrap_or(unknown);
-    operation(k, caller, args)
+    match OPERATIONS.get(usize::from(args.input.op())) {
+        Some(operation) => operation(k, caller, args),
+        None => unknown(k, caller, args),
+    }
 }
 
 /// Does what the result of an operation asks for.
 #[inline(never)]
-fn end(k: &mut Kernel, caller: Ref<Thread>, result: Res<Next>) -> bool {
+fn end(k: &mut Kernel, caller: Ref<Thread>, result: Res<Next>) -> After {
     match result {
         Ok(next) => k.finish(caller, next),
         Err(error) => k.mem[caller].context.refuse(error, 0),
     }
-    matches!(result, Ok(Next::Done | Next::Answered) | Err(_))
+    After::Complete
 }
 
 #[cold]
-fn traced(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> bool {
+fn traced(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> After {
     k.trace(Event::Call, caller.number(), u64::from(args.input.op()) | args.target << 32);
     let result = perform(k, caller, args);
-    let over = end(k, caller, result);
+    end(k, caller, result);
     k.trace(Event::Return, caller.number(), result.map_or_else(|error| error.code as u64, |_| 0));
-    over
+    After::Complete
 }
 
 /// Carries out an operation.

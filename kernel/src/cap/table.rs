@@ -58,6 +58,12 @@ fn refusal(cap: &Cap, kind: Kind, argument: u8) -> SyscallError {
     SyscallError::new(code, argument)
 }
 
+#[cold]
+#[inline(never)]
+fn occupied(argument: u8) -> SyscallError {
+    SyscallError::new(ErrorCode::SlotOccupied, argument)
+}
+
 impl Kernel {
     /// The slot at an index of a table; `argument` is named in the error.
     #[inline(always)]
@@ -66,6 +72,11 @@ impl Kernel {
         if index.wrapping_sub(1) < first - 1 {
             return Ok(table.offset(index as u32));
         }
+        self.slot_behind(table, index, argument)
+    }
+
+    #[cold]
+    fn slot_behind(&self, table: Ref<CapTable>, index: u64, argument: u8) -> Res<Ref<Slot>> {
         self.grown_slot(table, index).ok_or(SyscallError::new(ErrorCode::SlotOutOfRange, argument))
     }
 
@@ -164,6 +175,6 @@ impl Kernel {
     #[inline(always)]
     pub fn empty_slot(&self, table: Ref<CapTable>, index: u64, argument: u8) -> Res<Ref<Slot>> {
         let slot = self.slot(table, index, argument)?;
-        if self.mem[slot].is_empty() { Ok(slot) } else { Err(SyscallError::new(ErrorCode::SlotOccupied, argument)) }
+        if self.mem[slot].is_empty() { Ok(slot) } else { Err(occupied(argument)) }
     }
 }

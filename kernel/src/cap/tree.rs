@@ -97,7 +97,7 @@ impl Kernel {
         }
         match self.mem[slot].cap.kind {
             Kind::Frame if self.mem[slot].cap.space.is_none() => {}
-            Kind::Frame => self.unmap_slot(slot)?,
+            Kind::Frame => self.unmap_before(slot)?,
             Kind::Untyped if self.mem[slot].cap.is_slots() => self.drop_slots(slot)?,
             Kind::Untyped => self.drop_pool(slot)?,
             Kind::Reserve => self.untie(slot)?,
@@ -105,6 +105,11 @@ impl Kernel {
         }
         self.empty(slot);
         Ok(())
+    }
+
+    #[inline(never)]
+    fn unmap_before(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
+        self.unmap_slot(slot)
     }
 
     /// Deletes all descendants of a slot: children of children are pulled up first, so no step depends on depth. A Reserve

@@ -115,7 +115,20 @@ impl<T> From<Direct<T>> for Ref<T> {
     fn from(object: Direct<T>) -> Self {
         let number = crate::arch::number_of_word(object.0.get());
         // SAFETY: the word was made of a number, which is not 0; that it is one's was promised where it came from.
-        Self(unsafe { NonZeroU32::new_unchecked(number) }, PhantomData)
+        Self(unsafe { not_zero(number) }, PhantomData)
+    }
+}
+
+/// A number that the compiler then knows to be other than 0, so that it does not look when it takes a result apart.
+///
+/// # Safety
+/// It is not 0.
+#[inline(always)]
+unsafe fn not_zero(number: u32) -> NonZeroU32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        core::hint::assert_unchecked(number != 0);
+        NonZeroU32::new_unchecked(number)
     }
 }
 
@@ -360,7 +373,7 @@ impl Mem {
     pub(crate) fn at_address<T>(&self, address: u64, granules: u32) -> Ref<T> {
         let number = crate::arch::number_of_place(self.base, address as usize);
         // SAFETY: no object lies at the start of RAM, and what is asked for lies behind one, inside RAM.
-        Ref(unsafe { NonZeroU32::new_unchecked(number.wrapping_add(granules)) }, PhantomData)
+        Ref(unsafe { not_zero(number.wrapping_add(granules)) }, PhantomData)
     }
 
     /// The thread whose registers lie at an address that [`Self::context_address`] gave; `None` for 0.

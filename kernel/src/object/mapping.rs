@@ -195,8 +195,19 @@ impl Kernel {
     }
 
     /// Removes the mapping of a Frame capability, if it has one, from its end on, piece by piece.
+    #[inline(always)]
     pub(crate) fn unmap_slot(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
-        let Some(space) = self.mem[slot].cap.space else { return Ok(()) };
+        let cap = &self.mem[slot].cap;
+        let Some(space) = cap.space else { return Ok(()) };
+        if cap.mapped() == 1 && self.clear_page(space, cap.word) {
+            self.forget_mapping(slot, space);
+            return Ok(());
+        }
+        self.unmap_pieces(slot, space)
+    }
+
+    #[inline(never)]
+    fn unmap_pieces(&mut self, slot: Ref<Slot>, space: Ref<AddressSpace>) -> Result<(), Preempted> {
         let cap = &self.mem[slot].cap;
         let (address, mut left) = (cap.word, cap.mapped());
         while left > 0 {

@@ -289,6 +289,26 @@ impl Kernel {
         self.machine.tables_written();
     }
 
+    /// Clears the entry of a mapping of one page; `false`: nothing was done, the usual way does it.
+    #[inline(always)]
+    pub(super) fn clear_page(&mut self, space: Ref<AddressSpace>, address: u64) -> bool {
+        let Way { above, place, level, value } = self.short_way(space, address);
+        if level != 3 || value == 0 {
+            return false;
+        }
+        let left = pte::fewer_used(self.mem.read_entry(above), 1);
+        if pte::used(left) == 0 {
+            return false;
+        }
+        self.mem.write_entry(place, 0);
+        self.mem.write_entry(above, left);
+        let ttbr = self.mem[space].ttbr;
+        if pte::asid(ttbr) != 0 {
+            self.machine.flush_page(ttbr, address);
+        }
+        true
+    }
+
     /// Clears entries at the end of a mapped range, of one table and at most [`RUN`]; returns how many pages that is.
     #[inline(always)]
     pub(super) fn clear_run(&mut self, space: Ref<AddressSpace>, address: u64, pages: u64) -> u64 {

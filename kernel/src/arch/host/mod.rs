@@ -203,6 +203,11 @@ impl Machine {
         self.flushed.push((ttbr, start, entries << (bits - 12)));
     }
 
+    /// Notes the page.
+    pub fn flush_page(&mut self, ttbr: u64, address: u64) {
+        self.flush_entries(ttbr, address, 1, 12);
+    }
+
     /// Notes the address space.
     pub fn flush_asid(&mut self, ttbr: u64) {
         self.flushed.push((ttbr, 0, 0));
