@@ -80,6 +80,7 @@ fn perform(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 #[inline(never)]
 fn end(k: &mut Kernel, caller: Ref<Thread>, result: Res<Next>) -> After {
     match result {
+        Ok(Next::Schedule) => {}
         Ok(next) => k.finish(caller, next),
         Err(error) => k.mem[caller].context.refuse(error, 0),
     }

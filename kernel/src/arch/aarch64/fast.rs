@@ -282,13 +282,12 @@ fast_odd:
     eor w21, w8, #2
     ror w21, w21, #8
     cmp x19, x20
-    ccmp w21, #8, #2, eq
+    ccmp w21, #8, #3, eq
     b.hi not_reply
     reply reply, 0
 
 not_reply:
-    cmp x19, x20
-    b.ne exception
+    b.vs exception                  // no system call
     and w21, w8, #0xff
     cmp w21, #{POLL}
     b.ne not_poll

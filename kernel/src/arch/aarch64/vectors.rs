@@ -127,18 +127,15 @@ el0_sync:
     tbnz w8, #1, fast_odd
     ror w21, w8, #8
     cmp x19, x20
-    ccmp w21, #8, #2, eq
+    ccmp w21, #8, #3, eq
     b.ls fast_call
+    b.vs exception                  // no system call
     cmp w21, #{MAX_WORDS}
-    ccmp x19, x20, #0, ls
-    b.eq fast_long_call
+    b.ls fast_long_call
     and w21, w8, #0xfe
     cmp w21, #{SIGNAL}              // or Wait, the next number
-    ccmp x19, x20, #0, eq
     b.eq fast_signal
-    cmp x19, x20
-    b.eq slow_call
-    b exception
+    b slow_call
     vector el0_irq
     vector el0_irq
     vector el0_serror
