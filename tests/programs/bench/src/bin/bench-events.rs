@@ -10,7 +10,8 @@ use agent::{Agent, Check, Fail, REPLY, Registers, Setup, State, World, code, equ
 use bench_programs::report::{self, Line};
 use bench_programs::{each, mark};
 use rt::{
-    Cap, Env, Notification, Retype, SchedContext, TABLE, Thread, ThreadConfig, Untyped, now_ticks, ticks_per_second,
+    Cap, Env, Notification, Retype, SchedContext, SchedControl, TABLE, Thread, ThreadConfig, Untyped, now_ticks,
+    ticks_per_second,
 };
 
 rt::entry!(run);
@@ -255,6 +256,7 @@ fn create(w: &mut World) -> Check<u64> {
         ceiling: PRIORITY,
         fpu: false,
     };
+    let control = Cap::<SchedControl>::from_slot(*w.authority.sched.first().ok_or("no SchedControl")?);
     let round = || {
         let (memory, bell) = (Cap::<Untyped>::from_slot(memory), Cap::<Notification>::from_slot(bell));
         memory.retype(Kind::Thread, Retype::default(), TABLE, thread)?;
@@ -263,6 +265,7 @@ fn create(w: &mut World) -> Check<u64> {
         new.configure(&config)?;
         new.write_registers(8, call(Op::Signal, 1, OTHER, 0))?;
         new.write_registers(32, [code::SVC])?;
+        control.configure(with, 1, 1, false)?;
         with.bind(new)?;
         new.resume()?;
         let bits = bell.wait()?;
