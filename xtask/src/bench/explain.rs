@@ -20,7 +20,7 @@ use system_tests::{Machine, Serial};
 use super::boots::Bench;
 use crate::build::KERNEL;
 use crate::remote::{Remote, register};
-use listing::Listing;
+use listing::{Listing, Sum};
 use spaces::{Programs, Spaces};
 
 /// The set whose programs set marks, and that of the metrics of threads that signal each other, fault, and drive a device.
@@ -50,6 +50,17 @@ pub struct Step {
 
 /// Prints one operation of a metric on a core.
 pub fn explain(bench: &Bench, cpu: &str, metric: &str) -> Result<()> {
+    let text = one(bench, cpu, metric, |listing| listing.text(metric, cpu))?;
+    std::io::stdout().write_all(text.as_bytes()).context("standard output")
+}
+
+/// What one operation of a metric is made of.
+pub fn sum(bench: &Bench, cpu: &str, metric: &str) -> Result<Sum> {
+    one(bench, cpu, metric, |listing| listing.sum())
+}
+
+/// One operation of a metric on a core.
+fn one<T>(bench: &Bench, cpu: &str, metric: &str, of: impl FnOnce(&Listing<'_>) -> T) -> Result<T> {
     let set = set_of(metric);
     let programs = Programs::read(bench.board, bench.built, set)?;
     let mut session = Session::start(bench.machine(cpu, Some(set), true)?)?;
@@ -61,8 +72,7 @@ pub fn explain(bench: &Bench, cpu: &str, metric: &str) -> Result<()> {
         session.operation(&programs, &mut spaces, metric)?
     };
     drop(session);
-    let text = Listing::new(&programs, &spaces, &steps)?.text(metric, cpu);
-    std::io::stdout().write_all(text.as_bytes()).context("standard output")
+    Ok(of(&Listing::new(&programs, &spaces, &steps)?))
 }
 
 /// The set that measures it.
