@@ -6,6 +6,7 @@ mod cache;
 mod console;
 mod cores;
 mod crash;
+mod debugger;
 mod fast;
 mod fpu;
 mod gic;
