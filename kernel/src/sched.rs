@@ -171,6 +171,11 @@ impl Scheduler {
         }
     }
 
+    /// The time that is being used.
+    pub(crate) const fn time_in_use(&self) -> Option<Ref<SchedContext>> {
+        self.context
+    }
+
     /// The thread that runs.
     pub const fn current(&self) -> Option<Ref<Thread>> {
         self.current
@@ -348,6 +353,13 @@ impl Kernel {
         }
     }
 
+    /// This thread goes on in the place of the one that runs, on its time.
+    #[inline(always)]
+    pub(crate) fn go_on_as(&mut self, thread: Ref<Thread>) {
+        self.sched.current = Some(thread);
+        self.enter(thread);
+    }
+
     /// Loads the address space of the thread that runs next; `false` when it has none.
     #[inline(always)]
     pub fn enter(&mut self, thread: Ref<Thread>) -> bool {
@@ -416,8 +428,10 @@ impl Kernel {
         self.machine.set_timer(next);
     }
 
-    /// The hardware timer fired: deadlines, the end of a budget, the end of a slice.
+    /// The hardware timer fired: deadlines, the end of a budget, the end of a slice. A device that waits meanwhile comes
+    /// before the next of many deadlines: the timer is set to what is due, and its line is less urgent.
     pub(crate) fn tick(&mut self) {
+        self.machine.set_timer(u64::MAX);
         self.settle_time();
         let now = self.sched.stretch;
         while let Some(due) = self.sched.deadlines.take_due(&mut self.mem, now) {
@@ -430,6 +444,9 @@ impl Kernel {
                     self.trace(Event::Timer, timer.number(), 1);
                     self.timer_fired(timer);
                 }
+            }
+            if self.machine.device_waits() {
+                break;
             }
         }
         self.end_slice_or_budget(now);

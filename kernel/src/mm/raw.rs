@@ -138,6 +138,12 @@ impl<T> Direct<T> {
     }
 }
 
+#[cold]
+#[inline(never)]
+fn not_mapped(place: Phys) -> ! {
+    panic!("address {:#x} is not kernel-mapped RAM", place.0)
+}
+
 /// All memory that can hold objects.
 #[derive(Debug)]
 pub struct Mem {
@@ -180,7 +186,9 @@ impl Mem {
     #[inline(always)]
     fn at<T>(&self, place: Phys) -> *mut T {
         let offset = place.0.wrapping_sub(self.start);
-        assert!(offset < self.bytes, "address {:#x} is not kernel-mapped RAM", place.0);
+        if offset >= self.bytes {
+            not_mapped(place);
+        }
         (self.base + offset as usize) as *mut T
     }
 
@@ -222,6 +230,7 @@ impl Mem {
     }
 
     /// Reads a 32-bit word of memory that user space may write at any time.
+    #[inline(always)]
     pub fn read_u32(&self, place: Phys) -> u32 {
         assert!(place.0.is_multiple_of(4));
         // SAFETY: mapped RAM, aligned; volatile because user space may change it.
@@ -229,6 +238,7 @@ impl Mem {
     }
 
     /// Reads a word of memory that user space may write at any time.
+    #[inline(always)]
     pub fn read_u64(&self, place: Phys) -> u64 {
         assert!(place.0.is_multiple_of(8));
         // SAFETY: mapped RAM, aligned; volatile because user space may change it.

@@ -83,7 +83,7 @@ pub const ROWS: &[Row] = &[
     at_most("ipc.call_reply_8w_live", 200, Some(200)),
     at_most("ipc.call_reply_8w_fpu", 400, Some(400)),
     at_most("ipc.call_reply_64w", 450, Some(450)),
-    at_most("ipc.call_reply_1cap", 700, None),
+    at_most("ipc.call_reply_1cap", 700, Some(700)),
     at_most("ipc.call_reply_cross_core", 2_500, None),
     Row { name: "ipc.scaling_2", goal: Goal::AtLeast(1.8), held: None },
     at_most("syscall.null", 70, Some(70)),
