@@ -289,8 +289,13 @@ fn bound_itself(w: &mut World) -> Check {
 fn between_cores(w: &mut World) -> Check {
     let on = |core| Setup { core: Some(core), ..Setup::default() };
     for (near, far) in [(0, 1), (1, 0)] {
-        let (ping, pong) = ping_pong(w, on(near), on(far), 40)?;
-        w.end_of(ping)?;
+        let (ping, pong) = ping_pong(w, on(near), on(far), 25)?;
+        // A busy host may take its time to run one emulated core after the other.
+        let mut end = w.end_of(ping);
+        for _ in 0..9 {
+            end = end.or_else(|_| w.end_of(ping));
+        }
+        end?;
         w.settle()?;
         equal(w.state(pong)?, State::Waiting, "who answers")?;
     }
