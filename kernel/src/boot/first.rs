@@ -260,6 +260,7 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     k.set_plain(time);
     k.give_home(time, thread);
     k.make_ready(thread);
+    k.first = Some(thread);
     Ok(thread)
 }
 

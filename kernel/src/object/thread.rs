@@ -247,7 +247,10 @@ impl Kernel {
     pub(crate) fn stop_for_ever(&mut self, thread: Ref<Thread>) {
         self.forget_loaded();
         self.halt(thread, State::Suspended);
-        self.settle_time();
+        if let Some(home) = self.mem[thread].home {
+            // What it used of its own for a call is that caller's debt, on whichever core it ran.
+            self.settle_core(self.mem[home].core.into());
+        }
         self.leave_time(thread);
         self.unbind(thread);
         self.forget_fpu(thread);

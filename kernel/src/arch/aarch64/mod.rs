@@ -6,6 +6,7 @@ mod cache;
 mod console;
 mod cores;
 mod crash;
+mod debugger;
 mod events;
 mod fast;
 mod fpu;

@@ -16,12 +16,12 @@ use crate::mm::{Direct, Mem, Ref};
 use crate::syscall::{self, Args};
 use crate::{interrupt, maintenance};
 
-struct Cell(UnsafeCell<MaybeUninit<Kernel>>);
+pub(super) struct Cell(UnsafeCell<MaybeUninit<Kernel>>);
 
 // SAFETY: `kernel()` is called by the holder of the lock alone, with interrupts masked, once per entry.
 unsafe impl Sync for Cell {}
 
-static KERNEL: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
+pub(super) static KERNEL: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 
 /// Makes the kernel in its place. Called once, by the boot core, which holds the lock.
 pub(super) fn install(mem: Mem, machine: Machine, forbidden: Regions) -> &'static mut Kernel {

@@ -103,6 +103,10 @@ pub struct Machine {
     pub printed: Vec<u8>,
     /// Cores that got an interrupt.
     pub kicked: BTreeSet<usize>,
+    /// Cores that were stopped in front of the lock, and will look for work when they get it.
+    pub stopped: BTreeSet<usize>,
+    /// TTBR0 and timer of the cores that are not in the kernel.
+    pub others: [(u64, u64); crate::gate::MAX_CORES],
     /// Cores that left their address space.
     pub evicted: BTreeSet<usize>,
     /// Vector registers of each core.
@@ -226,18 +230,26 @@ impl Machine {
         self.traced = traced;
     }
 
+    /// Another core enters the kernel.
+    pub fn go_to(&mut self, own: usize, core: usize) {
+        self.others[own] = (self.loaded, self.deadline);
+        (self.loaded, self.deadline) = self.others[core];
+    }
+
     /// Notes the interrupt.
     pub fn kick(&mut self, core: usize) {
         self.kicked.insert(core);
     }
 
     /// Other cores stand still while one is in the kernel, and what they run is exact.
-    pub fn stop(&mut self, _: usize) -> Option<crate::gate::Stopped> {
+    pub fn stop(&mut self, core: usize) -> Option<crate::gate::Stopped> {
+        self.stopped.insert(core);
         None
     }
 
     /// Notes it.
     pub fn evict(&mut self, core: usize) {
+        self.others[core].0 = 0;
         self.evicted.insert(core);
     }
 
