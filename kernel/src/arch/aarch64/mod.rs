@@ -52,4 +52,4 @@ pub use console::{early_print, set_early};
 pub use cores::idle_word;
 pub use machine::Machine;
 pub use mmu::empty_space;
-pub use registers::{clear_scratch, copy_words};
+pub use registers::{clear_scratch, copy_object, copy_words};

@@ -10,10 +10,10 @@ use super::{cores, identity, machine::Machine, psci, selftest};
 use crate::errata::Quirks;
 use crate::fault::{self, Fault};
 use crate::gate::Event;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Next};
 use crate::mm::regions::Regions;
 use crate::mm::{Direct, Mem, Ref};
-use crate::syscall::{self, Args};
+use crate::syscall::{self, After, Args};
 use crate::{interrupt, maintenance};
 
 pub(super) struct Cell(UnsafeCell<MaybeUninit<Kernel>>);
@@ -97,20 +97,29 @@ mod class {
     pub const BRK: u64 = 0x3c;
 }
 
-/// A system call; returns the registers of the thread to run, 0: the caller goes on at once, with x0 to x9 as they are in its
-/// registers now and nothing in those that the stub gave up.
+/// A system call; returns the registers of the thread to run, 0: the caller goes on at once, with x0 to x7 as it has them and
+/// nothing in the others that it gave up.
 pub(super) extern "C" fn call(context: usize, args: &Args) -> usize {
-    let (k, live) = enter(context, Event::Call);
-    if live
-        && let Some(thread) = k.sched.current()
-        && syscall::call(k, thread, args)
-    {
-        if k.stay() == Some(thread) {
-            cores::leave();
-            return 0;
+    let alone = cores::LOCK.is_alone();
+    let live = alone || enter_beside_others(context, Event::Call);
+    let k = kernel();
+    if live && let Some(thread) = Direct::from_word(context as u64).map(Ref::from) {
+        (k.sched.current, k.sched.loaded) = (Some(thread), Some(thread));
+        if syscall::call(k, thread, args) == After::Done {
+            if k.stays(thread) {
+                if !alone {
+                    cores::leave();
+                }
+                return 0;
+            }
+            k.finish(thread, Next::Done);
         }
-        k.mem[thread].context.clear_scratch();
     }
+    leave_slowly(k)
+}
+
+#[inline(never)]
+fn leave_slowly(k: &'static mut Kernel) -> usize {
     leave(k)
 }
 
