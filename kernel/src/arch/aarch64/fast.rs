@@ -35,6 +35,10 @@ const _: () = {
     assert!(offset_of!(Area, gate) == 0);
     assert!(offset_of!(Notification, owner) == offset_of!(Notification, bits) + 8);
     assert!(offset_of!(Cap, object) == 8);
+    // What others write of a core while its fast paths run lies in no cache line that these write.
+    assert!(Area::READER.is_multiple_of(64) && offset_of!(Area, stack) == Area::READER + 64);
+    assert!(offset_of!(Area, floor) / 64 == offset_of!(Area, fpu_open) / 64);
+    assert!(offset_of!(Area, thread) / 64 > offset_of!(Area, fpu_open) / 64);
     assert!(Op::Call as u32 == 0 && Op::ReplyReceive as u32 == 2);
     assert!(State::AWAITING_REPLY == SVC);
 };
