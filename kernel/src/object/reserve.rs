@@ -35,8 +35,13 @@ pub struct Window {
     pub mapped: u32,
 }
 
-/// The granule of the address space in which the first window lies, and the most windows.
-const FIRST: u32 = 4;
+impl Window {
+    /// The granule of the address space in which the first window lies.
+    pub const FIRST: u32 = 4;
+}
+
+/// That, and the most windows.
+const FIRST: u32 = Window::FIRST;
 const MOST: u32 = PAGE as u32 / 64 - FIRST;
 
 const _: () = assert!(size_of::<Window>() == 64 && size_of::<AddressSpace>() <= 64 * FIRST as usize);
@@ -88,7 +93,7 @@ impl Kernel {
     pub fn first_touch(&mut self, thread: Ref<Thread>, address: u64) -> Result<bool, FaultKind> {
         let Some(space) = self.mem[thread].space() else { return Ok(false) };
         let Some(index) = self.window_at(space, address) else { return Ok(false) };
-        let way = self.way(space, address);
+        let way = self.short_way(space, address);
         if way.value != 0 {
             // Another core was first.
             return Ok(true);

@@ -1,12 +1,11 @@
 //! Thread: registers, priority, and what it runs with.
 
-use abi::{
-    ErrorCode, FaultKind, FaultMessage, Kind, Rights, SyscallError, layout::MemoryType, layout::PAGE, layout::USER_END,
-};
+use abi::{ErrorCode, Kind, Rights, SyscallError, layout::MemoryType, layout::PAGE, layout::USER_END};
 
 use super::{AddressSpace, Endpoint, Header, Notification, Reply, SchedContext};
 use crate::cap::{Cap, CapTable, Flags, Slot};
 use crate::context::Context;
+use crate::fault::Report;
 use crate::fpu::FpuState;
 use crate::ipc;
 use crate::kernel::{Kernel, Next, Preempted, Res};
@@ -102,7 +101,7 @@ pub struct Thread {
     /// The badge of the capability it calls through.
     pub badge: u64,
     /// The fault it reports, while it waits for its handler.
-    pub fault: Option<(FaultKind, FaultMessage)>,
+    pub fault: Report,
     /// Cached: where its message page lies, 0 when it has none.
     pub page: Phys,
     /// Counts its capabilities.
@@ -147,7 +146,7 @@ impl Thread {
             next: None,
             prev: None,
             badge: 0,
-            fault: None,
+            fault: Report::none(),
             page: Phys(0),
             header: Header::new(Kind::Thread),
             held: [Slot::EMPTY; 4],
@@ -189,6 +188,9 @@ impl Kernel {
 
     /// Replaces what a thread holds by copies of these: table, address space, message page, fault handler.
     pub(crate) fn hold_all(&mut self, thread: Ref<Thread>, sources: [Option<Ref<Slot>>; 4]) {
+        if self.mem[thread].table().is_some() || self.mem[thread].space().is_some() {
+            self.stop_without_names(thread);
+        }
         for (which, source) in [Held::Table, Held::Space, Held::Page, Held::Fault].into_iter().zip(sources) {
             self.hold(thread, which, source);
         }
@@ -197,6 +199,8 @@ impl Kernel {
 
     fn hold(&mut self, thread: Ref<Thread>, which: Held, source: Option<Ref<Slot>>) {
         let slot = self.held_slot(thread, which);
+        // It is no loss: the thread was stopped, and what it caches is computed when all is there.
+        self.mem[slot].cap.flags.remove(Flags::IN_THREAD);
         self.clear_held(slot);
         if let Some(source) = source {
             let original = self.mem[source].cap;
@@ -212,11 +216,15 @@ impl Kernel {
         let Some(thread) = Ref::<Thread>::from_number(cap.holder.into()) else { return };
         self.refresh(thread);
         if matches!(cap.kind, Kind::CapTable | Kind::AddressSpace) {
-            // It can neither run nor name anything any more; when it gets another it must not take its own message for
-            // an answer.
-            self.cancel_ipc(thread, ErrorCode::Revoked);
-            self.halt(thread, State::Suspended);
+            self.stop_without_names(thread);
         }
+    }
+
+    /// It can neither run nor name anything any more; when it gets another table or address space it must not take its own
+    /// message for an answer.
+    fn stop_without_names(&mut self, thread: Ref<Thread>) {
+        self.cancel_ipc(thread, ErrorCode::Revoked);
+        self.halt(thread, State::Suspended);
     }
 
     /// Computes what the thread caches of its held slots.
@@ -353,7 +361,7 @@ pub fn resume(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         if k.mem[thread].table().is_none() || k.mem[thread].space().is_none() {
             return Err(state(0));
         }
-        k.mem[thread].fault = None;
+        k.mem[thread].fault = Report::none();
         k.make_ready(thread);
     }
     Ok(Next::Done)

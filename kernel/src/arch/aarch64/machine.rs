@@ -143,6 +143,16 @@ impl Machine {
         self.gic.acknowledge()
     }
 
+    /// What the fast path acknowledged: a line, now active, if it is one.
+    pub fn acknowledged(&mut self, value: u32) -> Option<u32> {
+        self.gic.acknowledged(value)
+    }
+
+    /// Where the registers of the interrupt controller lie: its distributor, and its core interface or 0.
+    pub(super) fn interrupt_registers(&self) -> (usize, usize) {
+        self.gic.places()
+    }
+
     /// A line was taken note of.
     pub fn end(&mut self, line: u32) {
         self.gic.end(line);
@@ -192,6 +202,12 @@ impl Machine {
     /// Drops the translations of some entries of an address space that cover 2^`bits` bytes each.
     pub fn flush_entries(&mut self, ttbr: u64, start: u64, entries: u64, bits: u32) {
         mmu::flush_entries(pte::asid(ttbr), start, entries, bits);
+    }
+
+    /// Drops the translation of one page.
+    #[inline(always)]
+    pub fn flush_page(&mut self, ttbr: u64, address: u64) {
+        mmu::flush_page(pte::asid(ttbr), address);
     }
 
     /// Drops all translations of an address space.

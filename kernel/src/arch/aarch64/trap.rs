@@ -10,10 +10,10 @@ use super::{cores, identity, machine::Machine, psci, selftest};
 use crate::errata::Quirks;
 use crate::fault::{self, Fault};
 use crate::gate::Event;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Next};
 use crate::mm::regions::Regions;
 use crate::mm::{Direct, Mem, Ref};
-use crate::syscall::{self, Args};
+use crate::syscall::{self, After, Args};
 use crate::{interrupt, maintenance};
 
 pub(super) struct Cell(UnsafeCell<MaybeUninit<Kernel>>);
@@ -27,8 +27,7 @@ pub(super) static KERNEL: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 pub(super) fn install(mem: Mem, machine: Machine, forbidden: Regions) -> &'static mut Kernel {
     // SAFETY: the boot core holds the lock and no reference exists yet.
     let k = unsafe { (*KERNEL.0.get()).write(Kernel::new(mem, machine, forbidden)) };
-    let ticks_per_ms = k.machine.ticks_of_ms(1);
-    k.sched.attach(cores::area(), ticks_per_ms);
+    cores::show(k, 0, cores::area());
     k
 }
 
@@ -98,20 +97,29 @@ mod class {
     pub const BRK: u64 = 0x3c;
 }
 
-/// A system call; returns the registers of the thread to run, 0: the caller goes on at once, with x0 to x9 as they are in its
-/// registers now and nothing in those that the stub gave up.
+/// A system call; returns the registers of the thread to run, 0: the caller goes on at once, with x0 to x7 as it has them and
+/// nothing in the others that it gave up.
 pub(super) extern "C" fn call(context: usize, args: &Args) -> usize {
-    let (k, live) = enter(context, Event::Call);
-    if live
-        && let Some(thread) = k.sched.current()
-        && syscall::call(k, thread, args)
-    {
-        if k.stay() == Some(thread) {
-            cores::leave();
-            return 0;
+    let alone = cores::LOCK.is_alone();
+    let live = alone || enter_beside_others(context, Event::Call);
+    let k = kernel();
+    if live && let Some(thread) = Direct::from_word(context as u64).map(Ref::from) {
+        (k.sched.current, k.sched.loaded) = (Some(thread), Some(thread));
+        if syscall::call(k, thread, args) == After::Done {
+            if k.stays(thread) {
+                if !alone {
+                    cores::leave();
+                }
+                return 0;
+            }
+            k.finish(thread, Next::Done);
         }
-        k.mem[thread].context.clear_scratch();
     }
+    leave_slowly(k)
+}
+
+#[inline(never)]
+fn leave_slowly(k: &'static mut Kernel) -> usize {
     leave(k)
 }
 
@@ -145,10 +153,11 @@ pub(super) extern "C" fn serror(context: usize, syndrome: u64) -> usize {
     leave(k)
 }
 
-/// An interrupt while user space ran.
-pub(super) extern "C" fn irq(context: usize) -> usize {
+/// An interrupt while user space ran, which was acknowledged if that is a line.
+pub(super) extern "C" fn irq(context: usize, acknowledged: u32) -> usize {
     let (k, _) = enter(context, Event::Other);
-    interrupt::handle(k);
+    let line = k.machine.acknowledged(acknowledged);
+    interrupt::handle_from(k, line);
     leave(k)
 }
 

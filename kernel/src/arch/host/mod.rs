@@ -58,6 +58,15 @@ pub fn clean_invalidate(_: usize, _: usize) {}
 /// The fake has no early console; the log ring is enough.
 pub fn early_print(_: &[u8]) {}
 
+/// Copies an object.
+///
+/// # Safety
+/// So many bytes can be read and written, and the two places do not overlap.
+pub unsafe fn copy_object(from: *const u8, to: *mut u8, bytes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { core::ptr::copy_nonoverlapping(from, to, bytes) }
+}
+
 /// Copies eight words.
 pub fn copy_words(from: &[u64; 8], to: &mut [u64; 8]) {
     *to = *from;
@@ -201,6 +210,11 @@ impl Machine {
     /// Notes the range.
     pub fn flush_entries(&mut self, ttbr: u64, start: u64, entries: u64, bits: u32) {
         self.flushed.push((ttbr, start, entries << (bits - 12)));
+    }
+
+    /// Notes the page.
+    pub fn flush_page(&mut self, ttbr: u64, address: u64) {
+        self.flush_entries(ttbr, address, 1, 12);
     }
 
     /// Notes the address space.
