@@ -110,6 +110,12 @@ pub struct Area {
     pub vectors: AtomicUsize,
     /// Where the core's scheduler lies.
     pub scheduler: AtomicUsize,
+    /// Where the first Irq of each line stands.
+    pub lines: AtomicUsize,
+    /// Where the registers of the interrupt controller's distributor lie.
+    pub distributor: AtomicUsize,
+    /// Those of its core interface; 0: they are system registers.
+    pub interface: AtomicUsize,
 }
 
 impl Area {
@@ -141,6 +147,9 @@ impl Area {
             conduit: AtomicU32::new(0),
             vectors: AtomicUsize::new(0),
             scheduler: AtomicUsize::new(0),
+            lines: AtomicUsize::new(0),
+            distributor: AtomicUsize::new(0),
+            interface: AtomicUsize::new(0),
         }
     }
     }

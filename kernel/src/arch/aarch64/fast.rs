@@ -253,7 +253,11 @@ fewer:
     cmp x26, x27
     ccmp x21, x28, #0, eq           // nobody waits, and it is this core's
     ccmp x22, x29, #0, eq
+    .if \long
     b.ne bail
+    .else
+    b.ne fast_retry                 // or nothing of the kind
+    .endif
     ldp x21, x22, [x24, #{KEY}]
 \name\()_closed:
     cmp x21, x23                    // it lent time of this core
