@@ -5,10 +5,9 @@
 mod models;
 
 #[cfg(not(loom))]
-use core::{
-    hint::spin_loop,
-    sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
-};
+use crate::arch::pause as spin_loop;
+#[cfg(not(loom))]
+use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 #[cfg(loom)]
 use loom::{
     hint::spin_loop,

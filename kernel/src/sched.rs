@@ -472,7 +472,13 @@ impl Kernel {
             self.sched.use_time(None);
             return;
         };
-        if !self.can_run(thread) {
+        if !self.uses_time(thread) {
+            // A deadline that came now gave it other time. What it had may have ended, and must not set the timer: that would
+            // fire for ever.
+            self.sched.current = None;
+            self.sched.use_time(None);
+            self.time_came(thread);
+        } else if !self.can_run(thread) {
             self.sched.current = None;
             self.sched.use_time(None);
             self.out_of_time(thread, true);

@@ -8,6 +8,7 @@ mod check;
 mod ci;
 mod component;
 mod doctor;
+mod fuzz;
 mod gdb;
 mod image;
 mod layering;
@@ -53,6 +54,8 @@ enum Verb {
     Build(build::Options),
     /// Run the tests: on the host, then in the booted image
     Test(test::Options),
+    /// Throw random system calls at the kernel from all cores
+    Fuzz(fuzz::Options),
     /// Measure, in instructions and bytes
     Bench(bench::Options),
     /// Formatting, lints for host and target, the layering, the documentation
@@ -84,6 +87,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Run(options) => run::run(&workspace, &setup, options),
         Verb::Build(options) => build::run(&workspace, &setup, options),
         Verb::Test(options) => test::run(&workspace, &setup, options),
+        Verb::Fuzz(options) => fuzz::run(&workspace, &setup, options),
         Verb::Bench(options) => bench::run(&workspace, &setup, options),
         Verb::Check => check::run(&workspace, &setup),
         Verb::Ci => ci::run(&workspace, &setup),

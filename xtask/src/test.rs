@@ -123,7 +123,8 @@ fn is_heading(line: &str) -> bool {
     line.strip_prefix("running ").is_some_and(|rest| rest.ends_with(" tests") || rest.ends_with(" test"))
 }
 
-fn system(workspace: &Workspace, setup: &Setup, cases: &[Case]) -> Result<Tally> {
+/// Boots the image for each of these cases.
+pub fn system(workspace: &Workspace, setup: &Setup, cases: &[Case]) -> Result<Tally> {
     let needed: Vec<_> = [&tools::QEMU, &tools::GDB].into_iter().chain(tools::DISK).collect();
     setup.require(&needed)?;
     let board = Board::read(workspace, "virt")?;

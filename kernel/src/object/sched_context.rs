@@ -130,11 +130,22 @@ impl SchedContext {
                 }
             }
             None => {
-                // Two become one, at the later time: nothing comes back early.
-                let last = &mut self.refills[REFILLS - 1];
-                *last = Refill { at: refill.at.max(last.at), amount: last.amount + refill.amount };
+                self.join_two();
+                self.put_back(refill);
             }
         }
+    }
+
+    /// Two stretches become one, as if the first had been shortly before the second: what was used first comes back later, by
+    /// the time between them, and nothing earlier. The two that lie closest.
+    fn join_two(&mut self) {
+        let gap = |pair: &[Refill]| pair[1].at.saturating_sub(pair[0].at + pair[0].amount);
+        let pairs = self.refills.windows(2).enumerate();
+        let Some((index, pair)) = pairs.min_by_key(|(_, pair)| gap(pair)) else { return };
+        let at = pair[0].at.max(pair[1].at.saturating_sub(pair[0].amount));
+        self.refills[index] = Refill { at, amount: pair[0].amount + pair[1].amount };
+        self.refills.copy_within(index + 2.., index + 1);
+        self.out -= 1;
     }
 
     /// Takes back what is due; debts are paid first, and what pays them is out for another period.
@@ -326,7 +337,7 @@ impl Kernel {
     }
 
     /// A thread that stands in no queue, nor runs, has other time: it goes on, if it can.
-    fn time_came(&mut self, thread: Ref<Thread>) {
+    pub(crate) fn time_came(&mut self, thread: Ref<Thread>) {
         if self.mem[thread].state == State::Ready {
             self.make_ready(thread);
         }
@@ -400,6 +411,11 @@ impl Kernel {
         }
     }
 
+    /// Ticks that a thread without time waits at least.
+    pub(crate) fn crumbs(&self) -> u64 {
+        self.machine.ticks_of_ms(1) / 50
+    }
+
     /// A thread that is ready has no time left. `running`: it was using it, and running out may be a fault.
     pub(crate) fn out_of_time(&mut self, thread: Ref<Thread>, running: bool) {
         self.unqueue(thread);
@@ -413,7 +429,8 @@ impl Kernel {
         }
         let object = &self.mem[context];
         if object.out > 0 {
-            let next = object.refills[0].at;
+            // Time that comes back in crumbs is taken up together: nobody's budget keeps the kernel busy.
+            let next = object.refills[0].at.max(self.machine.now() + self.crumbs());
             self.forget_refill(context);
             let core = self.mem[context].core.into();
             self.sched.of_mut(core).deadlines.add(&mut self.mem, Self::refill_node(context), next);
@@ -553,6 +570,35 @@ mod tests {
             }
             let wanted = now * budget / period;
             assert!(time.consumed.abs_diff(wanted) <= wanted / 50, "{} of {wanted}", time.consumed);
+        }
+    }
+
+    /// A more urgent thread on a budget cuts another's time into ever smaller pieces: it has its share nevertheless.
+    #[test]
+    fn a_thread_that_is_cut_into_pieces_has_its_share() {
+        for (late, urgent, other) in
+            [(40, (300, 1000), (2000, 5000)), (25, (70, 350), (900, 3100)), (9, (11, 97), (400, 1700))]
+        {
+            let [mut first, mut second] = [urgent, other].map(|(budget, period)| context(budget * 60, period * 60));
+            let (mut now, whole) = (0, 4000 * second.period);
+            while now < whole {
+                first.refill(now);
+                second.refill(now);
+                let next =
+                    |time: &SchedContext| time.refills[..time.out.into()].first().map_or(u64::MAX, |refill| refill.at);
+                let start = now;
+                if first.has_time() {
+                    now += first.left + late;
+                    first.charge(start, now - start);
+                } else if second.has_time() {
+                    now = (now + second.left).min(next(&first)) + late;
+                    second.charge(start, now - start);
+                } else {
+                    now = next(&first).min(next(&second)) + late;
+                }
+            }
+            let wanted = whole * other.0 / other.1;
+            assert!(second.consumed.abs_diff(wanted) <= wanted / 50, "{} of {wanted}", second.consumed);
         }
     }
 

@@ -11,7 +11,7 @@ mod lab;
 mod machine;
 mod text;
 
-pub use cases::all;
+pub use cases::{all, fuzz};
 pub use console::Console;
 pub use lab::{Boot, Case, Lab, Outcome, Symbolise};
 pub use machine::{Direct, Disk, Machine, Serial};

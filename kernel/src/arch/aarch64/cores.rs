@@ -130,6 +130,12 @@ pub(super) fn sleep() {
     wfi();
 }
 
+/// In a loop that waits for another core: an emulator that runs one core at a time goes on with that.
+pub fn pause() {
+    // SAFETY: a hint.
+    unsafe { core::arch::asm!("yield", options(nomem, nostack, preserves_flags)) };
+}
+
 /// Wakes cores that wait for an event, after all that was written before.
 pub(super) fn wake() {
     // SAFETY: a barrier.
@@ -297,7 +303,7 @@ fn start(
         if k.machine.now() > end {
             return arrival.give_up().ok_or("it was started and does not answer");
         }
-        core::hint::spin_loop();
+        pause();
     }
 }
 
@@ -341,7 +347,7 @@ pub(super) extern "C" fn secondary(arrival: &'static Arrival) -> ! {
         match arrival.decision() {
             Some(Ok(number)) => break number,
             Some(Err(TurnedAway)) => psci::leave(conduit),
-            None => core::hint::spin_loop(),
+            None => pause(),
         }
     };
     TPIDR_EL1.set(&raw const AREAS[number as usize % MAX_CORES] as u64);

@@ -49,7 +49,7 @@ pub const fn number_of_place(_base: usize, place: usize) -> u32 {
 
 pub use cache::{clean_invalidate, sync_instructions, zero};
 pub use console::{early_print, set_early};
-pub use cores::idle_word;
+pub use cores::{idle_word, pause};
 pub use machine::Machine;
 pub use mmu::empty_space;
 pub use registers::{clear_scratch, copy_object, copy_words};

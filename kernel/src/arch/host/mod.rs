@@ -58,6 +58,11 @@ pub fn clean_invalidate(_: usize, _: usize) {}
 /// The fake has no early console; the log ring is enough.
 pub fn early_print(_: &[u8]) {}
 
+/// Nobody else runs here.
+pub fn pause() {
+    core::hint::spin_loop();
+}
+
 /// Copies an object.
 ///
 /// # Safety

@@ -199,7 +199,11 @@ impl Model {
             (self.core().current, self.core().time) = (None, None);
             return;
         };
-        if !self.can_run(thread) {
+        if !self.uses_time(thread) {
+            // It has other time since a moment ago.
+            (self.core().current, self.core().time) = (None, None);
+            self.time_came(thread);
+        } else if !self.can_run(thread) {
             (self.core().current, self.core().time) = (None, None);
             self.out_of_time(thread, true);
         } else if now >= end {

@@ -10,6 +10,8 @@ const READ: u8 = 2;
 const THREAD_CONTROL: u8 = 2;
 /// Stretches that are remembered one by one.
 const STRETCHES: usize = 8;
+/// Who has no time left waits at least so long.
+const CRUMBS: u64 = 20;
 
 pub fn configure(m: &mut Model, call: &Call) -> Out {
     let [context, budget, period, flags, ..] = call.x;
@@ -110,8 +112,16 @@ impl Time {
         match self.out.last_mut() {
             // The last stretch goes on.
             Some(last) if last.0 + last.1 == when => last.1 += ticks,
-            // No room: two become one, at the later time.
-            Some(last) if !room => *last = (when.max(last.0), last.1 + ticks),
+            // No room: the two that lie closest become one, as if the first had been just before the second.
+            Some(_) if !room => {
+                let gap = |at: usize| self.out[at + 1].0.saturating_sub(self.out[at].0 + self.out[at].1);
+                let first = (0..STRETCHES - 1).min_by_key(|&at| gap(at)).expect("there are several");
+                let (second, more) = self.out.remove(first + 1);
+                let (begins, amount) = &mut self.out[first];
+                *begins = second.saturating_sub(*amount).max(*begins);
+                *amount += more;
+                self.goes_out(when, ticks);
+            }
             _ => {
                 self.out.push((when, ticks));
                 self.out.sort_by_key(|&(when, _)| when);
@@ -283,9 +293,10 @@ impl Model {
             self.time(own).used_for = reply;
             return self.time_came(thread);
         }
+        let soonest = self.now + CRUMBS;
         let time = self.time(at);
         if let Some(&(when, _)) = time.out.first() {
-            time.wakes = Some(when);
+            time.wakes = Some(when.max(soonest));
         }
         if running && time.fault && fault.is_none() {
             let message = abi::FaultMessage { pc, ..abi::FaultMessage::default() };

@@ -72,6 +72,41 @@ fn a_budget_leaves_the_others_their_share() {
     assert_eq!(bed.ok(Op::SchedConsumed, 50 + TIME, &[])[0] + bed.ok(Op::SchedConsumed, 60 + TIME, &[])[0], consumed);
 }
 
+/// A budget of a tick would have the timer fire again before the kernel is left, for ever.
+#[test]
+fn time_that_comes_in_crumbs_does_not_keep_the_kernel_busy() {
+    let mut bed = Bed::new();
+    let thread = bed.process(MEMORY, 50, 200, 0);
+    limit(&mut bed, 50, 1, 2, 0);
+    without_init(&mut bed);
+    for _ in 0..50 {
+        assert_eq!(current(&bed), Some(thread));
+        bed.pass(1);
+        let next = bed.k.sched.deadlines.first(&bed.k.mem).unwrap();
+        assert!(next >= bed.k.machine.clock + 20, "{next} at {}", bed.k.machine.clock);
+        bed.pass(20);
+    }
+}
+
+/// The budget that a server runs on ends in the moment in which a Timer ends its caller's wait: it goes on with its own, and
+/// the timer is not set by what it had.
+#[test]
+fn a_budget_that_ends_with_the_wait_for_the_server_does_not_keep_the_timer_firing() {
+    const TIMER: u32 = 45;
+    let mut pair = Pair::new();
+    limit(&mut pair.bed, CLIENT, 100, 1000, 0);
+    pair.bed.make(Kind::Timer, 0, TIMER);
+    let end = pair.bed.k.machine.clock + 100;
+    pair.bed.ok(Op::TimerArm, TIMER, &[end, (CLIENT + 2).into(), 0]);
+    pair.receive();
+    without_init(&mut pair.bed);
+    pair.call(Message::default());
+    assert_eq!(current(&pair.bed), Some(pair.server));
+    pair.bed.pass(100);
+    assert_eq!(current(&pair.bed), Some(pair.server));
+    assert!(pair.bed.k.machine.deadline > end);
+}
+
 #[test]
 fn without_time_nobody_runs() {
     let mut bed = Bed::new();
@@ -203,7 +238,7 @@ fn a_server_without_time_waits_for_that_of_a_caller_who_has_none_left() {
     pair.bed.ok(Op::SchedUnbind, SERVER + TIME, &[]);
     assert!(pair.bed.k.holder(time).is_none());
     without_init(&mut pair.bed);
-    pair.bed.pass(1000);
+    pair.bed.pass(950);
     assert_eq!(current(&pair.bed), Some(pair.server));
 }
 

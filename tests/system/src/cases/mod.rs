@@ -8,6 +8,7 @@ mod crash;
 mod debugging;
 mod disk;
 mod fpu;
+pub mod fuzz;
 mod hardening;
 mod isolation;
 mod memory;
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Case> {
         isolation::cases(),
         memory::cases(),
         conformance::cases(),
+        fuzz::cases(),
         fpu::cases(),
         crash::cases(),
         hardening::cases(),

@@ -1,0 +1,37 @@
+//! `fuzz`: random system calls from all cores, as many as one has time for.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use system_tests::fuzz::Fuzz;
+
+use crate::setup::Setup;
+use crate::test;
+use crate::workspace::Workspace;
+
+/// What `fuzz` takes.
+#[derive(Args)]
+pub struct Options {
+    /// Calls in all
+    #[arg(long, default_value_t = 10_000_000)]
+    calls: u32,
+    /// What random numbers begin with
+    #[arg(long, default_value_t = 1)]
+    seed: u32,
+    /// Cores of the machine
+    #[arg(long, default_value_t = 4)]
+    cores: u32,
+    /// Version of the interrupt controller
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]
+    gic: u8,
+    /// Without fast paths
+    #[arg(long)]
+    slow: bool,
+}
+
+pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<ExitCode> {
+    let Options { calls, seed, cores, gic, slow } = options;
+    let run = Fuzz { calls, seed, cores, gic, fast: !slow, cpu: "cortex-a53" };
+    Ok(test::system(workspace, setup, &[run.case()])?.close())
+}
