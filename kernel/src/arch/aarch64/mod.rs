@@ -9,6 +9,7 @@ mod crash;
 mod fast;
 mod fpu;
 mod gic;
+mod guard;
 mod identity;
 mod layout;
 mod machine;
