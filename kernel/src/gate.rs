@@ -114,6 +114,8 @@ pub struct Area {
     pub own_key: [AtomicU64; 2],
     /// The key of return addresses in processes.
     pub process_key: [AtomicU64; 2],
+    /// Where the core's scheduler lies.
+    pub scheduler: AtomicUsize,
 }
 
 impl Area {
@@ -147,6 +149,7 @@ impl Area {
             vectors: AtomicUsize::new(0),
             own_key: [AtomicU64::new(0), AtomicU64::new(0)],
             process_key: [AtomicU64::new(0), AtomicU64::new(0)],
+            scheduler: AtomicUsize::new(0),
         }
     }
     }

@@ -14,6 +14,7 @@ use crate::object::{SchedContext, State, Thread};
 mod probe;
 
 /// Threads in order, linked through themselves. A thread stands in at most one queue.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Queue {
     head: Option<Ref<Thread>>,
@@ -72,7 +73,8 @@ impl Queue {
     }
 }
 
-/// Ready queues by priority, and who runs on what.
+/// Ready queues by priority, and who runs on what. On a cache line that no other core's lies on.
+#[repr(C, align(64))]
 #[derive(Debug)]
 pub struct Scheduler {
     /// The most urgent occupied queue, -1 when all are empty.
@@ -87,15 +89,20 @@ pub struct Scheduler {
     pub(crate) area: Option<&'static Area>,
     /// Refills and Timers.
     pub deadlines: Deadlines,
-    queues: [Queue; 256],
-    /// A bit for each queue that is not empty.
-    occupied: [u64; 4],
     /// The time that is being used.
-    context: Option<Ref<SchedContext>>,
-    /// When the time that is being used began to be.
-    stretch: u64,
+    pub(crate) context: Option<Ref<SchedContext>>,
+    /// When the time that is being used began to be. The fast path writes it together with the next.
+    pub(crate) stretch: u64,
     /// When the slice ends.
-    slice_end: u64,
+    pub(crate) slice_end: u64,
+    /// When the hardware timer fires. The fast path leaves it alone if that is early enough.
+    pub(crate) armed: u64,
+    /// Ticks of a whole slice.
+    pub(crate) whole_slice: u64,
+    /// By priority.
+    pub(crate) queues: [Queue; 256],
+    /// A bit for each queue that is not empty.
+    pub(crate) occupied: [u64; 4],
     /// The hardware timer may be set too late.
     stale: bool,
 }
@@ -118,8 +125,17 @@ impl Scheduler {
             context: None,
             stretch: 0,
             slice_end: 0,
+            armed: u64::MAX,
+            whole_slice: 0,
             stale: false,
         }
+    }
+
+    /// The fast paths of a core see this scheduler from now on.
+    pub fn attach(&mut self, area: &'static Area, ticks_per_ms: u64) {
+        self.whole_slice = SLICE_MS * ticks_per_ms;
+        area.scheduler.store(core::ptr::from_mut(self).expose_provenance(), Ordering::Relaxed);
+        self.area = Some(area);
     }
 
     fn highest(&self) -> i32 {
@@ -153,6 +169,11 @@ impl Scheduler {
         if let Some(area) = self.area {
             area.context.store(context.map_or(0, |context| Direct::from(context).word()), Ordering::Relaxed);
         }
+    }
+
+    /// The time that is being used.
+    pub(crate) const fn time_in_use(&self) -> Option<Ref<SchedContext>> {
+        self.context
     }
 
     /// The thread that runs.
@@ -332,6 +353,13 @@ impl Kernel {
         }
     }
 
+    /// This thread goes on in the place of the one that runs, on its time.
+    #[inline(always)]
+    pub(crate) fn go_on_as(&mut self, thread: Ref<Thread>) {
+        self.sched.current = Some(thread);
+        self.enter(thread);
+    }
+
     /// Loads the address space of the thread that runs next; `false` when it has none.
     #[inline(always)]
     pub fn enter(&mut self, thread: Ref<Thread>) -> bool {
@@ -396,6 +424,7 @@ impl Kernel {
                 next = next.min(self.sched.stretch.saturating_add(self.mem[context].left));
             }
         }
+        self.sched.armed = next;
         self.machine.set_timer(next);
     }
 

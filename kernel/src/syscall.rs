@@ -57,6 +57,7 @@ fn carry_out(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let result = operation.unwrap_or(unknown)(k, caller, args);
     match result {
         Ok(Next::Done) => k.mem[caller].context.done(),
+        Ok(Next::Schedule) => {}
         Ok(next) => k.finish(caller, next),
         Err(error) => k.mem[caller].context.refuse(error, 0),
     }

@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use crate::component::Description;
+use crate::component::{self, Description};
 use crate::workspace::Workspace;
 
 /// Protocols that init itself serves.
@@ -76,6 +76,9 @@ pub struct SetTable {
     /// Cores beside those of the board.
     #[serde(default)]
     pub cores: BTreeMap<String, u8>,
+    /// Memory of components, in the place of what their manifests say.
+    #[serde(default)]
+    pub memory: BTreeMap<String, String>,
 }
 
 /// What goes into one bundle.
@@ -87,6 +90,8 @@ pub struct Selection {
     pub grants: BTreeMap<String, Vec<String>>,
     /// Cores other than 0, by component.
     pub cores: BTreeMap<String, u8>,
+    /// Bytes of memory other than the manifest's, by component.
+    pub memory: BTreeMap<String, u64>,
 }
 
 impl Board {
@@ -106,18 +111,23 @@ impl Board {
         let mut components = self.components.list.clone();
         let mut grants = self.grants.clone();
         let mut cores = self.cores.clone();
+        let mut memory = BTreeMap::new();
         if let Some(name) = set {
             let set = self.sets.get(name).with_context(|| format!("board {} has no set {name:?}", self.name))?;
             components.retain(|component| !set.without.contains(component));
             components.extend(set.add.iter().cloned());
             cores.extend(set.cores.iter().map(|(component, &core)| (component.clone(), core)));
+            for (component, text) in &set.memory {
+                memory.insert(component.clone(), component::bytes(text).context("memory")?);
+            }
             for (component, authority) in &set.grants {
                 grants.entry(component.clone()).or_default().extend(authority.iter().cloned());
             }
         }
         grants.retain(|component, _| components.contains(component));
         cores.retain(|component, _| components.contains(component));
-        Ok(Selection { components, grants, cores })
+        memory.retain(|component, _| components.contains(component));
+        Ok(Selection { components, grants, cores, memory })
     }
 
     /// Every component of every bundle. They are built together, so that it does not depend on the verb which features
@@ -249,7 +259,9 @@ mod tests {
         let known = descriptions.iter().cloned().collect();
         let components = descriptions.iter().map(|(name, _)| name.clone()).collect();
         let grants = grants.iter().map(|(name, grant)| ((*name).into(), vec![(*grant).into()])).collect();
-        Selection { components, grants, cores: BTreeMap::new() }.check(&known).map_err(|error| error.to_string())
+        Selection { components, grants, cores: BTreeMap::new(), memory: BTreeMap::new() }
+            .check(&known)
+            .map_err(|error| error.to_string())
     }
 
     #[test]

@@ -139,10 +139,12 @@ impl Programs<'_> {
         for name in &selection.components {
             let description = known.get(name).with_context(|| format!("no component {name}"))?;
             let (path, bytes) = self.read(name, description.target())?;
+            let mut manifest = description.manifest.clone();
+            manifest.memory = selection.memory.get(name).copied().unwrap_or(manifest.memory);
             components.push(write::Component {
                 name: name.clone(),
                 program: Elf::parse(&path, &bytes)?.program()?,
-                manifest: description.manifest.clone(),
+                manifest,
                 grants: selection.grants.get(name).cloned().unwrap_or_default(),
                 core: selection.cores.get(name).copied().unwrap_or(0),
             });

@@ -35,7 +35,7 @@ const LAYERS: [Layer; 16] = [
     },
     Layer { folder: "tests/system", may_use: &[] },
     Layer { folder: "tests", may_use: &["tests/system"] },
-    Layer { folder: "xtask", may_use: &["kernel/abi", "tests/system", "userland/bundle"] },
+    Layer { folder: "xtask", may_use: &["kernel/abi", "tests/system", "userland/bundle", "userland/ipc"] },
 ];
 
 /// A component names protocols, never another component.

@@ -21,6 +21,7 @@ mod symbols;
 mod test;
 mod toolchain;
 mod tools;
+mod trace;
 mod workspace;
 
 use std::process::ExitCode;
@@ -60,6 +61,8 @@ enum Verb {
     Ci,
     /// Attach a debugger to `run --gdb`
     Gdb(gdb::Options),
+    /// Record what all cores do and write a timeline that ui.perfetto.dev opens
+    Trace(trace::Options),
     /// Say which tools are there, where, and what is missing
     Doctor,
 }
@@ -85,6 +88,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Check => check::run(&workspace, &setup),
         Verb::Ci => ci::run(&workspace, &setup),
         Verb::Gdb(options) => gdb::run(&workspace, &setup, options),
+        Verb::Trace(options) => trace::run(&workspace, &setup, options),
         Verb::Doctor => doctor::run(&workspace),
     }
 }

@@ -99,7 +99,8 @@ fn machine(workspace: &Workspace, board: &Board, built: &Built, options: Options
     })
 }
 
-fn disk_image(workspace: &Workspace, chosen: Option<PathBuf>) -> Result<PathBuf> {
+/// The disk that was chosen, or a small one with a few files.
+pub fn disk_image(workspace: &Workspace, chosen: Option<PathBuf>) -> Result<PathBuf> {
     if let Some(file) = chosen {
         ensure!(file.is_file(), "--disk {}: there is no such file", file.display());
         return Ok(file);

@@ -260,6 +260,7 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     k.mem[notification].bound = Some(thread);
     let unlimited = &mut k.mem[time];
     (unlimited.budget, unlimited.period, unlimited.left) = (1, 1, 1);
+    k.set_plain(time);
     k.give_home(time, thread);
     k.make_ready(thread);
     Ok(thread)

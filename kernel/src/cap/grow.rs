@@ -91,12 +91,6 @@ impl Kernel {
             .is_some_and(|table| table.parts.iter().flatten().any(|&first| memory.contains(&self.mem.address(first).0)))
     }
 
-    /// The table loses the slots that this Untyped is; the memory is an Untyped like any other again, if they were empty.
-    pub(crate) fn untie_slots(&mut self, slot: Ref<Slot>) {
-        self.detach_slots(slot);
-        self.unlink_mapping(slot);
-    }
-
     /// No index leads to the slots of this memory any more.
     fn detach_slots(&mut self, slot: Ref<Slot>) {
         let cap = &self.mem[slot].cap;
@@ -111,7 +105,8 @@ impl Kernel {
         }
     }
 
-    /// An Untyped that is slots of a table goes away: what lies in them is deleted, from the end on.
+    /// The table loses the slots that this Untyped is: what lies in them is deleted, from the end on. Then the memory is an
+    /// Untyped like any other again. A table that dies, or a call that comes too late, may find the memory half deleted.
     pub(crate) fn drop_slots(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
         self.detach_slots(slot);
         while self.mem[slot].cap.word > 0 {

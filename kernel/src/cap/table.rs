@@ -80,6 +80,20 @@ impl Kernel {
         self.mem.at_address(thread.table_at, index as u32)
     }
 
+    /// The slot at an index of a thread's table.
+    #[inline(always)]
+    pub fn slot_of(&self, thread: Ref<Thread>, index: u64, argument: u8) -> Res<Ref<Slot>> {
+        match self.near_slot(thread, index) {
+            Some(slot) => Ok(slot),
+            None => self.far_slot_of(thread, index, argument),
+        }
+    }
+
+    #[cold]
+    fn far_slot_of(&self, thread: Ref<Thread>, index: u64, argument: u8) -> Res<Ref<Slot>> {
+        self.slot(self.table_of(thread)?, index, argument)
+    }
+
     #[cold]
     fn far_slot(&self, caller: Ref<Thread>, index: u64, kind: Kind, rights: Rights, argument: u8) -> Res<Ref<Slot>> {
         let slot = self.slot(self.table_of(caller)?, index, argument)?;

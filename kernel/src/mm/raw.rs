@@ -138,6 +138,12 @@ impl<T> Direct<T> {
     }
 }
 
+#[cold]
+#[inline(never)]
+fn not_mapped(place: Phys) -> ! {
+    panic!("address {:#x} is not kernel-mapped RAM", place.0)
+}
+
 /// All memory that can hold objects.
 #[derive(Debug)]
 pub struct Mem {
@@ -180,7 +186,9 @@ impl Mem {
     #[inline(always)]
     fn at<T>(&self, place: Phys) -> *mut T {
         let offset = place.0.wrapping_sub(self.start);
-        assert!(offset < self.bytes, "address {:#x} is not kernel-mapped RAM", place.0);
+        if offset >= self.bytes {
+            not_mapped(place);
+        }
         (self.base + offset as usize) as *mut T
     }
 
@@ -222,6 +230,7 @@ impl Mem {
     }
 
     /// Reads a 32-bit word of memory that user space may write at any time.
+    #[inline(always)]
     pub fn read_u32(&self, place: Phys) -> u32 {
         assert!(place.0.is_multiple_of(4));
         // SAFETY: mapped RAM, aligned; volatile because user space may change it.
@@ -229,6 +238,7 @@ impl Mem {
     }
 
     /// Reads a word of memory that user space may write at any time.
+    #[inline(always)]
     pub fn read_u64(&self, place: Phys) -> u64 {
         assert!(place.0.is_multiple_of(8));
         // SAFETY: mapped RAM, aligned; volatile because user space may change it.
@@ -247,6 +257,23 @@ impl Mem {
         assert!(place.0.is_multiple_of(8));
         // SAFETY: mapped RAM, aligned, and in no object; others only read it, whole.
         unsafe { AtomicU64::from_ptr(self.at(place)) }.store(value, order);
+    }
+
+    /// Words of memory that nothing writes meanwhile.
+    #[cfg(test)]
+    pub(crate) fn words(&self, place: Phys, count: usize) -> &[u64] {
+        assert!(place.0.is_multiple_of(8) && count > 0);
+        let _: *mut u64 = self.at(Phys(place.0 + 8 * (count as u64 - 1)));
+        // SAFETY: both ends lie in mapped RAM, which has no hole on the host; `&self` forbids writes meanwhile.
+        unsafe { core::slice::from_raw_parts(self.at(place), count) }
+    }
+
+    /// Fills memory that holds no object.
+    #[cfg(test)]
+    pub(crate) fn fill(&mut self, place: Phys, bytes: u64, byte: u8) {
+        let _: *mut u8 = self.at(Phys(place.0 + bytes - 1));
+        // SAFETY: both ends lie in mapped RAM, which has no hole on the host; no object lies there.
+        unsafe { self.at::<u8>(place).write_bytes(byte, bytes as usize) };
     }
 
     /// Where an entry of an address space's tables lies. The tables come from its pool, which is RAM.

@@ -80,22 +80,27 @@ impl Kernel {
     }
 
     /// TTBR0 of an address space, which gets an ASID if it has none.
+    #[inline(always)]
     pub fn activate(&mut self, space: Ref<AddressSpace>) -> u64 {
-        if pte::asid(self.mem[space].ttbr) == 0 {
-            let (asid, robbed) = self.asids.assign(space);
-            self.forget_loaded();
-            if let Some(robbed) = robbed {
-                // The core may be in it still, and must not fill what is flushed below from its tables.
-                let ttbr = self.take_asid(robbed);
-                if pte::asid(ttbr) != 0 {
-                    self.leave_space(ttbr);
-                }
+        let ttbr = self.mem[space].ttbr;
+        if pte::asid(ttbr) == 0 { self.give_asid(space) } else { ttbr }
+    }
+
+    #[cold]
+    fn give_asid(&mut self, space: Ref<AddressSpace>) -> u64 {
+        let (asid, robbed) = self.asids.assign(space);
+        self.forget_loaded();
+        if let Some(robbed) = robbed {
+            // The core may be in it still, and must not fill what is flushed below from its tables.
+            let ttbr = self.take_asid(robbed);
+            if pte::asid(ttbr) != 0 {
+                self.leave_space(ttbr);
             }
-            let ttbr = pte::ttbr(self.mem[space].root, asid);
-            self.machine.flush_asid(ttbr);
-            self.mem[space].ttbr = ttbr;
         }
-        self.mem[space].ttbr
+        let ttbr = pte::ttbr(self.mem[space].root, asid);
+        self.machine.flush_asid(ttbr);
+        self.mem[space].ttbr = ttbr;
+        ttbr
     }
 
     /// One step of a dead address space's end: the core leaves it, one mapping is forgotten.

@@ -215,7 +215,7 @@ impl Kernel {
         let index = u32::from(self.mem[table].emptied) + 1;
         if index >= self.mem[table].end() {
             let Some(memory) = self.mem[table].memory else { return Ok(true) };
-            self.untie_slots(memory);
+            self.drop_slots(memory)?;
             return Ok(false);
         }
         match self.slot(table, index.into(), 0) {

@@ -18,7 +18,7 @@ pub struct Notification {
     pub bits: u64,
     /// Whose fast paths may touch it: see [`crate::arch::idle_word`]. 0: nobody's.
     pub owner: u64,
-    /// The thread that waits for them.
+    /// The thread that waits for them. The fast path loads it together with the next.
     pub waiter: Option<Ref<Thread>>,
     /// The thread whose receives they also end.
     pub bound: Option<Ref<Thread>>,
@@ -66,6 +66,7 @@ pub fn signal(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// `Busy` (another thread waits), `Cancelled`, `Revoked`.
 pub fn wait(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (notification, _) = k.get::<Notification>(caller, args.target, Rights::WAIT, 0)?;
+    k.own(notification);
     let object = &mut k.mem[notification];
     if object.bits != 0 {
         let bits = core::mem::take(&mut object.bits);
@@ -90,16 +91,21 @@ pub fn wait(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 pub fn poll(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (notification, _) = k.get::<Notification>(caller, args.target, Rights::WAIT, 0)?;
     let bits = core::mem::take(&mut k.mem[notification].bits);
-    // From now on the fast path of this core does it.
-    k.mem[notification].owner = crate::arch::idle_word(k.sched.own());
+    k.own(notification);
     Ok(k.answer_one(caller, bits))
 }
 
 impl Kernel {
+    /// From now on the fast paths of this core may use it: the core that used it last.
+    fn own(&mut self, notification: Ref<Notification>) {
+        self.mem[notification].owner = crate::arch::idle_word(self.sched.own());
+    }
+
     /// Sets bits and wakes who waits for them.
     pub fn notify(&mut self, notification: Ref<Notification>, bits: u64) {
         let waiter = self.mem[notification].waiter;
         self.trace(Event::Signal, pair(notification, waiter), bits);
+        self.own(notification);
         let object = &mut self.mem[notification];
         object.bits |= bits;
         if object.bits == 0 {

@@ -38,7 +38,9 @@ pub struct SchedContext {
     pub left: u64,
     /// Ticks that servers used beyond what it had.
     pub debt: u64,
-    /// Ticks used since it was made.
+    /// For the fast path: whose it is if using it takes no more than to count what is used, see [`crate::arch::idle_word`].
+    pub plain: u64,
+    /// Ticks used since it was made. The fast path writes it together with the next.
     pub consumed: u64,
     /// Ticks of its slice that are left: who is interrupted goes on with them, so that equals take turns. 0: a new one.
     pub slice: u64,
@@ -70,6 +72,7 @@ impl SchedContext {
             period: 0,
             left: 0,
             debt: 0,
+            plain: 0,
             consumed: 0,
             slice: 0,
             used_for: None,
@@ -198,6 +201,7 @@ pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> 
     object.core = core;
     (object.budget, object.period, object.left, object.fault) = (budget, period, budget, flags == 1);
     (object.out, object.debt) = (0, 0);
+    k.set_plain(context);
     k.time_changed(context);
     Ok(Next::Done)
 }
@@ -257,6 +261,24 @@ impl Kernel {
     /// The heap node of a SchedContext: its first field.
     pub(crate) fn refill_node(context: Ref<SchedContext>) -> Ref<Node> {
         Ref::from_number(context.number()).expect("a reference is never 0")
+    }
+
+    /// Says for which call a thread uses its own time.
+    fn use_for(&mut self, context: Ref<SchedContext>, call: Option<Ref<Reply>>) {
+        self.mem[context].used_for = call;
+        self.set_plain(context);
+    }
+
+    /// What the fast path must know of it: see [`SchedContext::plain`].
+    pub(crate) fn set_plain(&mut self, context: Ref<SchedContext>) {
+        self.mem[context].plain = self.plain_word(context);
+    }
+
+    /// What [`SchedContext::plain`] has to be.
+    pub(crate) fn plain_word(&self, context: Ref<SchedContext>) -> u64 {
+        let object = &self.mem[context];
+        let plain = object.unlimited() && object.used_for.is_none();
+        if plain { crate::arch::idle_word(object.core.into()) } else { 0 }
     }
 
     fn forget_refill(&mut self, context: Ref<SchedContext>) {
@@ -339,7 +361,7 @@ impl Kernel {
             }
             self.mem[home].home = None;
         }
-        self.mem[context].used_for = None;
+        self.use_for(context, None);
         if let Some(holder) = holder {
             self.time_came(holder);
         }
@@ -376,7 +398,7 @@ impl Kernel {
             && own != context
         {
             // The call is in debt from now on.
-            self.mem[own].used_for = self.mem[thread].reply;
+            self.use_for(own, self.mem[thread].reply);
             return self.time_came(thread);
         }
         let object = &self.mem[context];
@@ -423,7 +445,7 @@ impl Kernel {
             && self.mem[own].used_for == Some(reply)
         {
             self.settle_core(self.mem[own].core.into());
-            self.mem[own].used_for = None;
+            self.use_for(own, None);
         }
         let debt = core::mem::take(&mut self.mem[reply].debt);
         if debt > 0
@@ -444,7 +466,7 @@ impl Kernel {
             && self.mem[own].used_for.is_some()
         {
             self.settle_time();
-            self.mem[own].used_for = None;
+            self.use_for(own, None);
         }
     }
 
@@ -452,7 +474,7 @@ impl Kernel {
     pub(crate) fn leave_time(&mut self, thread: Ref<Thread>) {
         if let Some(home) = self.mem[thread].home.take() {
             self.mem[home].home = None;
-            self.mem[home].used_for = None;
+            self.use_for(home, None);
         }
     }
 }

@@ -118,9 +118,9 @@ pub fn grow(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     // One that was tied goes on: the call made way for an interrupt.
     let begun = cap.table_of_slots() == Some(table) && !k.has_slots(slot);
     if bytes == 0 {
-        if begun {
-            // Meanwhile another call made the table as large.
-            k.untie_slots(slot);
+        // Meanwhile another call made the table as large.
+        if begun && k.drop_slots(slot).is_err() {
+            return Ok(Next::Restart);
         }
         return bad(2);
     }

@@ -28,7 +28,7 @@ pub enum State {
     /// It waits in the endpoint's queue for a message, to be answered through its Reply.
     Receiving(Direct<Endpoint>) = Self::RECEIVING,
     /// It waits for bits.
-    Waiting(Ref<Notification>) = 5,
+    Waiting(Ref<Notification>) = Self::WAITING,
     /// It faulted and nobody answered.
     Faulted = 6,
     /// It waits for the firmware, which a core is in for it.
@@ -40,6 +40,8 @@ impl State {
     pub const AWAITING_REPLY: u64 = 0x5600_0000;
     /// The number of `Receiving`.
     pub const RECEIVING: u64 = 4;
+    /// The number of `Waiting`.
+    pub const WAITING: u64 = 5;
 }
 
 /// The slots a thread holds, in this order.

@@ -3,7 +3,7 @@
 use super::Queue;
 use crate::kernel::Kernel;
 use crate::mm::Ref;
-use crate::object::{State, Thread};
+use crate::object::{SchedContext, State, Thread};
 
 impl Queue {
     /// Its threads in order, or what is wrong with its links.
@@ -41,6 +41,12 @@ impl Kernel {
             }
         }
         Ok(all)
+    }
+
+    /// Who runs, on what time, since when it was not charged, until when the slice lasts.
+    #[allow(clippy::type_complexity)]
+    pub(crate) fn running(&self) -> (Option<Ref<Thread>>, Option<Ref<SchedContext>>, u64, u64) {
+        (self.sched.current, self.sched.context, self.sched.stretch, self.sched.slice_end)
     }
 
     /// Lets a ready thread with time run now, whatever its priority. The thread that ran goes back to its queue.

@@ -6,25 +6,27 @@ use abi::{
 };
 
 use super::check::Checker;
-use crate::arch::{Machine, arena};
+use crate::arch::{JUNK, Machine, arena};
 use crate::boot::{Handover, start_init};
 use crate::cap::{Cap, CapTable, Slot};
 use crate::fault::{self, Fault};
 use crate::fpu::FpuState;
 use crate::kernel::Kernel;
 use crate::mm::regions::{Range, Regions};
-use crate::mm::{Phys, Ref};
+use crate::mm::{Mem, Phys, Ref};
 use crate::object::{State, Thread};
 use crate::{interrupt, syscall};
 
 /// Where RAM starts.
 pub const RAM: u64 = 0x4000_0000;
 /// Bytes of RAM.
-const BYTES: u64 = 4 << 20;
+pub const RAM_BYTES: u64 = 4 << 20;
+/// Behind its last byte.
+pub const RAM_END: u64 = RAM + RAM_BYTES;
 /// Pages of RAM that boot leaves out: the first, and the image.
 const IMAGE: u64 = RAM + PAGE;
 /// The address behind the `svc` that a call pretends to have made.
-const BEHIND: u64 = USER_PROGRAM + 0x1004;
+pub const BEHIND: u64 = USER_PROGRAM + 0x1004;
 
 /// A message as a thread sends it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,12 +72,22 @@ fn image() -> Vec<u8> {
 impl Bed {
     /// A machine with 4 MiB of RAM where only init runs.
     pub fn new() -> Self {
-        let ram = Range { start: RAM, end: RAM + BYTES };
+        Self::on(arena(Phys(RAM), RAM_BYTES as usize))
+    }
+
+    /// A new machine in the memory of an old one.
+    pub fn anew(self) -> Self {
+        let mut mem = self.k.mem;
+        mem.fill(Phys(RAM), RAM_BYTES, JUNK);
+        Self::on(mem)
+    }
+
+    fn on(mut mem: Mem) -> Self {
+        let ram = Range { start: RAM, end: RAM_END };
         let mut forbidden = Regions::new();
         forbidden.add(ram).unwrap();
         let mut free = Regions::new();
         free.add(Range { start: IMAGE + 2 * PAGE, end: ram.end }).unwrap();
-        let mut mem = arena(Phys(RAM), BYTES as usize);
         mem.zero(Phys(IMAGE), 2 * PAGE);
         let mut k = Box::new(Kernel::new(mem, Machine::new(), forbidden));
         let image = image();
@@ -93,7 +105,7 @@ impl Bed {
         let init = start_init(&mut k, handover).unwrap();
         let table = k.mem[init].table().unwrap();
         assert_eq!(k.pick(), Some(init));
-        let checker = Checker::new(table, k.mem[init].space(), (RAM, BYTES));
+        let checker = Checker::new(table, k.mem[init].space(), (RAM, RAM_BYTES));
         let mut bed = Self { k, init, checker };
         bed.check();
         bed

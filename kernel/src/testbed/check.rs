@@ -100,7 +100,7 @@ fn grave(grave: Grave) -> (Kind, u64) {
 }
 
 impl Checker {
-    /// A checker of a kernel whose first capabilities lie in `table`, where they stay; `boot` is init's address space.
+    /// A checker of a kernel whose first capabilities were made in `table`, which stays; `boot` is init's address space.
     pub fn new(table: Ref<CapTable>, boot: Option<Ref<AddressSpace>>, ram: (u64, u64)) -> Self {
         let granules = (ram.1 / GRANULE) as usize;
         Self {
@@ -219,28 +219,43 @@ impl Checker {
         self.objects.contains(&(T::KIND, reference.number()))
     }
 
-    /// From the roots, which lie in init's table, down: every link must be answered.
+    /// From the roots down: every link must be answered. Init's table exists; what else exists is found on the way.
     fn walk_tree(&mut self, k: &Kernel) -> Check {
-        for index in 1..k.mem[self.table].slots() {
-            let slot = self.table.offset::<Slot>(index);
-            let links = &k.mem[slot].links;
-            if !k.mem[slot].is_empty() && links.parent.is_none() && links.prev.is_none() {
-                self.find(k, slot)?;
+        let mut tables = vec![self.table];
+        tables.extend(dead(k).into_iter().filter(|&(kind, _)| kind == Kind::CapTable).map(|(_, table)| object(table)));
+        let (mut done, mut searched) = (0, 0);
+        while let Some(&table) = tables.get(searched) {
+            searched += 1;
+            for slot in slots(k, table) {
+                let links = &k.mem[slot].links;
+                let root = !k.mem[slot].is_empty() && links.parent.is_none() && links.prev.is_none();
+                if root && !self.is_slot(slot) {
+                    self.find(k, slot)?;
+                }
+            }
+            while let Some(&slot) = self.slots.get(done) {
+                done += 1;
+                self.walk_children(k, slot)?;
+                if let Some(table) = k.mem[slot].cap.object_of::<CapTable>()
+                    && !tables.contains(&table)
+                {
+                    tables.push(table);
+                }
             }
         }
-        let mut done = 0;
-        while let Some(&slot) = self.slots.get(done) {
-            done += 1;
-            let (mut before, mut at) = (None, k.mem[slot].links.child);
-            while let Some(child) = at {
-                let links = &k.mem[child].links;
-                must!(links.prev == before, "{child:?}: its previous is {:?}, not {before:?}", links.prev);
-                if before.is_none() {
-                    must!(links.parent == Some(slot), "{child:?}: its parent is {:?}, not {slot:?}", links.parent);
-                }
-                self.find(k, child)?;
-                (before, at) = (Some(child), links.next);
+        Ok(())
+    }
+
+    fn walk_children(&mut self, k: &Kernel, slot: Ref<Slot>) -> Check {
+        let (mut before, mut at) = (None, k.mem[slot].links.child);
+        while let Some(child) = at {
+            let links = &k.mem[child].links;
+            must!(links.prev == before, "{child:?}: its previous is {:?}, not {before:?}", links.prev);
+            if before.is_none() {
+                must!(links.parent == Some(slot), "{child:?}: its parent is {:?}, not {slot:?}", links.parent);
             }
+            self.find(k, child)?;
+            (before, at) = (Some(child), links.next);
         }
         Ok(())
     }
@@ -268,14 +283,12 @@ impl Checker {
                 self.named[at].1 += 1;
             }
         }
-        let mut at = k.graves;
-        while let Some(dead) = at {
-            let (kind, number) = grave(dead);
+        for (kind, number) in dead(k) {
             let place = self.granule(number)?;
-            must!(self.named[place].0 != self.round, "{dead:?} is dead and has capabilities, or is dead twice");
+            let twice = self.named[place].0 == self.round;
+            must!(!twice, "{kind:?} @{number:#x} is dead and has capabilities, or is dead twice");
             self.named[place] = (self.round, 0);
             self.objects.push((kind, number));
-            at = header(k, kind, number).unwrap().next_grave;
         }
         for &(kind, number) in &self.objects {
             let (found, count) = (header(k, kind, number).unwrap(), self.named[number as usize].1);
@@ -669,8 +682,18 @@ impl Checker {
     }
 }
 
+/// Dead objects that wait to be taken apart, in the order in which that happens.
+pub fn dead(k: &Kernel) -> Vec<(Kind, u64)> {
+    let (mut list, mut at) = (Vec::new(), k.graves);
+    while let Some((kind, number)) = at.map(grave).filter(|_| list.len() < 1000) {
+        list.push((kind, number));
+        at = header(k, kind, number).and_then(|header| header.next_grave);
+    }
+    list
+}
+
 /// Who waits for a message: the queue, or the one that the fast path knows of.
-fn receivers(k: &Kernel, endpoint: Ref<Endpoint>) -> Result<Vec<Ref<Thread>>, String> {
+pub fn receivers(k: &Kernel, endpoint: Ref<Endpoint>) -> Result<Vec<Ref<Thread>>, String> {
     let e = &k.mem[endpoint];
     let mut list = e.receivers.members(k)?;
     if e.word == Endpoint::SLOW {

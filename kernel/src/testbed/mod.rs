@@ -3,7 +3,11 @@
 mod bed;
 mod check;
 pub mod cores;
+mod model;
 mod random;
+mod sequences;
+mod shrink;
+mod step;
 mod tests;
 
 pub use bed::{Bed, Message, Outcome};

@@ -37,6 +37,10 @@ impl Init {
                 self.by_number(component).ok_or(Status::NoComponent)?;
                 if self.kill(component, badge.component()) { Ok(done()) } else { Err(Status::NotPossible) }
             }
+            Request::Thread { component } => {
+                self.permit(badge, "inspect")?;
+                self.thread_number(component).map(supervisor::thread).ok_or(Status::NoComponent)
+            }
             Request::PowerOff => {
                 self.permit(badge, "power")?;
                 authority::power_off();
@@ -58,6 +62,15 @@ impl Init {
         self.components.iter().find(|record| record.component.number == component)
     }
 
+    /// The number of a component's first thread in trace records; component 0 is init.
+    fn thread_number(&self, component: u32) -> Option<u64> {
+        let thread = match component {
+            0 => rt::THREAD,
+            _ => self.by_number(component)?.instance.as_ref()?.thread,
+        };
+        DEBUG.thread(thread).ok().map(|(_, _, number)| number)
+    }
+
     fn permit(&self, badge: Badge, authority: &str) -> Result<(), Status> {
         let record = self.by_number(badge.component()).ok_or(Status::NotPermitted)?;
         if record.component.manifest.is_granted(authority) { Ok(()) } else { Err(Status::NotPermitted) }
@@ -65,7 +78,7 @@ impl Init {
 
     fn summary_of(&self, record: &Record) -> Component {
         let instance = record.instance.as_ref();
-        let ticks = instance.and_then(|instance| DEBUG.thread(instance.thread).ok()).map_or(0, |(_, ticks)| ticks);
+        let ticks = instance.and_then(|instance| DEBUG.thread(instance.thread).ok()).map_or(0, |(_, ticks, _)| ticks);
         let unused = instance.map_or(0, unused);
         Component {
             component: record.component.number,

@@ -23,6 +23,7 @@ pub mod file;
 pub mod log;
 pub mod serial;
 pub mod supervisor;
+pub mod trace;
 
 pub use call::{Call, Error, Loopback};
 pub use codec::{Bytes, Text};

@@ -24,6 +24,8 @@ pub mod method {
     pub const REBOOT: u32 = 5;
     /// Word 0 = what has been reached ([`super::Milestone`]).
     pub const MILESTONE: u32 = 6;
+    /// Word 0 = component → word 0 = the number of its first thread in trace records. Takes the grant `inspect`.
+    pub const THREAD: u32 = 7;
 }
 
 /// Longest name in bytes.
@@ -128,6 +130,11 @@ pub enum Request {
     Reboot,
     /// See [`method::MILESTONE`].
     Milestone(Milestone),
+    /// See [`method::THREAD`].
+    Thread {
+        /// Its number; 0 is the supervisor itself.
+        component: u32,
+    },
 }
 
 impl Request {
@@ -140,6 +147,7 @@ impl Request {
             Self::PowerOff => Message::new(method::POWEROFF, []),
             Self::Reboot => Message::new(method::REBOOT, []),
             Self::Milestone(milestone) => Message::new(method::MILESTONE, [milestone as u64]),
+            Self::Thread { component } => Message::new(method::THREAD, [component.into()]),
         }
     }
 
@@ -155,6 +163,7 @@ impl Request {
             method::POWEROFF => Some(Self::PowerOff),
             method::REBOOT => Some(Self::Reboot),
             method::MILESTONE => Milestone::from_number(message.word(0)).map(Self::Milestone),
+            method::THREAD => words(message, 1).and_then(|()| Some(Self::Thread { component: small(message, 0)? })),
             _ => return Err(Status::UnknownMethod),
         };
         request.ok_or(Status::BadMessage)
@@ -164,6 +173,11 @@ impl Request {
         words(message, 2)?;
         Some(Self::Caps { component: small(message, 0)?, line: small(message, 1)? })
     }
+}
+
+/// The answer to THREAD.
+pub fn thread(number: u64) -> Message {
+    Message::new(0, [number])
 }
 
 /// The answer to KILL and MILESTONE.
@@ -249,6 +263,14 @@ impl<C: Call> Supervisor<C> {
         }
     }
 
+    /// The number of a component's first thread in trace records.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn thread(&self, component: u32) -> Result<u64> {
+        ask(&self.0, &Request::Thread { component }.encode()).map(|answer| answer.word(0))
+    }
+
     /// Ends a component; its restart policy applies.
     ///
     /// # Errors
@@ -296,6 +318,7 @@ mod tests {
             Request::PowerOff,
             Request::Reboot,
             Request::Milestone(Milestone::Prompt),
+            Request::Thread { component: 3 },
         ] {
             assert_eq!(Request::decode(&request.encode()), Ok(request));
         }
@@ -317,6 +340,7 @@ mod tests {
             Ok(Request::Caps { line: 0, .. }) => line(&"c".repeat(600)),
             Ok(Request::List { .. } | Request::Caps { .. }) => Status::End.answer(),
             Ok(Request::Kill { .. }) => Status::NotPermitted.answer(),
+            Ok(Request::Thread { component }) => thread(u64::from(component) << 32),
             Ok(_) => done(),
             Err(status) => status.answer(),
         }));
@@ -326,6 +350,7 @@ mod tests {
         assert_eq!(supervisor.caps(5, 1), Ok(None));
         assert_eq!(supervisor.kill(5), Err(Error::Status(Status::NotPermitted)));
         assert_eq!(supervisor.milestone(Milestone::Prompt), Ok(()));
+        assert_eq!(supervisor.thread(9), Ok(9 << 32));
         assert_eq!(supervisor.power_off(), Ok(()));
     }
 }

@@ -81,6 +81,8 @@ kinds! {
     Debug,
     /// The kernel's console.
     KernelConsole,
+    /// A ring of trace records, or the right to tie rings to cores.
+    Trace,
 }
 
 /// The own table.
@@ -527,6 +529,32 @@ impl Cap<KernelConsole> {
     }
 }
 
+impl Cap<Trace> {
+    /// A core writes its events into a ring from now on.
+    ///
+    /// # Errors
+    /// `InvalidArgument` (no such core), `Busy`.
+    pub fn start(self, ring: Cap<Trace>, core: u64) -> Result<(), SyscallError> {
+        invoke(Op::TraceStart, self.slot, [ring.slot.into(), core]).map(drop)
+    }
+
+    /// No core writes into a ring any more.
+    ///
+    /// # Errors
+    /// `InvalidState`.
+    pub fn stop(self, ring: Cap<Trace>) -> Result<(), SyscallError> {
+        invoke(Op::TraceStop, self.slot, [ring.slot.into()]).map(drop)
+    }
+
+    /// Puts a read-only Frame of the records of this ring into a slot of the own table; returns its bytes.
+    ///
+    /// # Errors
+    /// `SlotOccupied`.
+    pub fn records(self, slot: u32) -> Result<u64, SyscallError> {
+        invoke(Op::TraceMap, self.slot, [slot.into()]).map(|regs| regs[0])
+    }
+}
+
 impl Cap<Smc> {
     /// Calls a function of the firmware with up to seven arguments; x0 to x7 as it leaves them.
     ///
@@ -610,11 +638,11 @@ impl Cap<Debug> {
         invoke(Op::DebugRead, self.slot, [space.slot.into(), address]).map(|regs| regs[0])
     }
 
-    /// State (see [`Op::DebugThread`]) and ticks of CPU time of a thread.
+    /// State (see [`Op::DebugThread`]), ticks of CPU time and number in trace records of a thread.
     ///
     /// # Errors
     /// `WrongKind` and the like.
-    pub fn thread(self, thread: Cap<Thread>) -> Result<(u64, u64), SyscallError> {
-        invoke(Op::DebugThread, self.slot, [thread.slot.into()]).map(|regs| (regs[0], regs[1]))
+    pub fn thread(self, thread: Cap<Thread>) -> Result<(u64, u64, u64), SyscallError> {
+        invoke(Op::DebugThread, self.slot, [thread.slot.into()]).map(|regs| (regs[0], regs[1], regs[2]))
     }
 }

@@ -155,21 +155,22 @@ fn page() -> *mut MessagePage {
     PAGE.with(UnsafeCell::get)
 }
 
-/// Writes a field of the message page; `offset` must be that of a field of type `T`.
+/// Writes a field of the message page, or two together; `offset` must be that of a field of type `T`.
+#[inline]
 fn page_set<T>(offset: usize, value: T) {
     let page = page();
     assert!(offset + size_of::<T>() <= size_of::<MessagePage>());
     if !page.is_null() {
         // SAFETY: the place lies inside the message page (checked above), which is mapped writable for the life of the
-        // process; every caller passes the offset of a field of this type, so it is aligned.
+        // process; every caller passes an offset that is aligned for this type.
         unsafe { page.cast::<u8>().add(offset).cast::<T>().write_volatile(value) }
     }
 }
 
 /// Sets where capabilities of the next messages arrive: slots `base` to `base + count - 1`, which must be empty.
 pub fn set_window(base: u32, count: u32) {
-    page_set(offset_of!(MessagePage, window_base), base);
-    page_set(offset_of!(MessagePage, window_count), count);
+    const { assert!(offset_of!(MessagePage, window_count) == offset_of!(MessagePage, window_base) + 4) };
+    page_set(offset_of!(MessagePage, window_base), u64::from(base) | u64::from(count) << 32);
 }
 
 fn decode(out: OutWord, regs: [u64; 8]) -> Message {

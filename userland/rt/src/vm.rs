@@ -1,6 +1,6 @@
 //! Addresses of the own process: frames are mapped one behind the other, with an unmapped page between.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use abi::{Kind, Perms, SyscallError, layout::PAGE};
 
@@ -125,6 +125,22 @@ impl Mapping {
         let fits = offset.is_multiple_of(4) && offset.checked_add(4)? <= self.bytes;
         // SAFETY: the place lies inside the mapping and is aligned; volatile, because it is a device's.
         fits.then(|| unsafe { (self.address as *const u32).byte_add(offset).read_volatile() })
+    }
+}
+
+/// The records of a trace ring, which the kernel writes meanwhile. Behind the end there are zeros.
+impl abi::trace::Source for Mapping {
+    fn load(&self, index: usize, order: Ordering) -> u64 {
+        match index.checked_mul(8).filter(|offset| offset + 8 <= self.bytes) {
+            // SAFETY: the word lies inside the mapping, which begins at a page, and stays while the Mapping is used; the
+            // other side writes words of memory, which any value is.
+            Some(offset) => unsafe { (*(self.address as *const AtomicU64).byte_add(offset)).load(order) },
+            None => 0,
+        }
+    }
+
+    fn fence(&self) {
+        fence(Ordering::Acquire);
     }
 }
 

@@ -64,8 +64,9 @@ pub trait Serve {
     /// Answers a call whose message came in registers.
     fn call(&mut self, badge: Badge, message: Words) -> Words;
 
-    /// Answers a call with more words, or with capabilities; `dropped` says that some of these were lost.
-    fn long_call(&mut self, badge: Badge, message: &Message, dropped: bool) -> Message;
+    /// Answers a call with more words, or with capabilities; `dropped` says that some of these were lost. `message` becomes the
+    /// answer.
+    fn long_call(&mut self, badge: Badge, message: &mut Message, dropped: bool);
 
     /// Bits of the bound Notification.
     fn notified(&mut self, bits: u64);
@@ -97,9 +98,9 @@ impl Cap<Endpoint> {
                 let answer = server.call(Badge(badge), Words { head: out.0, regs });
                 (input, regs) = (InWord(answer.head | Op::ReplyReceive as u64), answer.regs);
             } else {
-                let mut copy = regs;
-                match unusual(server, input, out, badge, &mut copy) {
-                    Ok(next) => (input, regs) = (next, copy),
+                let mut message = Message { label: out.label(), words: out.words(), caps: out.caps(), regs };
+                match unusual(server, input, out, badge, &mut message) {
+                    Ok(next) => (input, regs) = (next, message.regs),
                     Err(error) => return error,
                 }
             }
@@ -127,20 +128,18 @@ fn unusual(
     input: InWord,
     out: OutWord,
     badge: u64,
-    regs: &mut [u64; REG_WORDS],
+    message: &mut Message,
 ) -> Result<InWord, SyscallError> {
     if let Err(error) = out.status() {
         // A caller that is gone must not end the server: if answering failed, only receive.
         return if input == RECEIVE { Err(error) } else { Ok(RECEIVE) };
     }
     if out.flags() & OUT_NOTIFICATION != 0 {
-        server.notified(regs[0]);
+        server.notified(message.regs[0]);
         return Ok(RECEIVE);
     }
-    let message = Message { label: out.label(), words: out.words(), caps: out.caps(), regs: *regs };
-    let answer = server.long_call(Badge(badge), &message, out.flags() & OUT_CAPS_DROPPED != 0);
-    *regs = answer.regs;
-    Ok(InWord::new(Op::ReplyReceive as u8, answer.words, answer.caps, answer.label))
+    server.long_call(Badge(badge), message, out.flags() & OUT_CAPS_DROPPED != 0);
+    Ok(InWord::new(Op::ReplyReceive as u8, message.words, message.caps, message.label))
 }
 
 #[cfg(test)]
@@ -171,9 +170,9 @@ mod tests {
         fn call(&mut self, _: Badge, message: Words) -> Words {
             message
         }
-        fn long_call(&mut self, badge: Badge, message: &Message, _: bool) -> Message {
+        fn long_call(&mut self, badge: Badge, message: &mut Message, _: bool) {
             self.0.push((message.words, badge.0));
-            Message::new(5, [6])
+            *message = Message::new(5, [6]);
         }
         fn notified(&mut self, bits: u64) {
             self.0.push((0, bits));
@@ -182,15 +181,19 @@ mod tests {
 
     #[test]
     fn what_is_unusual_goes_on_as_it_should() {
-        let (mut notes, mut regs) = (Notes::default(), [3; 8]);
+        let mut notes = Notes::default();
+        let got = |out: OutWord| Message { label: out.label(), words: out.words(), caps: out.caps(), regs: [3; 8] };
         let answer = InWord::new(Op::ReplyReceive as u8, 1, 0, 0);
         let error = |code: ErrorCode| OutWord::error(code.into(), 0);
-        let next = unusual(&mut notes, answer, OutWord::message(1, 0, OUT_NOTIFICATION, 0), 0, &mut regs);
+        let out = OutWord::message(1, 0, OUT_NOTIFICATION, 0);
+        let next = unusual(&mut notes, answer, out, 0, &mut got(out));
         assert_eq!(next, Ok(RECEIVE));
-        let next = unusual(&mut notes, RECEIVE, OutWord::message(20, 0, 0, 1), 9, &mut regs);
-        assert_eq!((next, regs[0]), (Ok(InWord::new(Op::ReplyReceive as u8, 1, 0, 5)), 6));
+        let out = OutWord::message(20, 0, 0, 1);
+        let mut message = got(out);
+        let next = unusual(&mut notes, RECEIVE, out, 9, &mut message);
+        assert_eq!((next, message.regs[0]), (Ok(InWord::new(Op::ReplyReceive as u8, 1, 0, 5)), 6));
         assert_eq!(notes.0, [(0, 3), (20, 9)]);
-        let refused = |input, code| unusual(&mut Notes::default(), input, error(code), 0, &mut [0; 8]);
+        let refused = |input, code| unusual(&mut Notes::default(), input, error(code), 0, &mut Message::default());
         assert_eq!(refused(answer, ErrorCode::NoMessagePage), Ok(RECEIVE));
         assert_eq!(refused(RECEIVE, ErrorCode::NoMessagePage), Err(ErrorCode::NoMessagePage.into()));
         assert_eq!(refused(RECEIVE, ErrorCode::Revoked), Err(ErrorCode::Revoked.into()));

@@ -249,7 +249,7 @@ pub(super) fn start_all(
         area.affinity.store(cpu.mpidr, Ordering::Relaxed);
         area.set_floor(-1);
         k.sched.add();
-        k.sched.of_mut(number).area = Some(area);
+        k.sched.of_mut(number).attach(area, k.machine.ticks_of_ms(1));
         LOCK.add(number);
         arrival.admit(number as u32);
     }

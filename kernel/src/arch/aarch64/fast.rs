@@ -282,13 +282,12 @@ fast_odd:
     eor w21, w8, #2
     ror w21, w21, #8
     cmp x19, x20
-    ccmp w21, #8, #2, eq
+    ccmp w21, #8, #3, eq
     b.hi not_reply
     reply reply, 0
 
 not_reply:
-    cmp x19, x20
-    b.ne exception
+    b.vs exception                  // no system call
     and w21, w8, #0xff
     cmp w21, #{POLL}
     b.ne not_poll
@@ -330,12 +329,16 @@ not_poll:
     // No operation whose bit 1 is set, and no message of up to eight words.
     .global fast_even
 fast_even:
-    cmp x19, x20
-    b.ne exception
     ror w21, w8, #8
     cmp w21, #{MAX_WORDS}
-    b.hi slow_call
+    b.hi not_call
     call long_call, 1
+
+not_call:
+    and w21, w8, #0xfe
+    cmp w21, #{SIGNAL}              // or Wait, the next number
+    b.eq fast_signal
+    b slow_call
     "#,
     READER = const Area::READER,
     FLOOR = const offset_of!(Area, floor),
@@ -360,4 +363,5 @@ fast_even:
     FAST_RECEIVE = const bit(Flags::FAST_RECEIVE),
     FAST_WAIT = const bit(Flags::FAST_WAIT),
     POLL = const Op::Poll as u32,
+    SIGNAL = const Op::Signal as u32,
 );

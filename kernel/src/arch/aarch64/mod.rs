@@ -18,6 +18,7 @@ mod mmu;
 mod psci;
 mod registers;
 mod selftest;
+mod signal;
 mod start;
 mod trap;
 mod vectors;

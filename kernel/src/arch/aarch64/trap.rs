@@ -27,7 +27,8 @@ static KERNEL: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 pub(super) fn install(mem: Mem, machine: Machine, forbidden: Regions) -> &'static mut Kernel {
     // SAFETY: the boot core holds the lock and no reference exists yet.
     let k = unsafe { (*KERNEL.0.get()).write(Kernel::new(mem, machine, forbidden)) };
-    k.sched.area = Some(cores::area());
+    let ticks_per_ms = k.machine.ticks_of_ms(1);
+    k.sched.attach(cores::area(), ticks_per_ms);
     k
 }
 

@@ -144,8 +144,9 @@ el0_sync:
     tbnz w8, #1, fast_odd
     ror w21, w8, #8
     cmp x19, x20
-    ccmp w21, #8, #2, eq
+    ccmp w21, #8, #3, eq
     b.ls fast_call
+    b.vs exception                  // no system call
     b fast_even
     vector el0_irq
     vector el0_irq

@@ -275,9 +275,9 @@ impl Machine {
         self.printed.extend_from_slice(bytes);
     }
 
-    /// Somewhere.
+    /// The first page of RAM, which boot leaves out.
     pub fn log_ring(&self) -> (Phys, u64) {
-        (Phys(0x4000_0000), 0x4000)
+        (Phys(0x4000_0000), 0x1000)
     }
 
     /// What of some permissions this machine can see to.

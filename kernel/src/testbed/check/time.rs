@@ -63,6 +63,7 @@ impl Checker {
         if let Some(home) = c.home {
             must!(self.exists(home) && k.mem[home].home == Some(context), "{context:?} has a home that has other time");
         }
+        must!(c.plain == k.plain_word(context), "{context:?}: the fast path takes it for {:#x}", c.plain);
         let holder = k.holder(context);
         if let Some(reply) = c.used_for {
             must!(self.exists(reply), "{context:?} is used for nothing");

@@ -209,3 +209,44 @@ fn delete_is_over_when_the_slot_is_empty() {
     assert!(!bed.restarts(bed.init), "another may have filled the slot by then");
     bed.check();
 }
+
+/// Init begins to delete the memory of slots that are all filled, and is interrupted.
+fn delete_begun() -> Bed {
+    let mut bed = world();
+    bed.ok(Op::TableGrow, GROWING, &[MORE.into(), 7]);
+    (32..128).for_each(|index| give(&mut bed, index));
+    bed.k.machine.preempt_every = 1;
+    let input = InWord::new(Op::Delete as u8, 0, 0, 0);
+    bed.trap(bed.init, input, Slots::new(1, 0), [MORE.into(), 0, 0, 0, 0, 0, 0, 0]);
+    assert!(bed.restarts(bed.init));
+    bed.k.machine.preempt_every = 0;
+    bed
+}
+
+/// The slots can be zeroed and used for something else: nothing lies in them any more.
+fn nothing_is_left(bed: &mut Bed) {
+    bed.check();
+    let children = bed.k.mem[bed.slot_of(bed.init, ENDPOINT)].links.child;
+    assert_eq!(children, None, "what lay in the slots is gone");
+}
+
+#[test]
+fn a_table_ends_while_its_memory_is_deleted() {
+    let mut bed = delete_begun();
+    bed.ok(Op::Delete, 1, &[GROWING.into()]);
+    nothing_is_left(&mut bed);
+    bed.make_of(MORE, Kind::Frame, 2, 43);
+    bed.check();
+}
+
+#[test]
+fn memory_is_given_again_while_it_is_deleted() {
+    let mut bed = delete_begun();
+    bed.make(Kind::Untyped, 2, 43);
+    bed.ok(Op::TableGrow, GROWING, &[43, 7]);
+    let again = bed.call(bed.init, Op::TableGrow, GROWING, &[MORE.into(), 7]);
+    assert_eq!(again, Err(super::refusal(ErrorCode::InvalidArgument, 2)));
+    nothing_is_left(&mut bed);
+    bed.make_of(MORE, Kind::Frame, 2, 44);
+    bed.check();
+}

@@ -1,15 +1,24 @@
 //! What helps to find out what the system does.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
+use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
-use crate::lab::{Case, Lab, contains};
+use crate::lab::{Boot, Case, Lab, contains};
+use crate::machine::Disk;
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
-    vec![Case::new("debug.explain", "a metric is explained instruction by instruction", explains)]
+    vec![
+        Case::new("debug.explain", "a metric is explained instruction by instruction", explains),
+        Case::new("debug.trace", "what all cores do becomes a timeline that holds together", traces),
+        Case::new("debug.trace_lost", "records that were overwritten are counted", loses),
+    ]
 }
 
 /// What a verb of xtask, which also runs these tests, prints.
@@ -34,4 +43,132 @@ fn explains(_: &mut Lab) -> Result<()> {
     let all = sums.lines().find_map(|line| line.strip_prefix("all ")?.split_whitespace().next()?.parse().ok());
     ensure!(all == Some(lines.len()), "the sum is {all:?}, and there are {} lines:\n{text}", lines.len());
     Ok(())
+}
+
+/// Reading a file goes through the file service, the disk's driver and the console's, on two cores.
+fn traces(lab: &mut Lab) -> Result<()> {
+    let file = lab.scratch()?.join("trace.json");
+    let name = file.to_str().context("a path in UTF-8")?;
+    let text = xtask(&["trace", "--smp", "2", "--command", "cat Welcome.txt", "-o", name])?;
+    contains(&text, "0 lost")?;
+    let timeline: Value = serde_json::from_str(&fs::read_to_string(&file)?).context("no JSON")?;
+    let timeline = Timeline::read(&timeline)?;
+    for name in ["core 0", "core 1", "shell", "file", "pl011"] {
+        ensure!(timeline.names.values().any(|known| known == name), "no track {name}: {:?}", timeline.names);
+    }
+    timeline.holds_together()?;
+    for (from, to) in [("shell", "file"), ("file", "shell"), ("shell", "pl011"), ("pl011", "shell")] {
+        let goes = |(one, two): &(Track, Track)| timeline.names[one] == from && timeline.names[two] == to;
+        ensure!(timeline.arrows.iter().any(goes), "no message from {from} to {to}");
+    }
+    let running = timeline.slices.iter().filter(|slice| timeline.names[&slice.track] == "core 0");
+    let running: BTreeSet<&str> = running.map(|slice| slice.name.as_str()).collect();
+    ensure!(["shell", "file", "pl011"].iter().all(|name| running.contains(name)), "core 0 runs only {running:?}");
+    ensure!(timeline.marks.iter().any(|name| name.starts_with("interrupt ")), "no interrupt: {:?}", timeline.marks);
+    Ok(())
+}
+
+/// The board's own bundle has little room for records.
+fn loses(lab: &mut Lab) -> Result<()> {
+    let disks = vec![Disk::File(lab.disk()?.image)];
+    let mut console = lab.boot_to_prompt(Boot { disks, ..Boot::default() })?;
+    for _ in 0..2 {
+        let text = console.command("trace ps")?;
+        ensure!(text.lines().any(|line| line.ends_with(" events, 0 lost")), "a short command fits:\n{text}");
+    }
+    console.send_line("trace 30000")?;
+    console.expect("trace 30000\n")?;
+    console.send(b"\x03")?;
+    console.expect_within("^C", Duration::from_secs(5)).context("Ctrl-C ends a recording")?;
+    console.expect("/> ")?;
+    let text = console.command_within("trace sha256 /large.bin", Duration::from_secs(120))?;
+    let lost = text.lines().find_map(|line| line.strip_suffix(" lost")?.rsplit(' ').next()?.parse::<u64>().ok());
+    ensure!(lost.is_some_and(|lost| lost > 0) && text.contains("\n@lost 0 "), "{lost:?} lost");
+    Ok(())
+}
+
+/// A process and a thread of the timeline.
+type Track = (u64, u64);
+
+#[derive(Debug)]
+struct Slice {
+    track: Track,
+    name: String,
+    from: f64,
+    to: f64,
+}
+
+/// A timeline in the trace event format, read without the help of what wrote it.
+#[derive(Default)]
+struct Timeline {
+    names: BTreeMap<Track, String>,
+    slices: Vec<Slice>,
+    marks: Vec<String>,
+    /// Number, where, when.
+    starts: Vec<(u64, Track, f64)>,
+    ends: Vec<(u64, Track, f64)>,
+    arrows: Vec<(Track, Track)>,
+}
+
+impl Timeline {
+    fn read(value: &Value) -> Result<Self> {
+        let mut found = Self::default();
+        for event in value["traceEvents"].as_array().context("no events")? {
+            found.take(event).with_context(|| format!("this event is not well formed: {event}"))?;
+        }
+        ensure!(
+            found.starts.len() == found.ends.len(),
+            "{} arrows begin, {} end",
+            found.starts.len(),
+            found.ends.len()
+        );
+        for (number, from, at) in &found.starts {
+            let ends: Vec<_> = found.ends.iter().filter(|(other, ..)| other == number).collect();
+            ensure!(ends.len() == 1 && ends[0].2 >= *at, "arrow {number} has {} ends", ends.len());
+            found.arrows.push((*from, ends[0].1));
+        }
+        Ok(found)
+    }
+
+    fn take(&mut self, event: &Value) -> Option<()> {
+        let track = (event["pid"].as_u64()?, event["tid"].as_u64()?);
+        let name = event["name"].as_str()?.to_owned();
+        let at = || event["ts"].as_f64().filter(|at| *at >= 0.0);
+        match event["ph"].as_str()? {
+            "M" if name == "thread_name" => {
+                self.names.insert(track, event["args"]["name"].as_str()?.to_owned());
+            }
+            "M" => {}
+            "X" => {
+                let to = at()? + event["dur"].as_f64().filter(|duration| *duration >= 0.0)?;
+                self.slices.push(Slice { track, name, from: at()?, to });
+            }
+            "i" => self.marks.push(at().map(|_| name)?),
+            "s" => self.starts.push((event["id"].as_u64()?, track, at()?)),
+            "f" if event["bp"] == "e" => self.ends.push((event["id"].as_u64()?, track, at()?)),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Slices of a track follow each other, every track has a name, every arrow leads from a slice to a slice.
+    fn holds_together(&self) -> Result<()> {
+        /// Less than a tick of the clock.
+        const EPSILON: f64 = 0.001;
+        let mut slices: Vec<&Slice> = self.slices.iter().collect();
+        slices.sort_by(|one, two| (one.track, one.from).partial_cmp(&(two.track, two.from)).expect("numbers"));
+        for pair in slices.windows(2) {
+            let apart = pair[0].track != pair[1].track || pair[0].to <= pair[1].from + EPSILON;
+            ensure!(apart, "two slices overlap: {:?} and {:?}", pair[0], pair[1]);
+        }
+        for slice in &slices {
+            ensure!(self.names.contains_key(&slice.track), "a track without a name: {slice:?}");
+        }
+        for (number, track, at) in self.starts.iter().chain(&self.ends) {
+            let within = |slice: &&&Slice| slice.from <= at + EPSILON && *at <= slice.to + EPSILON;
+            let found = slices.iter().filter(within).any(|slice| slice.track == *track);
+            ensure!(found, "arrow {number} touches no slice at {at}");
+        }
+        Ok(())
+    }
 }

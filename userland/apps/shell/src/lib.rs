@@ -21,5 +21,6 @@ mod text;
 mod volume;
 mod words;
 
-pub use machine::{Carrier, LOG_BIT, Machine, SERIAL_BIT, Services};
+pub use commands::Unprinted;
+pub use machine::{Carrier, LOG_BIT, Machine, Rings, SERIAL_BIT, Services};
 pub use shell::Shell;

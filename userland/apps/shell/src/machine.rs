@@ -1,8 +1,12 @@
 //! What the shell stands on: servers, a clock, and something to wait for.
 
+use alloc::boxed::Box;
 use alloc::rc::Rc;
+use alloc::string::String;
 
+use crate::commands::Unprinted;
 use ipc::Call;
+use ipc::trace::Found;
 use ipc::{file::Files, log::Log, serial::Serial, supervisor::Supervisor};
 use rt::{CallError, Cap, Message, Notification, SharedBuffer};
 
@@ -38,6 +42,28 @@ pub trait Machine {
     fn uptime(&self) -> u64;
     /// Nanoseconds of so many ticks of CPU time.
     fn nanoseconds(&self, ticks: u64) -> u64;
+    /// Waits so many milliseconds.
+    fn sleep(&self, milliseconds: u64);
+}
+
+/// Rings of trace records, one a core.
+pub trait Rings {
+    /// How many there are.
+    fn cores(&self) -> u64;
+    /// Ticks of the records' clock in a second, and what it showed at boot.
+    fn clock(&self) -> (u64, u64);
+    /// Every core writes into its ring from now on.
+    ///
+    /// # Errors
+    /// Why not, in one line.
+    fn start(&mut self) -> Result<(), String>;
+    /// No core writes any more.
+    fn stop(&mut self);
+    /// Calls `with` for what was written since the start.
+    ///
+    /// # Errors
+    /// Those of `with`, or why the records cannot be read.
+    fn read(&mut self, core: u64, with: &mut dyn FnMut(Found) -> core::fmt::Result) -> Result<(), Unprinted>;
 }
 
 /// All the servers.
@@ -54,4 +80,6 @@ pub struct Services {
     pub notification: Cap<Notification>,
     /// Shared with the file service.
     pub buffer: Rc<SharedBuffer>,
+    /// What the board grants to look at all cores.
+    pub rings: Option<Box<dyn Rings>>,
 }

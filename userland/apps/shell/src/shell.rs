@@ -13,7 +13,7 @@ use crate::console::{Console, Stop};
 use crate::editor::{Edit, Editor};
 use crate::history::History;
 use crate::keys::{Key, Keys};
-use crate::machine::{Carrier, LOG_BIT, Machine, Services};
+use crate::machine::{Carrier, LOG_BIT, Machine, Rings, Services};
 use crate::volume::Volume;
 use crate::{path, words};
 
@@ -29,6 +29,7 @@ pub struct Shell {
     pub(crate) log: Log<Carrier>,
     pub(crate) supervisor: Supervisor<Carrier>,
     pub(crate) directory: String,
+    pub(crate) rings: Option<Box<dyn Rings>>,
     notification: Cap<Notification>,
     keys: Keys,
     editor: Editor,
@@ -40,13 +41,14 @@ pub struct Shell {
 impl Shell {
     /// A shell on these servers.
     pub fn new(services: Services, machine: Box<dyn Machine>) -> Self {
-        let Services { serial, files, log, supervisor, notification, buffer } = services;
+        let Services { serial, files, log, supervisor, notification, buffer, rings } = services;
         Self {
             console: Console::new(serial, notification, machine),
             volume: Volume::new(files, buffer),
             log,
             supervisor,
             directory: "/".into(),
+            rings,
             notification,
             keys: Keys::default(),
             editor: Editor::default(),

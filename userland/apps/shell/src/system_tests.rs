@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use ipc::log::{Level, Line};
 use ipc::supervisor::{Component, State};
+use ipc::trace::{Found, Record};
 use ipc::{Loopback, SERVER_ENDED, Text, file, log, serial, supervisor};
 use rt::{CallError, Cap, ErrorCode, Message, SharedBuffer, SyscallError};
 
-use crate::{Carrier, LOG_BIT, Machine, SERIAL_BIT, Services, Shell};
+use crate::{Carrier, LOG_BIT, Machine, Rings, SERIAL_BIT, Services, Shell, Unprinted};
 
 /// Everything outside the shell.
 struct World {
@@ -28,6 +29,8 @@ struct World {
     lines: RefCell<Vec<Line>>,
     killed: RefCell<Vec<u32>>,
     milestones: Cell<u32>,
+    slept: Cell<u64>,
+    recording: Cell<bool>,
     buffer: Rc<SharedBuffer>,
 }
 
@@ -56,6 +59,8 @@ fn world() -> Rc<World> {
         lines: RefCell::default(),
         killed: RefCell::default(),
         milestones: Cell::new(0),
+        slept: Cell::new(0),
+        recording: Cell::new(false),
         buffer: Rc::new(SharedBuffer::fake(65536)),
     })
 }
@@ -179,6 +184,7 @@ impl World {
                 self.killed.borrow_mut().push(component);
                 supervisor::done()
             }
+            supervisor::Request::Thread { component } => supervisor::thread(100 + u64::from(component)),
             supervisor::Request::Milestone(_) => {
                 assert!(self.screen.borrow().ends_with(b"/> "), "the prompt is on the screen");
                 self.milestones.set(self.milestones.get() + 1);
@@ -233,6 +239,36 @@ impl Machine for Fake {
     fn nanoseconds(&self, ticks: u64) -> u64 {
         ticks * 16
     }
+    fn sleep(&self, milliseconds: u64) {
+        self.0.slept.set(self.0.slept.get() + milliseconds);
+    }
+}
+
+/// Two cores; on the second one record was overwritten.
+struct FakeRings(Rc<World>);
+
+impl Rings for FakeRings {
+    fn cores(&self) -> u64 {
+        2
+    }
+    fn clock(&self) -> (u64, u64) {
+        (1000, 5)
+    }
+    fn start(&mut self) -> Result<(), String> {
+        self.0.recording.set(true);
+        Ok(())
+    }
+    fn stop(&mut self) {
+        self.0.recording.set(false);
+    }
+    fn read(&mut self, core: u64, with: &mut dyn FnMut(Found) -> core::fmt::Result) -> Result<(), Unprinted> {
+        assert!(!self.0.recording.get(), "it prints what is over");
+        let record = Record { sequence: 1 + core, core: core as u8, event: 12, ticks: 7, a: 101, b: 2 };
+        if core == 1 {
+            with(Found::Lost(1))?;
+        }
+        Ok(with(Found::Record(record))?)
+    }
 }
 
 fn shell(world: &Rc<World>) -> Shell {
@@ -247,6 +283,7 @@ fn shell(world: &Rc<World>) -> Shell {
         supervisor: supervisor::Supervisor(carrier(world, World::supervisor)),
         notification: Cap::from_slot(9),
         buffer: world.buffer.clone(),
+        rings: Some(Box::new(FakeRings(world.clone()))),
     };
     Shell::new(services, Box::new(Fake(world.clone())))
 }
@@ -364,6 +401,25 @@ fn the_system_is_shown() {
     assert_eq!(run_in(&world, "kill pl011"), "");
     assert_eq!(*world.killed.borrow(), [1]);
     assert!(run("help").contains("\nhexdump FILE     shows a file as numbers\n"));
+}
+
+#[test]
+fn a_recording_is_printed_behind_what_was_recorded() {
+    let text = run("trace pwd");
+    let head = "/\n@trace 1 2 1000 5\n@thread 100 init\n@thread 101 pl011\n@thread 102 shell\n@records 0 ";
+    assert!(text.starts_with(head), "{text}");
+    assert!(text.contains("\n@lost 1 1\n@records 1 ") && text.ends_with("\n2 events, 1 lost\n"), "{text}");
+    let mut sum = ipc::trace::Sum::default();
+    let lines: Vec<_> = text.lines().filter(|line| line.starts_with('@')).collect();
+    lines[..lines.len() - 1].iter().for_each(|line| sum.add(line));
+    assert_eq!(lines[lines.len() - 1], format!("@end 2 1 {:016x}", sum.0));
+
+    let world = world();
+    assert!(run_in(&world, "trace 250").contains("@end 2 1"));
+    assert_eq!(world.slept.get(), 250);
+    // A command that fails was recorded all the same, and no recording has another in it.
+    assert!(run("trace cat /x").ends_with("2 events, 1 lost\ntrace: /x: no such file or directory\n"));
+    assert!(run("trace trace ls").ends_with("trace: the board does not grant it, or it records already\n"));
 }
 
 #[test]

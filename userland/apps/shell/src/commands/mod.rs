@@ -2,6 +2,7 @@
 
 mod disk;
 mod system;
+mod trace;
 
 use alloc::format;
 use alloc::string::String;
@@ -11,6 +12,7 @@ use crate::shell::Shell;
 
 pub use disk::mount;
 pub use system::{names, show_line};
+pub use trace::Unprinted;
 
 /// Why a command ended early.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +67,13 @@ const COMMANDS: &[Command] = &[
     Command { name: "caps", arguments: "NAME", about: "what a component holds", count: (1, 1), run: system::caps },
     Command { name: "log", arguments: "", about: "what components said", count: (0, 0), run: system::log },
     Command { name: "uptime", arguments: "", about: "time since reset", count: (0, 0), run: system::uptime },
+    Command {
+        name: "trace",
+        arguments: "COMMAND… | MS",
+        about: "records what all cores do meanwhile, for `cargo xtask trace`",
+        count: (1, 64),
+        run: trace::trace,
+    },
     Command { name: "kill", arguments: "NAME", about: "ends a component", count: (1, 1), run: system::kill },
     Command {
         name: "poweroff",

@@ -122,6 +122,6 @@ fn named(shell: &Shell, arguments: &[String]) -> core::result::Result<u32, Fail>
     found.ok_or_else(|| Fail::about(name, "no such component; `ps` lists them"))
 }
 
-fn failed(error: impl core::fmt::Display) -> Fail {
+pub fn failed(error: impl core::fmt::Display) -> Fail {
     Fail::Because(alloc::format!("{error}"))
 }

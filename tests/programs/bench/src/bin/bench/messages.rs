@@ -5,9 +5,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::hint::black_box;
 
-use rt::{CallError, Cap, Endpoint, Env, Message, NOTIFICATION};
+use bench_programs::echo::{EMPTY, ROOM};
+use bench_programs::{each, mark};
+use rt::{CallError, Cap, Endpoint, Env, Message, NOTIFICATION, now_ticks, ticks_per_second};
 
-use crate::{Line, measure, measure_loop};
+use crate::{Line, measure, measure_loop, metric};
 
 pub fn lines(env: &Env) -> Vec<Line> {
     let echo = match env.cap::<Endpoint>("use:bench-echo") {
@@ -22,6 +24,7 @@ pub fn lines(env: &Env) -> Vec<Line> {
         call_reply("ipc.call_reply_8w", echo, [1, 2, 3, 4, 5, 6, 7, 8]),
         call_reply_live(echo),
         call_reply_long(echo),
+        call_reply_cap(echo),
     ]
 }
 
@@ -92,4 +95,39 @@ fn call_reply_long(echo: Cap<Endpoint>) -> Line {
         Ok(answer) => Err(miscounted(answer.words)),
         Err(error) => Err(failed(error)),
     })
+}
+
+/// A call with one capability, which the server keeps, and its answer without. The server's room is emptied now and then, which
+/// is not counted.
+fn call_reply_cap(echo: Cap<Endpoint>) -> Line {
+    const NAME: &str = "ipc.call_reply_1cap";
+    const TIMES: u64 = 16;
+    let mut ticks = 0;
+    empty(echo)?;
+    for _ in 0..TIMES {
+        let message = Message::new(1, []).with_caps(&[NOTIFICATION.slot()]);
+        mark(NAME);
+        let start = now_ticks();
+        for _ in 0..ROOM {
+            match echo.call(&message) {
+                Ok(answer) if answer.words == 0 => {}
+                Ok(answer) => return Err(miscounted(answer.words)),
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        ticks += now_ticks() - start;
+        mark(NAME);
+        let came = empty(echo)?;
+        if came != ROOM as u64 {
+            return Err(format!("{NAME}: {came} of {ROOM} capabilities came"));
+        }
+    }
+    metric(NAME, each(ticks, ticks_per_second(), TIMES * ROOM as u64))
+}
+
+/// How many capabilities the server has, which it deletes.
+fn empty(echo: Cap<Endpoint>) -> Result<u64, String> {
+    let mut message = Message::new(EMPTY, [0; 8]);
+    message.push(0);
+    echo.call(&message).map(|answer| answer.word(0)).map_err(failed)
 }

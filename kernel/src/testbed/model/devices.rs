@@ -1,0 +1,159 @@
+//! Interrupt lines, bus addresses, the console.
+
+use abi::{ErrorCode, Kind, MAX_WORDS, REG_WORDS, layout::PAGE};
+
+use super::{At, Call, Cap, Irq, Model, Name, Next, Out, Place, Stop, refuse};
+use crate::testbed::bed::RAM;
+
+const INVOKE: u8 = 1;
+const IRQ_BIND: u8 = 1;
+const IRQ_ACK: u8 = 2;
+const SIGNAL: u8 = 1;
+const DMA: u8 = 8;
+const READ: u8 = 1;
+/// Lines of the fake machine.
+const LINES: core::ops::Range<u64> = 32..288;
+const SHARERS: usize = 8;
+
+pub fn irq_set(m: &mut Model, call: &Call) -> Out {
+    let [irq, line, trigger, ..] = call.x;
+    m.get(call, call.target, Kind::IrqControl, INVOKE, 0)?;
+    let irq = m.object(call, irq, Kind::Irq, IRQ_BIND, 1)?;
+    if m.irqs[&irq].line.is_some() {
+        return refuse(ErrorCode::InvalidState, 1);
+    }
+    if !LINES.contains(&line) {
+        return refuse(ErrorCode::InvalidArgument, 2);
+    }
+    let (line, edge) = (line as u32, trigger == 1);
+    let sharers = m.lines.get(&line).cloned().unwrap_or_default();
+    if trigger > 1 || sharers.iter().any(|other| m.irqs[other].edge != edge) {
+        return refuse(ErrorCode::InvalidArgument, 3);
+    }
+    if sharers.len() == SHARERS {
+        return refuse(ErrorCode::Busy, 2);
+    }
+    let object = m.irq(irq);
+    (object.line, object.edge) = (Some(line), edge);
+    m.lines.entry(line).or_default().insert(0, irq);
+    Ok(Next::Done)
+}
+
+pub fn irq_bind(m: &mut Model, call: &Call) -> Out {
+    let irq = m.target(call, Kind::Irq, IRQ_BIND)?;
+    let source = m.get(call, call.x[0], Kind::Notification, SIGNAL, 1)?;
+    let Some(line) = m.irqs[&irq].line else { return refuse(ErrorCode::InvalidState, 0) };
+    m.hold(Place::Irq(irq), Some(source));
+    let held = m.irqs[&irq].held.expect("it was just put there");
+    m.cap(held).rights &= SIGNAL;
+    let badge = m.caps[&source].badge;
+    let object = m.irq(irq);
+    (object.bits, object.pending) = (call.x[1] | badge, false);
+    m.routes.insert(line, m.here);
+    m.reopen(line);
+    Ok(Next::Done)
+}
+
+pub fn irq_ack(m: &mut Model, call: &Call) -> Out {
+    let irq = m.target(call, Kind::Irq, IRQ_ACK)?;
+    let Some(line) = m.irqs[&irq].line else { return refuse(ErrorCode::InvalidState, 0) };
+    m.irq(irq).pending = false;
+    m.reopen(line);
+    Ok(Next::Done)
+}
+
+fn dma_frame(m: &Model, call: &Call) -> Result<Name, Stop> {
+    m.get(call, call.target, Kind::DmaSpace, INVOKE, 0)?;
+    let frame = m.get(call, call.x[0], Kind::Frame, DMA, 1)?;
+    if m.caps[&frame].device {
+        return refuse(ErrorCode::InvalidArgument, 1);
+    }
+    Ok(frame)
+}
+
+pub fn dma_attach(m: &mut Model, call: &Call) -> Out {
+    let frame = dma_frame(m, call)?;
+    let address = m.caps[&frame].object;
+    Ok(m.answer_one(call.caller, address))
+}
+
+pub fn dma_detach(m: &mut Model, call: &Call) -> Out {
+    dma_frame(m, call)?;
+    Ok(Next::Done)
+}
+
+pub fn console_write(m: &mut Model, call: &Call) -> Out {
+    m.get(call, call.target, Kind::KernelConsole, INVOKE, 0)?;
+    let words = usize::from(call.input.words()).min(MAX_WORDS);
+    let page = m.page_of(call.caller);
+    let mut bytes = Vec::new();
+    for index in 1..words {
+        let word = match (index < REG_WORDS, page) {
+            (true, _) => call.x[index],
+            (false, Some(page)) => m.read_word(page + 64 + 8 * (index - REG_WORDS) as u64),
+            (false, None) => break,
+        };
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.truncate(usize::try_from(call.x[0]).unwrap_or(usize::MAX));
+    m.printed.extend(bytes);
+    Ok(Next::Done)
+}
+
+pub fn console_ring(m: &mut Model, call: &Call) -> Out {
+    let name = m.get(call, call.target, Kind::KernelConsole, INVOKE, 0)?;
+    let place = m.empty_slot(m.table_of(call.caller)?, call.x[0], 1)?;
+    let ring = Cap { rights: READ, keep: true, pages: 1, ..Cap::of(Kind::Frame, RAM) };
+    m.insert(place, ring, Some(name));
+    Ok(m.answer_one(call.caller, PAGE))
+}
+
+impl Model {
+    pub fn irq(&mut self, at: At) -> &mut Irq {
+        self.irqs.get_mut(&at).expect("an Irq that exists")
+    }
+
+    fn sharers(&self, line: u32) -> Vec<At> {
+        self.lines.get(&line).cloned().unwrap_or_default()
+    }
+
+    /// An open line is served: it is shut, and everybody who listens is told.
+    pub fn line_fires(&mut self, line: u32) {
+        self.open.remove(&line);
+        for irq in self.sharers(line) {
+            let Irq { held, bits, .. } = self.irqs[&irq];
+            if let Some(held) = held {
+                self.irq(irq).pending = true;
+                let notification = self.caps[&held].object;
+                self.notify(notification, bits);
+            }
+        }
+    }
+
+    /// A line is open when somebody listens and nobody has to acknowledge; with nobody listening it is shut.
+    fn reopen(&mut self, line: u32) {
+        let sharers = self.sharers(line);
+        if !sharers.iter().any(|irq| self.irqs[irq].held.is_some()) {
+            self.open.remove(&line);
+        } else if !sharers.iter().any(|irq| self.irqs[irq].pending) {
+            self.open.insert(line);
+        }
+    }
+
+    /// Its Notification is gone.
+    pub fn irq_lost(&mut self, irq: At) {
+        self.irq(irq).pending = false;
+        if let Some(line) = self.irqs[&irq].line {
+            self.reopen(line);
+        }
+    }
+
+    /// The last capability is gone.
+    pub fn irq_dropped(&mut self, irq: At) {
+        self.clear_held(Place::Irq(irq));
+        if let Some(line) = self.irq(irq).line.take() {
+            self.lines.get_mut(&line).expect("it has sharers").retain(|&other| other != irq);
+            self.reopen(line);
+        }
+    }
+}
