@@ -30,12 +30,15 @@ struct Out;
 
 impl Write for Out {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        let mut at = RING.written.load(Ordering::Relaxed);
-        for &byte in text.as_bytes() {
-            RING.text[(at % TEXT as u64) as usize].store(byte, Ordering::Relaxed);
-            at += 1;
+        let written = RING.written.load(Ordering::Relaxed);
+        let (front, back) = RING.text.split_at((written % TEXT as u64) as usize);
+        let (first, rest) = text.as_bytes().split_at(text.len().min(back.len()));
+        for (places, bytes) in [(back, first), (front, rest)] {
+            for (place, &byte) in places.iter().zip(bytes) {
+                place.store(byte, Ordering::Relaxed);
+            }
         }
-        RING.written.store(at, Ordering::Release);
+        RING.written.store(written + text.len() as u64, Ordering::Release);
         if EARLY.load(Ordering::Relaxed) {
             crate::arch::early_print(text.as_bytes());
         }

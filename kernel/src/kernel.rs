@@ -49,12 +49,7 @@ pub struct Kernel {
     pub trace: crate::trace::Tracing,
     /// The hardware.
     pub machine: Machine,
-    /// Steps since the last look at pending interrupts.
-    steps: u32,
 }
-
-/// Steps between two looks at pending interrupts.
-const STEPS: u32 = 8;
 
 impl Kernel {
     /// A kernel without objects.
@@ -68,7 +63,6 @@ impl Kernel {
             asids: crate::mm::Asids::new(),
             trace: crate::trace::Tracing::new(),
             machine,
-            steps: 0,
         }
     }
 
@@ -92,21 +86,6 @@ impl Kernel {
     /// [`Preempted`]: an interrupt or another core waits. The caller has made progress, so a restart does not begin from nothing.
     #[inline]
     pub fn preemption_point(&mut self) -> Result<(), Preempted> {
-        self.preemption_point_after(1)
-    }
-
-    /// [`Self::preemption_point`] after a step that is as long as some short ones.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn preemption_point_after(&mut self, steps: u32) -> Result<(), Preempted> {
-        self.steps += steps;
-        if self.steps >= STEPS {
-            self.steps = 0;
-            if self.machine.interrupt_pending() || self.machine.lock_wanted() {
-                return Err(Preempted);
-            }
-        }
-        Ok(())
+        if self.machine.interrupt_pending() || self.machine.lock_wanted() { Err(Preempted) } else { Ok(()) }
     }
 }

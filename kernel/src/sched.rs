@@ -428,8 +428,10 @@ impl Kernel {
         self.machine.set_timer(next);
     }
 
-    /// The hardware timer fired: deadlines, the end of a budget, the end of a slice.
+    /// The hardware timer fired: deadlines, the end of a budget, the end of a slice. A device that waits meanwhile comes
+    /// before the next of many deadlines: the timer is set to what is due, and its line is less urgent.
     pub(crate) fn tick(&mut self) {
+        self.machine.set_timer(u64::MAX);
         self.settle_time();
         let now = self.sched.stretch;
         while let Some(due) = self.sched.deadlines.take_due(&mut self.mem, now) {
@@ -442,6 +444,9 @@ impl Kernel {
                     self.trace(Event::Timer, timer.number(), 1);
                     self.timer_fired(timer);
                 }
+            }
+            if self.machine.device_waits() {
+                break;
             }
         }
         self.end_slice_or_budget(now);

@@ -11,7 +11,7 @@ use crate::firmware::POWER;
 use crate::kernel::Kernel;
 use crate::mm::regions::{Range, Regions};
 use crate::mm::{Phys, Ref};
-use crate::object::{AddressSpace, Held, Notification, Reply, SchedContext, Thread};
+use crate::object::{AddressSpace, Notification, Reply, SchedContext, Thread};
 
 /// log2 of the slots of init's table.
 const TABLE_BITS: u8 = 10;
@@ -246,9 +246,7 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     }
     let stack = fill(abi::SLOT_STACK, Cap::memory(Kind::Untyped, stack, STACK_PAGES as u32, Flags::empty()));
     k.tie(stack, space, USER_STACK_TOP - (STACK_PAGES << PAGE_BITS), STACK_PAGES).map_err(|_| InitError::Memory)?;
-    k.hold(thread, Held::Table, Some(table_slot));
-    k.hold(thread, Held::Space, Some(space_slot));
-    k.hold(thread, Held::Page, Some(page_slot));
+    k.hold_all(thread, [Some(table_slot), Some(space_slot), Some(page_slot), None]);
     let object = &mut k.mem[thread];
     (object.priority, object.ceiling) = (255, 255);
     object.context.pc = image.entry;

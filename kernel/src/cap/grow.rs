@@ -11,9 +11,8 @@ use crate::mm::{Phys, Ref};
 
 /// Most doublings of a table.
 pub const PARTS: usize = 10;
-/// Bytes zeroed between two preemption points, and what that weighs.
+/// Bytes zeroed between two preemption points.
 const SLICE: u64 = 4096;
-const WEIGHT: u32 = 2;
 
 impl CapTable {
     /// One more than the highest index.
@@ -70,7 +69,7 @@ impl Kernel {
             let step = SLICE.min(bytes - done);
             self.mem.zero(Phys(start + done), step);
             self.mem[slot].cap.word = done + step;
-            self.preemption_point_after(WEIGHT)?;
+            self.preemption_point()?;
         }
         let mut place = start;
         for part in 0..PARTS {

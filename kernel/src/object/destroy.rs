@@ -172,7 +172,7 @@ impl Kernel {
     pub(crate) fn bury_some(&mut self) {
         for _ in 0..SOME {
             let Some(grave) = self.graves else { return };
-            if self.bury_one_step(grave).is_err() {
+            if self.bury_one_step(grave).is_err() || self.preemption_point().is_err() {
                 return;
             }
         }

@@ -6,7 +6,7 @@ use abi::{
     layout::{PAGE, PAGE_BITS, USER_END},
 };
 
-use super::tables::{Piece, RUN, RUN_WEIGHT};
+use super::tables::{Piece, RUN};
 use super::{AddressSpace, Thread, frame};
 use crate::arch::pte;
 use crate::cap::{Cap, Slot};
@@ -16,8 +16,6 @@ use crate::syscall::Args;
 
 /// Pages cleaned for instruction fetch between two preemption points.
 const CLEAN: u64 = 4;
-/// More than the short steps between two looks: cleaning takes so long that each time is one.
-const CLEAN_WEIGHT: u32 = 8;
 
 /// What is being done with a mapping and was not finished.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -169,7 +167,7 @@ impl Kernel {
                 let pages = CLEAN.min(end - clean);
                 self.mem.sync_instructions(Phys(piece.base + (clean << PAGE_BITS)), pages);
                 clean += pages;
-                if clean < end && self.preemption_point_after(CLEAN_WEIGHT).is_err() {
+                if clean < end && self.preemption_point().is_err() {
                     self.mem[slot].cap.set_mapped(done, Work::Map, clean);
                     return Ok(Next::Restart);
                 }
@@ -181,8 +179,7 @@ impl Kernel {
                     return self.undo_mapping(slot, code);
                 }
             }
-            let weight = if executable { CLEAN_WEIGHT } else { RUN_WEIGHT };
-            if done < piece.pages && self.preemption_point_after(weight).is_err() {
+            if done < piece.pages && self.preemption_point().is_err() {
                 self.mem[slot].cap.set_mapped(done, Work::Map, clean);
                 return Ok(Next::Restart);
             }
@@ -213,7 +210,7 @@ impl Kernel {
                     _ => Work::None,
                 };
                 cap.set_mapped(left, work, 0);
-                self.preemption_point_after(RUN_WEIGHT)?;
+                self.preemption_point()?;
             }
         }
         self.unlink_mapping(slot);
@@ -275,22 +272,20 @@ pub fn protect(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let base = cap.object + (u64::from(cap.holder) << PAGE_BITS);
     let attributes = pte::attributes(k.machine.usable(perms), cap.memory_type());
     loop {
-        let weight = if let Work::Clean(_) = work {
+        if let Work::Clean(_) = work {
             let step = CLEAN.min(pages - done);
             k.mem.sync_instructions(Phys(base + (done << PAGE_BITS)), step);
             done += step;
             if done == pages {
                 (work, done) = (Work::Protect(perms), 0);
             }
-            CLEAN_WEIGHT
         } else {
             done += k.change_run(space, cap.word + (done << PAGE_BITS), pages - done, attributes);
             if done == pages {
                 break;
             }
-            RUN_WEIGHT
-        };
-        if k.preemption_point_after(weight).is_err() {
+        }
+        if k.preemption_point().is_err() {
             k.mem[slot].cap.set_mapped(pages, work, done);
             return Ok(Next::Restart);
         }

@@ -44,10 +44,9 @@ const _: () = assert!(size_of::<Window>() == 64 && size_of::<AddressSpace>() <= 
 /// Reserved memory is written and never executed.
 const ATTRIBUTES: u64 = pte::attributes(Perms::READ.union(Perms::WRITE), MemoryType::Normal as u8);
 
-/// Entries of page tables worked on between two preemption points, what finding a table counts, and what all of it weighs.
+/// Entries of page tables worked on between two preemption points, and what finding a table counts.
 const STEP: u32 = 16;
 const TABLE: u32 = 4;
-const WEIGHT: u32 = 4;
 
 fn window(space: Ref<AddressSpace>, index: u32) -> Ref<Window> {
     space.offset(FIRST + index)
@@ -200,7 +199,7 @@ impl Kernel {
                     break;
                 }
                 (self.mem[this].start, self.mem[slot].cap.word) = (start, start);
-                self.preemption_point_after(WEIGHT)?;
+                self.preemption_point()?;
             }
             let count = self.mem[space].windows - 1;
             for behind in index..count {
@@ -268,7 +267,7 @@ pub fn release(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let end = address + (pages << PAGE_BITS);
     while address < end {
         address = k.return_pages(space, window, address, end);
-        if address < end && k.preemption_point_after(WEIGHT).is_err() {
+        if address < end && k.preemption_point().is_err() {
             // The call is made again for the rest.
             let x = &mut k.mem[caller].context.x;
             (x[0], x[1]) = (address, (end - address) >> PAGE_BITS);

@@ -141,8 +141,10 @@ impl SchedContext {
     pub fn refill(&mut self, now: u64) {
         while self.out > 0 && self.refills[0].at <= now {
             let Refill { amount, .. } = self.refills[0];
-            self.refills.copy_within(1.., 0);
             self.out -= 1;
+            for at in 0..usize::from(self.out) {
+                self.refills[at] = self.refills[at + 1];
+            }
             let paid = self.debt.min(amount);
             self.debt -= paid;
             self.left += amount - paid;

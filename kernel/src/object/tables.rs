@@ -14,8 +14,6 @@ use crate::mm::{Mem, Phys, Ref};
 
 /// Entries worked on between two preemption points.
 pub(super) const RUN: u64 = 32;
-/// Short steps that a run of so many weighs.
-pub(super) const RUN_WEIGHT: u32 = 2;
 
 /// The first page of the object that can become a table below the root.
 pub(super) const OWN: u32 = 2;

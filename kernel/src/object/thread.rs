@@ -189,8 +189,15 @@ impl Kernel {
         thread.offset(Thread::held_granule(which))
     }
 
-    /// Replaces what a thread holds by a copy of `source`.
-    pub(crate) fn hold(&mut self, thread: Ref<Thread>, which: Held, source: Option<Ref<Slot>>) {
+    /// Replaces what a thread holds by copies of these: table, address space, message page, fault handler.
+    pub(crate) fn hold_all(&mut self, thread: Ref<Thread>, sources: [Option<Ref<Slot>>; 4]) {
+        for (which, source) in [Held::Table, Held::Space, Held::Page, Held::Fault].into_iter().zip(sources) {
+            self.hold(thread, which, source);
+        }
+        self.refresh(thread);
+    }
+
+    fn hold(&mut self, thread: Ref<Thread>, which: Held, source: Option<Ref<Slot>>) {
         let slot = self.held_slot(thread, which);
         self.clear_held(slot);
         if let Some(source) = source {
@@ -200,7 +207,6 @@ impl Kernel {
             cap.holder = thread.number() as u32;
             self.insert(slot, cap, Some(source));
         }
-        self.refresh(thread);
     }
 
     /// A slot in a thread was emptied because what it was derived from is gone.
@@ -321,10 +327,7 @@ pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> 
     if fpu && !k.may_use_fpu(caller) {
         return Err(bad(6));
     }
-    k.hold(thread, Held::Table, Some(table));
-    k.hold(thread, Held::Space, Some(space));
-    k.hold(thread, Held::Page, page);
-    k.hold(thread, Held::Fault, fault);
+    k.hold_all(thread, [Some(table), Some(space), page, fault]);
     k.allow_fpu(thread, fpu);
     let thread = &mut k.mem[thread];
     (thread.priority, thread.ceiling, thread.state) = (priority, ceiling, State::Suspended);

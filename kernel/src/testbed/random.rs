@@ -79,7 +79,7 @@ impl Sequence {
             0..3 => self.incident(k),
             3..18 => Event::Pass(self.random.below(60)).into(),
             18..20 => Event::Late(self.random.below(400)).into(),
-            20..22 => Event::Preempt(self.random.pick(&[0, 0, 1, 2, 3])).into(),
+            20..22 => Event::Preempt(self.random.pick(&[0, 0, 0, 1, 3, 10, 20])).into(),
             22 => {
                 let kind = self.random.pick(&[FaultKind::Read, FaultKind::Write, FaultKind::Undefined]);
                 Event::Fault(kind, self.random.below(1 << 20), 0x9200_0004).into()

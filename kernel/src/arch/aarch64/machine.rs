@@ -41,6 +41,11 @@ impl Machine {
         pending & (3 << 6) != 0
     }
 
+    /// Whether an interrupt waits, now that the timer is off.
+    pub fn device_waits(&self) -> bool {
+        self.interrupt_pending()
+    }
+
     /// This core is in the empty address space from now on.
     pub(super) fn enter_nothing(&mut self) {
         mmu::leave_user_table();

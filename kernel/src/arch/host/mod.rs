@@ -135,6 +135,11 @@ impl Machine {
         !self.pending.is_empty() || self.preempt_every != 0 && looks.is_multiple_of(self.preempt_every)
     }
 
+    /// Whether a device's interrupt waits.
+    pub fn device_waits(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// Ticks now; each look takes one.
     pub fn now(&self) -> u64 {
         self.clock

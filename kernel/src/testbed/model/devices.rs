@@ -95,8 +95,16 @@ pub fn console_write(m: &mut Model, call: &Call) -> Out {
         };
         bytes.extend(word.to_le_bytes());
     }
-    bytes.truncate(usize::try_from(call.x[0]).unwrap_or(usize::MAX));
-    m.printed.extend(bytes);
+    let (count, skipped) = (call.x[0] as u32, (call.x[0] >> 32) as usize);
+    bytes.truncate(count as usize);
+    let done = (m.oracle >> 32) as usize;
+    if m.fuel.is_some() && m.oracle as u32 == count && (skipped + 1..bytes.len()).contains(&done) {
+        // It made way, and its register says how far it came.
+        m.printed.extend(&bytes[skipped..done]);
+        m.thread(call.caller).x[0] = m.oracle;
+        return Ok(Next::Again);
+    }
+    m.printed.extend(bytes.iter().skip(skipped));
     Ok(Next::Done)
 }
 

@@ -142,6 +142,15 @@ fn console() {
     let (input, slots) = (InWord::new(Op::ConsoleWrite as u8, 3, 0, 0), Slots::new(abi::SLOT_CONSOLE, 0));
     bed.syscall(bed.init, input, slots, [11, text, text, text, 0, 0, 0, 0]);
     assert_eq!(bed.k.machine.printed, b"abcdefghabc");
+    // Interrupted, it goes on where it was.
+    bed.k.machine.printed.clear();
+    bed.k.machine.preempt_every = 2;
+    bed.trap(bed.init, input, slots, [11, text, text, text, 0, 0, 0, 0]);
+    while bed.restarts(bed.init) {
+        bed.again(bed.init);
+    }
+    bed.k.machine.preempt_every = 0;
+    assert_eq!(bed.k.machine.printed, b"abcdefghabc");
     // However much it claims, no more than the message has.
     for words in [0, 1, 70, 127] {
         let input = InWord::new(Op::ConsoleWrite as u8, words, 0, 0);

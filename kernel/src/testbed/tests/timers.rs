@@ -47,6 +47,25 @@ fn a_deadline_in_the_past_fires_at_once_and_a_cancelled_one_never() {
 }
 
 #[test]
+fn a_device_comes_before_the_next_of_many_deadlines() {
+    const LINE: u32 = 99;
+    let mut bed = Bed::new();
+    for (slot, bit) in [(46, 1), (47, 2)] {
+        bed.make(Kind::Timer, 0, slot);
+        bed.ok(Op::TimerArm, slot, &[10, abi::SLOT_NOTIFICATION.into(), bit]);
+    }
+    bed.k.machine.clock += 20;
+    let timer = bed.k.machine.timer_line();
+    bed.k.machine.pending.extend([timer, LINE]);
+    bed.interrupt(&[]);
+    let first = bed.ok(Op::Poll, abi::SLOT_NOTIFICATION, &[])[0];
+    assert!(first == 1 || first == 2, "{first:#b}");
+    assert!(bed.k.machine.deadline <= bed.k.machine.clock, "the other is not due at once");
+    bed.pass(0);
+    assert_eq!(bed.ok(Op::Poll, abi::SLOT_NOTIFICATION, &[])[0], 3 - first);
+}
+
+#[test]
 fn the_badge_is_among_the_bits() {
     let mut bed = Bed::new();
     bed.make(Kind::Timer, 0, TIMER);

@@ -30,8 +30,15 @@ mod distributor {
     pub const IROUTER: usize = 0x6000;
 }
 
-/// Priority of every interrupt: the kernel runs with all of them masked, so one level is enough.
+/// Priority of four interrupts. The kernel runs with all of them masked, so it only says which comes first.
 const PRIORITY: u32 = 0xa0a0_a0a0;
+/// That of private peripherals: the timer may have much to do, and devices come first.
+const PRIVATE_PRIORITY: u32 = 0xb0b0_b0b0;
+
+/// Priorities of the lines of a core alone: software-generated interrupts, then private peripherals.
+fn private_priorities() -> impl Iterator<Item = (usize, u32)> {
+    (0..8).map(|word| (distributor::IPRIORITYR + word * 4, if word < 4 { PRIORITY } else { PRIVATE_PRIORITY }))
+}
 
 /// The controller.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! GICv2 (ARM IHI 0048).
 
-use super::{KICK, PRIORITY, barrier, distributor, quiet};
+use super::{KICK, barrier, distributor, private_priorities, quiet};
 use crate::arch::aarch64::mmio::Registers;
 use crate::gate::MAX_CORES;
 
@@ -32,12 +32,10 @@ impl V2 {
 
     pub(super) fn start_core(&mut self, core: usize) -> bool {
         let Self { distributor, cpu, .. } = *self;
-        // The banked registers of this core: private lines masked, one priority.
+        // The banked registers of this core: private lines masked.
         distributor.write(distributor::ICENABLER, u32::MAX);
         distributor.write(distributor::ICPENDR, u32::MAX);
-        for word in 0..8 {
-            distributor.write(distributor::IPRIORITYR + word * 4, PRIORITY);
-        }
+        private_priorities().for_each(|(register, value)| distributor.write(register, value));
         let Some(target) = self.target.get_mut(core) else { return false };
         *target = (distributor.read(distributor::ITARGETSR) & 0xff).max(1) as u8;
         cpu.write(GICC_PMR, 0xff);

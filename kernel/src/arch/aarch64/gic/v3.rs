@@ -4,7 +4,7 @@ use core::arch::asm;
 
 use aarch64_cpu::registers::{MPIDR_EL1, Readable};
 
-use super::{KICK, PRIORITY, barrier, distributor, quiet};
+use super::{KICK, barrier, distributor, private_priorities, quiet};
 use crate::arch::aarch64::mmio::Registers;
 use crate::gate::MAX_CORES;
 
@@ -89,9 +89,7 @@ impl V3 {
         private.write(distributor::ICENABLER, u32::MAX);
         private.write(distributor::ICPENDR, u32::MAX);
         private.write(distributor::IGROUPR, u32::MAX);
-        for word in 0..8 {
-            private.write(distributor::IPRIORITYR + word * 4, PRIORITY);
-        }
+        private_priorities().for_each(|(register, value)| private.write(register, value));
         // SAFETY: the CPU interface's own registers: system register access, all priorities, group 1 on.
         unsafe {
             asm!(
