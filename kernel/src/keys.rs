@@ -6,7 +6,7 @@ pub type Key = [u64; 2];
 /// The key with a number.
 pub fn key(seed: [u64; 4], number: u64) -> Key {
     let [a, b, c, d] = seed;
-    [siphash([a, b], &[number, c, d]), siphash([c, d], &[number, a, b])]
+    [siphash([a, b], &[number, c, d]), siphash([c, d], &[!number, a, b])]
 }
 
 fn siphash(key: Key, message: &[u64]) -> u64 {
