@@ -216,14 +216,14 @@ pub fn map_for_user(address: usize) -> usize {
 /// From here on an indirect branch in the kernel must end at a landing pad.
 pub fn guard_code() {
     let page = |symbol: *const u8| (symbol as usize >> PAGE_BITS) & 511;
-    for index in page(&raw const __image_start)..page(&raw const __rodata_start) {
+    (page(&raw const __image_start)..page(&raw const __rodata_start)).for_each(|index| {
         // SAFETY: boot runs alone; these are the entries of the kernel's code, and nothing but the guard of what they map
         // changes, which takes no break before make (ARM DDI 0487, D8.16).
         unsafe {
             let entry = (&raw mut k_l3[index]).cast::<u64>();
             entry.write_volatile(entry.read_volatile() | pte::GUARDED);
         }
-    }
+    });
     // SAFETY: TLB maintenance changes no memory.
     maintain(|| unsafe { asm!("tlbi vmalle1is", options(nostack, preserves_flags)) });
     tables_written();
