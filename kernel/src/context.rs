@@ -68,17 +68,6 @@ impl Context {
         crate::arch::clear_scratch(&mut self.x);
     }
 
-    /// Ends a system call that has nothing to return: [`Self::finish`], but what the stub gave up is still there.
-    #[inline(always)]
-    pub(crate) fn done(&mut self) {
-        (self.x[8], self.x[9]) = (0, 0);
-    }
-
-    /// Clears what the stub gave up.
-    pub(crate) fn clear_scratch(&mut self) {
-        crate::arch::clear_scratch(&mut self.x);
-    }
-
     /// Ends an operation whose results are x0–x7.
     pub fn answer(&mut self, results: &[u64; 8]) {
         crate::arch::copy_words(results, self.words_mut());

@@ -122,7 +122,7 @@ pub fn reply(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 
 fn receive_args(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<Endpoint>, Ref<Reply>)> {
     let (endpoint, _) = k.get::<Endpoint>(caller, args.target, Rights::RECEIVE, 0)?;
-    let (reply, _) = k.get::<Reply>(caller, args.reply, Rights::INVOKE, 9)?;
+    let (reply, _) = k.get::<Reply>(caller, args.reply(), Rights::INVOKE, 9)?;
     if k.waits_with(reply).is_some() {
         return Err(SyscallError::new(ErrorCode::Busy, 9));
     }

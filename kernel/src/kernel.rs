@@ -47,6 +47,8 @@ pub struct Kernel {
     pub asids: crate::mm::Asids,
     /// Where events are written.
     pub trace: crate::trace::Tracing,
+    /// Init's thread: from its table on a debugger finds all others.
+    pub first: Option<Ref<Thread>>,
     /// The hardware.
     pub machine: Machine,
 }
@@ -62,6 +64,7 @@ impl Kernel {
             forbidden,
             asids: crate::mm::Asids::new(),
             trace: crate::trace::Tracing::new(),
+            first: None,
             machine,
         }
     }

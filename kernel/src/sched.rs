@@ -292,6 +292,17 @@ impl Kernel {
         goes_on.then_some(current)
     }
 
+    /// Whether this thread, which runs, simply goes on after a system call that is over.
+    #[inline(always)]
+    pub fn stays(&self, thread: Ref<Thread>) -> bool {
+        let (object, sched) = (&self.mem[thread], &*self.sched);
+        // What takes the core from it takes its address space from the core first.
+        sched.loaded == Some(thread)
+            && object.state == State::Ready
+            && sched.top <= i32::from(object.priority)
+            && !sched.stale
+    }
+
     /// The thread to run now: the current one, unless it cannot or a more urgent one can. `None`: the core is idle.
     pub fn pick(&mut self) -> Option<Ref<Thread>> {
         let next = self.choose();

@@ -17,8 +17,8 @@ pub struct Args {
     pub input: InWord,
     /// The slot that is invoked.
     pub target: u64,
-    /// The slot of the Reply.
-    pub reply: u64,
+    /// x9.
+    pub slots: Slots,
 }
 
 impl Args {
@@ -29,58 +29,82 @@ impl Args {
             words: [x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]],
             input: InWord(x[8]),
             target: slots.target().into(),
-            reply: slots.reply().into(),
+            slots,
         }
     }
+
+    /// The slot of the Reply.
+    pub fn reply(&self) -> u64 {
+        self.slots.reply().into()
+    }
+}
+
+/// What comes after a system call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum After {
+    /// If the caller goes on, it goes on behind it with its x0 to x7; the other registers that go in and out are to be cleared.
+    Done,
+    /// The registers of all threads are as they have to be.
+    Complete,
 }
 
 /// Carries out the system call of the current thread, whose arguments are in its registers as they were saved.
 pub fn handle(k: &mut Kernel, caller: Ref<Thread>) {
     let args = Args::of(k, caller);
-    if call(k, caller, &args) {
-        k.mem[caller].context.clear_scratch();
+    if call(k, caller, &args) == After::Done {
+        k.finish(caller, Next::Done);
     }
 }
 
-/// Carries out the system call of the current thread. `true`: it is over, and if the caller goes on, it goes on behind it: of
-/// its registers those that the stub gave up may hold anything, and what is to be returned lies with the others.
+/// Carries out the system call of the current thread.
 #[inline(always)]
-pub fn call(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> bool {
-    let result = if k.trace.is_on() { traced(k, caller, args) } else { carry_out(k, caller, args) };
-    matches!(result, Ok(Next::Done | Next::Answered) | Err(_))
+pub fn call(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> After {
+    if k.trace.is_on() {
+        return traced(k, caller, args);
+    }
+    match perform(k, caller, args) {
+        Ok(Next::Done) => After::Done,
+        other => end(k, caller, other),
+    }
 }
 
-/// The result of what was carried out.
 #[inline(always)]
-fn carry_out(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let operation = OPERATIONS.get(usize::from(args.input.op())).copied().flatten();
-    let result = operation.unwrap_or(unknown)(k, caller, args);
+fn perform(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    match OPERATIONS.get(usize::from(args.input.op())) {
+        Some(operation) => operation(k, caller, args),
+        None => unknown(k, caller, args),
+    }
+}
+
+/// Does what the result of an operation asks for.
+#[inline(never)]
+fn end(k: &mut Kernel, caller: Ref<Thread>, result: Res<Next>) -> After {
     match result {
-        Ok(Next::Done) => k.mem[caller].context.done(),
         Ok(Next::Schedule) => {}
         Ok(next) => k.finish(caller, next),
         Err(error) => k.mem[caller].context.refuse(error, 0),
     }
-    result
+    After::Complete
 }
 
 #[cold]
-fn traced(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+fn traced(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> After {
     k.trace(Event::Call, caller.number(), u64::from(args.input.op()) | args.target << 32);
-    let result = carry_out(k, caller, args);
+    let result = perform(k, caller, args);
+    end(k, caller, result);
     k.trace(Event::Return, caller.number(), result.map_or_else(|error| error.code as u64, |_| 0));
-    result
+    After::Complete
 }
 
 /// Carries out an operation.
 type Operation = fn(&mut Kernel, Ref<Thread>, &Args) -> Res<Next>;
 
 /// The operations by their numbers.
-static OPERATIONS: [Option<Operation>; NUMBERS] = {
-    let mut table = [None; NUMBERS];
+static OPERATIONS: [Operation; NUMBERS] = {
+    let mut table = [unknown as Operation; NUMBERS];
     let mut index = 0;
     while index < Op::ALL.len() {
-        table[Op::ALL[index] as usize] = Some(operation(Op::ALL[index]));
+        table[Op::ALL[index] as usize] = operation(Op::ALL[index]);
         index += 1;
     }
     table

@@ -1,6 +1,9 @@
 //! What happens, for those who look later: while a core has a ring, its events go there. The fast paths are closed then, so
 //! that every switch comes this way.
 
+#[cfg(all(test, loom))]
+mod models;
+
 use core::sync::atomic::{Ordering, fence};
 
 use abi::trace::{Event, Record, Sink};

@@ -5,6 +5,7 @@ mod boots;
 mod explain;
 mod files;
 mod goals;
+mod latency;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -79,12 +80,16 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
     let built = build::build(workspace, setup, &board)?;
     let bench = Bench { workspace, board: &board, built: &built, mitigations: &options.mitigations };
     if let Some(metric) = &options.explain {
+        if metric == latency::NAME {
+            return latency::explain(&bench, &options.cpu).map(|()| ExitCode::SUCCESS);
+        }
         return explain::explain(&bench, &options.cpu, metric).map(|()| ExitCode::SUCCESS);
     }
     let mut metrics = files::measure(&built)?;
     for cpu in CPUS {
         worst(&mut metrics, cpu, bench.measure(cpu)?);
     }
+    metrics.push(latency::measure(&bench, CPUS[0])?);
     metrics.sort_by_key(|metric| goals::place(&metric.name));
     if let Some(file) = &options.json {
         write(file, &metrics)?;

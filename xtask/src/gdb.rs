@@ -1,4 +1,5 @@
-//! `gdb`: attaches a debugger to `run --gdb`.
+//! `gdb`: attaches a debugger to `run --gdb`, with the symbols of the kernel, those of the component that is looked at, and
+//! commands that know threads and components.
 
 use std::process::{Command, ExitCode};
 
@@ -16,9 +17,12 @@ pub struct Options {
     /// A folder of board/
     #[arg(long, default_value = "virt")]
     board: String,
-    /// The program whose symbols are loaded: the kernel, init or a component
-    #[arg(long, default_value = KERNEL)]
-    program: String,
+    /// The debugger port of the machine
+    #[arg(long, default_value = ":1234")]
+    target: String,
+    /// Take the symbols of this component from the beginning
+    #[arg(long)]
+    program: Option<String>,
     /// Arguments for the debugger
     #[arg(last = true)]
     arguments: Vec<String>,
@@ -27,10 +31,17 @@ pub struct Options {
 pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<ExitCode> {
     setup.require(&[&tools::GDB])?;
     let gdb = tools::GDB.find().context("gdb is not there")?;
-    let elf = workspace.out(&options.board).join(format!("{}.elf", options.program));
+    let folder = workspace.out(&options.board);
+    let elf = folder.join(format!("{KERNEL}.elf"));
     ensure!(elf.is_file(), "{} does not exist: start `cargo xtask run --gdb` first", elf.display());
     let mut command = Command::new(gdb);
-    command.arg("-q").arg(elf).args(["-ex", "target remote :1234"]).args(options.arguments);
-    let status = workspace::status(&mut command)?;
+    command.arg("-q").arg(elf).args(["-ex", "set confirm off", "-ex"]);
+    command.arg(format!("python TUTTI_FOLDER = {:?}", folder.display().to_string()));
+    command.arg("-x").arg(workspace.root.join("xtask/src/gdb/tutti.py"));
+    command.args(["-ex", &format!("target remote {}", options.target)]);
+    if let Some(program) = options.program.filter(|program| program != KERNEL) {
+        command.args(["-ex", &format!("tutti component {program}")]);
+    }
+    let status = workspace::status(command.args(options.arguments))?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -70,8 +70,8 @@ pub struct StartInfo {
     pub cores: u32,
     /// What is in use: [`crate::Protections`].
     pub protections: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// init: pages of RAM that the kernel keeps for itself: its image, stacks and data, and its page tables. Zero otherwise.
+    pub kernel_pages: u32,
     /// Slots by name.
     pub named: [NamedSlot; MAX_NAMED],
 }

@@ -43,6 +43,8 @@ pub struct Handover<'a> {
     pub seed: [u64; 4],
     /// What is in use.
     pub protections: Protections,
+    /// Pages that the kernel keeps for itself.
+    pub kernel_pages: u32,
 }
 
 /// Why init cannot start.
@@ -261,6 +263,7 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     k.set_plain(time);
     k.give_home(time, thread);
     k.make_ready(thread);
+    k.first = Some(thread);
     Ok(thread)
 }
 
@@ -306,7 +309,7 @@ fn write_info(k: &mut Kernel, place: Phys, handover: &Handover<'_>, memory_slots
         named_count: 0,
         cores: k.sched.count() as u32,
         protections: handover.protections.bits(),
-        reserved: 0,
+        kernel_pages: handover.kernel_pages,
         named: [NamedSlot { name: [0; abi::NAME_LEN], slot: 0, size: 0 }; abi::MAX_NAMED],
     };
     k.mem.create(place, info);

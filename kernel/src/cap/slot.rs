@@ -127,6 +127,12 @@ impl Cap {
         self.space.filter(|_| self.is_slots()).and_then(|table| Ref::from_number(table.number()))
     }
 
+    /// Whether a badge goes with it.
+    #[inline(always)]
+    pub const fn has_badge(&self) -> bool {
+        matches!(self.kind, Kind::Endpoint | Kind::Notification)
+    }
+
     /// The badge of an Endpoint or Notification.
     pub const fn badge(&self) -> Badge {
         Badge(self.word)
@@ -151,14 +157,19 @@ impl Cap {
     /// A copy with at most `rights`: a Frame's copy has no mapping.
     #[inline(always)]
     pub fn derived(&self, rights: Rights, badge: Badge) -> Self {
-        let mut copy = *self;
-        copy.rights = self.rights & rights;
-        copy.space = None;
-        copy.holder = 0;
-        copy.flags -= Flags::IN_THREAD | Flags::IN_IRQ | Flags::IN_TIMER;
-        (copy.extra, copy.memory) = (0, self.memory_type());
-        copy.word = if matches!(self.kind, Kind::Endpoint | Kind::Notification) { badge.0 } else { 0 };
-        copy.with_fast_bits()
+        let copy = Self {
+            kind: self.kind,
+            rights: self.rights & rights,
+            flags: self.flags & (Flags::DEVICE | Flags::KEEP),
+            memory: self.memory_type(),
+            pages: self.pages,
+            object: self.object,
+            ..Self::NULL
+        };
+        if !self.has_badge() {
+            return copy;
+        }
+        Self { word: badge.0, ..copy }.with_fast_bits()
     }
 }
 

@@ -58,6 +58,12 @@ fn refusal(cap: &Cap, kind: Kind, argument: u8) -> SyscallError {
     SyscallError::new(code, argument)
 }
 
+#[cold]
+#[inline(never)]
+fn occupied(argument: u8) -> SyscallError {
+    SyscallError::new(ErrorCode::SlotOccupied, argument)
+}
+
 impl Kernel {
     /// The slot at an index of a table; `argument` is named in the error.
     #[inline(always)]
@@ -66,6 +72,11 @@ impl Kernel {
         if index.wrapping_sub(1) < first - 1 {
             return Ok(table.offset(index as u32));
         }
+        self.slot_behind(table, index, argument)
+    }
+
+    #[cold]
+    fn slot_behind(&self, table: Ref<CapTable>, index: u64, argument: u8) -> Res<Ref<Slot>> {
         self.grown_slot(table, index).ok_or(SyscallError::new(ErrorCode::SlotOutOfRange, argument))
     }
 
@@ -77,7 +88,7 @@ impl Kernel {
         if index & thread.slot_mask != 0 || index == 0 {
             return None;
         }
-        self.mem.at_address(thread.table_at, index as u32)
+        Some(self.mem.at_address(thread.table_at, index as u32))
     }
 
     /// The slot at an index of a thread's table.
@@ -147,7 +158,26 @@ impl Kernel {
         rights: Rights,
         argument: u8,
     ) -> Res<(Ref<T>, Ref<Slot>)> {
-        let slot = self.get_slot(caller, index, T::KIND, rights, argument)?;
+        if let Some(slot) = self.near_slot(caller, index) {
+            let cap = &self.mem[slot].cap;
+            if cap.allows(T::KIND, rights)
+                && let Some(object) = Direct::from_word(cap.object)
+            {
+                return Ok((object.into(), slot));
+            }
+        }
+        self.get_far(caller, index, rights, argument)
+    }
+
+    #[cold]
+    fn get_far<T: Object>(
+        &self,
+        caller: Ref<Thread>,
+        index: u64,
+        rights: Rights,
+        argument: u8,
+    ) -> Res<(Ref<T>, Ref<Slot>)> {
+        let slot = self.far_slot(caller, index, T::KIND, rights, argument)?;
         let cap = &self.mem[slot].cap;
         match Direct::from_word(cap.object) {
             Some(object) => Ok((object.into(), slot)),
@@ -159,6 +189,6 @@ impl Kernel {
     #[inline(always)]
     pub fn empty_slot(&self, table: Ref<CapTable>, index: u64, argument: u8) -> Res<Ref<Slot>> {
         let slot = self.slot(table, index, argument)?;
-        if self.mem[slot].is_empty() { Ok(slot) } else { Err(SyscallError::new(ErrorCode::SlotOccupied, argument)) }
+        if self.mem[slot].is_empty() { Ok(slot) } else { Err(occupied(argument)) }
     }
 }

@@ -15,7 +15,7 @@ impl Kernel {
     pub fn insert(&mut self, slot: Ref<Slot>, cap: Cap, parent: Option<Ref<Slot>>) {
         debug_assert!(self.mem[slot].is_empty());
         self.mem[slot] = Slot { cap, links: Links::default() };
-        self.count_up(cap);
+        self.count_up(cap.kind, cap.object);
         if let Some(parent) = parent {
             self.adopt(slot, parent);
         }
@@ -96,7 +96,8 @@ impl Kernel {
             self.preemption_point()?;
         }
         match self.mem[slot].cap.kind {
-            Kind::Frame => self.unmap_slot(slot)?,
+            Kind::Frame if self.mem[slot].cap.space.is_none() => {}
+            Kind::Frame => self.unmap_before(slot)?,
             Kind::Untyped if self.mem[slot].cap.is_slots() => self.drop_slots(slot)?,
             Kind::Untyped => self.drop_pool(slot)?,
             Kind::Reserve => self.untie(slot)?,
@@ -104,6 +105,11 @@ impl Kernel {
         }
         self.empty(slot);
         Ok(())
+    }
+
+    #[inline(never)]
+    fn unmap_before(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
+        self.unmap_slot(slot)
     }
 
     /// Deletes all descendants of a slot: children of children are pulled up first, so no step depends on depth. A Reserve
@@ -122,16 +128,17 @@ impl Kernel {
     /// Empties a slot without children, which is neither mapped, nor a Reserve, nor page table memory.
     #[inline(always)]
     fn empty(&mut self, slot: Ref<Slot>) {
-        let cap = self.mem[slot].cap;
-        if cap.kind == Kind::Null {
+        // Only what is needed: the whole would be copied byte by byte.
+        let Cap { kind, flags, object, holder, .. } = self.mem[slot].cap;
+        if kind == Kind::Null {
             return;
         }
         self.orphan(slot);
         self.mem[slot] = Slot::EMPTY;
-        if cap.flags.intersects(Flags::IN_THREAD | Flags::IN_IRQ | Flags::IN_TIMER) {
-            self.holder_lost(cap);
+        if flags.intersects(Flags::IN_THREAD | Flags::IN_IRQ | Flags::IN_TIMER) {
+            self.holder_lost(Cap { kind, flags, holder, ..Cap::NULL });
         }
-        self.count_down(cap);
+        self.count_down(kind, object);
     }
 
     /// An object lost a capability that it held.

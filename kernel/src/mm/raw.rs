@@ -115,7 +115,20 @@ impl<T> From<Direct<T>> for Ref<T> {
     fn from(object: Direct<T>) -> Self {
         let number = crate::arch::number_of_word(object.0.get());
         // SAFETY: the word was made of a number, which is not 0; that it is one's was promised where it came from.
-        Self(unsafe { NonZeroU32::new_unchecked(number) }, PhantomData)
+        Self(unsafe { not_zero(number) }, PhantomData)
+    }
+}
+
+/// A number that the compiler then knows to be other than 0, so that it does not look when it takes a result apart.
+///
+/// # Safety
+/// It is not 0.
+#[inline(always)]
+unsafe fn not_zero(number: u32) -> NonZeroU32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        core::hint::assert_unchecked(number != 0);
+        NonZeroU32::new_unchecked(number)
     }
 }
 
@@ -204,6 +217,22 @@ impl Mem {
         Ref(index, PhantomData)
     }
 
+    /// Puts a new object at `place`, which must be memory carved for it alone: like a model that lies elsewhere.
+    pub fn create_like<T: Object>(&mut self, place: Phys, model: &'static T) -> Ref<T> {
+        const { assert!(align_of::<T>() == GRANULE as usize) };
+        self.create_of_bytes(place, (&raw const *model).cast(), size_of::<T>())
+    }
+
+    fn create_of_bytes<T>(&mut self, place: Phys, model: *const u8, bytes: usize) -> Ref<T> {
+        let offset = place.0.wrapping_sub(self.start);
+        assert!(offset.is_multiple_of(GRANULE) && offset < self.bytes && bytes as u64 <= self.bytes - offset);
+        let number = NonZeroU32::new((offset / GRANULE) as u32).expect("no object lies at the start of RAM");
+        // SAFETY: both ends lie in mapped RAM; by the caller's promise (room invariant) the memory is free. The model is an
+        // object, of so many bytes, that nobody changes.
+        unsafe { crate::arch::copy_object(model, (self.base + offset as usize) as *mut u8, bytes) };
+        Ref(number, PhantomData)
+    }
+
     /// Where an object lies.
     pub fn address<T>(&self, object: Ref<T>) -> Phys {
         Phys(self.start + u64::from(object.0.get()) * GRANULE)
@@ -219,12 +248,9 @@ impl Mem {
 
     /// Zeroes `bytes` bytes, a multiple of the granule, of memory that holds no object.
     pub fn zero(&mut self, place: Phys, bytes: u64) {
-        assert!(place.0.is_multiple_of(GRANULE) && bytes.is_multiple_of(GRANULE));
-        if bytes == 0 {
-            return;
-        }
-        let pointer: *mut u8 = self.at(place);
-        let _: *mut u8 = self.at(Phys(place.0 + bytes - 1));
+        let offset = place.0.wrapping_sub(self.start);
+        assert!((place.0 | bytes).is_multiple_of(GRANULE) && offset <= self.bytes && bytes <= self.bytes - offset);
+        let pointer = (self.base + offset as usize) as *mut u8;
         // SAFETY: first and last byte lie in mapped RAM and ranges that are carved have no holes; no object lies there.
         unsafe { crate::arch::zero(pointer, bytes as usize) };
     }
@@ -354,9 +380,10 @@ impl Mem {
     /// The object mapped at an address that [`Self::mapped_at`] gave, or so many granules behind it; for those of them that lie
     /// in its memory.
     #[inline(always)]
-    pub(crate) fn at_address<T>(&self, address: u64, granules: u32) -> Option<Ref<T>> {
+    pub(crate) fn at_address<T>(&self, address: u64, granules: u32) -> Ref<T> {
         let number = crate::arch::number_of_place(self.base, address as usize);
-        NonZeroU32::new(number.wrapping_add(granules)).map(|number| Ref(number, PhantomData))
+        // SAFETY: no object lies at the start of RAM, and what is asked for lies behind one, inside RAM.
+        Ref(unsafe { not_zero(number.wrapping_add(granules)) }, PhantomData)
     }
 
     /// The thread whose registers lie at an address that [`Self::context_address`] gave; `None` for 0.

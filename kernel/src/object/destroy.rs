@@ -46,20 +46,21 @@ pub enum Grave {
 }
 
 impl Kernel {
-    /// The header of the object that a capability names, if that has one.
+    /// The header of the object that a capability of this kind names with this word, if that has one.
     #[inline(always)]
-    fn header_of(&mut self, cap: Cap) -> Option<&mut Header> {
-        let kind = 1 << cap.kind as u32;
-        if kind & FIRST != 0 {
-            let header = Direct::<Header>::from_word(cap.object)?;
+    fn header_of(&mut self, kind: Kind, object: u64) -> Option<&mut Header> {
+        let set = 1 << kind as u32;
+        if set & FIRST != 0 {
+            let header = Direct::<Header>::from_word(object)?;
             return Some(&mut self.mem[header]);
         }
-        if kind & BEHIND != 0 { self.header_behind(cap) } else { None }
+        if set & BEHIND != 0 { self.header_behind(kind, object) } else { None }
     }
 
     #[inline(never)]
-    fn header_behind(&mut self, cap: Cap) -> Option<&mut Header> {
-        match cap.kind {
+    fn header_behind(&mut self, kind: Kind, object: u64) -> Option<&mut Header> {
+        let cap = Cap { kind, object, ..Cap::NULL };
+        match kind {
             Kind::Thread => cap.object_of::<Thread>().map(|thread| &mut self.mem[thread].header),
             Kind::SchedContext => cap.object_of::<SchedContext>().map(|context| &mut self.mem[context].header),
             Kind::Timer => cap.object_of::<Timer>().map(|timer| &mut self.mem[timer].header),
@@ -67,21 +68,21 @@ impl Kernel {
         }
     }
 
-    /// A capability came into being.
+    /// A capability of this kind came into being that names an object.
     #[inline(always)]
-    pub fn count_up(&mut self, cap: Cap) {
-        if let Some(header) = self.header_of(cap) {
+    pub fn count_up(&mut self, kind: Kind, object: u64) {
+        if let Some(header) = self.header_of(kind, object) {
             header.capabilities += 1;
         }
     }
 
-    /// A capability is gone; with the last one the object dies.
+    /// One is gone; with the last the object dies.
     #[inline(always)]
-    pub fn count_down(&mut self, cap: Cap) {
-        let Some(header) = self.header_of(cap) else { return };
+    pub fn count_down(&mut self, kind: Kind, object: u64) {
+        let Some(header) = self.header_of(kind, object) else { return };
         header.capabilities -= 1;
         if header.capabilities == 0 {
-            self.kill(cap);
+            self.kill(Cap { kind, object, ..Cap::NULL });
         }
     }
 

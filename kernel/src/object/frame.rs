@@ -9,6 +9,7 @@ use crate::kernel::{Kernel, Res};
 use crate::mm::Ref;
 
 /// The permissions asked for, if the capability allows them and they may go together.
+#[inline(always)]
 pub(super) fn check_perms(cap: &Cap, bits: u64, argument: u8) -> Res<Perms> {
     let bad = |code| SyscallError::new(code, argument);
     let perms = u8::try_from(bits).ok().and_then(Perms::from_bits).ok_or(bad(ErrorCode::InvalidArgument))?;
@@ -49,7 +50,7 @@ impl Cap {
 }
 
 impl Kernel {
-    #[inline]
+    #[inline(always)]
     fn tied_to(&mut self, tie: Tie) -> &mut Option<Ref<Slot>> {
         match tie {
             Tie::Space(space) => &mut self.mem[space].maps,
@@ -58,7 +59,7 @@ impl Kernel {
     }
 
     /// Ties a slot to an address space.
-    #[inline]
+    #[inline(always)]
     pub(super) fn link_mapping(&mut self, slot: Ref<Slot>, space: Ref<AddressSpace>) {
         self.mem[slot].cap.space = Some(space);
         self.link(slot, Tie::Space(space));
@@ -69,7 +70,7 @@ impl Kernel {
         self.link(slot, Tie::Table(table));
     }
 
-    #[inline]
+    #[inline(always)]
     fn link(&mut self, slot: Ref<Slot>, tie: Tie) {
         let next = self.tied_to(tie).replace(slot);
         if let Some(next) = next {
@@ -82,6 +83,36 @@ impl Kernel {
     /// A slot is not tied any more: not mapped, no Reserve, not memory of tables or slots.
     pub(crate) fn unlink_mapping(&mut self, slot: Ref<Slot>) {
         let Some(tie) = self.mem[slot].cap.tie() else { return };
+        if self.mem[slot].cap.kind == Kind::Frame {
+            return self.unlink_frame(slot, tie);
+        }
+        self.unlink(slot, tie);
+        let cap = &mut self.mem[slot].cap;
+        cap.space = None;
+        match cap.kind {
+            // Whole again, and dirty.
+            Kind::Reserve => (cap.kind, cap.word) = (Kind::Untyped, 0),
+            Kind::Untyped => (cap.memory, cap.word) = (0, 0),
+            _ => {}
+        }
+    }
+
+    /// A Frame is not mapped any more.
+    #[inline(always)]
+    pub(super) fn forget_mapping(&mut self, slot: Ref<Slot>, space: Ref<AddressSpace>) {
+        self.unlink_frame(slot, Tie::Space(space));
+    }
+
+    #[inline(always)]
+    fn unlink_frame(&mut self, slot: Ref<Slot>, tie: Tie) {
+        self.unlink(slot, tie);
+        let cap = &mut self.mem[slot].cap;
+        (cap.space, cap.word, cap.holder) = (None, 0, 0);
+        cap.set_mapped(0, Work::None, 0);
+    }
+
+    #[inline(always)]
+    fn unlink(&mut self, slot: Ref<Slot>, tie: Tie) {
         let links = &mut self.mem[slot].links;
         let (prev, next) = (links.map_prev.take(), links.map_next.take());
         match prev {
@@ -90,18 +121,6 @@ impl Kernel {
         }
         if let Some(next) = next {
             self.mem[next].links.map_prev = prev;
-        }
-        let cap = &mut self.mem[slot].cap;
-        cap.space = None;
-        match cap.kind {
-            Kind::Frame => {
-                (cap.word, cap.holder) = (0, 0);
-                cap.set_mapped(0, Work::None, 0);
-            }
-            // Whole again, and dirty.
-            Kind::Reserve => (cap.kind, cap.word) = (Kind::Untyped, 0),
-            Kind::Untyped => (cap.memory, cap.word) = (0, 0),
-            _ => {}
         }
     }
 

@@ -116,9 +116,13 @@ pub fn map(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     }
     let piece = Piece { address, base: cap.object + (first << PAGE_BITS), pages };
     let attributes = pte::attributes(k.machine.usable(perms), cap.memory_type());
-    if cap.space.is_none() && pages <= RUN && !perms.contains(Perms::EXECUTE) {
+    if cap.space.is_none() && !perms.contains(Perms::EXECUTE) {
         // The usual case; if one table has all its entries, there is nothing to be remembered.
-        let done = k.map_run(space, piece, attributes, RUN)?;
+        let done = if pages <= RUN {
+            k.map_entries::<3>(space, piece, attributes, RUN)?
+        } else {
+            k.map_run(space, piece, attributes, RUN)?
+        };
         k.begin_mapping(slot, space, piece, first);
         if done == pages {
             return Ok(Next::Done);
@@ -140,6 +144,7 @@ pub fn map(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 
 impl Kernel {
     /// A Frame capability has this mapping from now on.
+    #[inline(always)]
     fn begin_mapping(&mut self, slot: Ref<Slot>, space: Ref<AddressSpace>, piece: Piece, first: u64) {
         let cap = &mut self.mem[slot].cap;
         (cap.word, cap.extra, cap.holder) = (piece.address, piece.pages, first as u32);
@@ -197,8 +202,19 @@ impl Kernel {
     }
 
     /// Removes the mapping of a Frame capability, if it has one, from its end on, piece by piece.
+    #[inline(always)]
     pub(crate) fn unmap_slot(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
-        let Some(space) = self.mem[slot].cap.space else { return Ok(()) };
+        let cap = &self.mem[slot].cap;
+        let Some(space) = cap.space else { return Ok(()) };
+        if cap.mapped() == 1 && self.clear_page(space, cap.word) {
+            self.forget_mapping(slot, space);
+            return Ok(());
+        }
+        self.unmap_pieces(slot, space)
+    }
+
+    #[inline(never)]
+    fn unmap_pieces(&mut self, slot: Ref<Slot>, space: Ref<AddressSpace>) -> Result<(), Preempted> {
         let cap = &self.mem[slot].cap;
         let (address, mut left) = (cap.word, cap.mapped());
         while left > 0 {
@@ -213,18 +229,20 @@ impl Kernel {
                 self.preemption_point()?;
             }
         }
-        self.unlink_mapping(slot);
+        self.forget_mapping(slot, space);
         Ok(())
     }
 }
 
 /// The slot of a Frame that is mapped in the address space.
+#[inline(always)]
 fn mapped_frame(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<AddressSpace>, Ref<Slot>)> {
     let (space, _) = k.get::<AddressSpace>(caller, args.target, Rights::MAP, 0)?;
     let slot = k.get_slot(caller, args.words[0], Kind::Frame, Rights::empty(), 1)?;
     Ok((space, slot))
 }
 
+#[inline(always)]
 fn check_mapped(k: &Kernel, space: Ref<AddressSpace>, slot: Ref<Slot>) -> Res<()> {
     if k.mem[slot].cap.space == Some(space) { Ok(()) } else { Err(SyscallError::new(ErrorCode::NotMapped, 1)) }
 }

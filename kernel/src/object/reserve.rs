@@ -88,7 +88,7 @@ impl Kernel {
     pub fn first_touch(&mut self, thread: Ref<Thread>, address: u64) -> Result<bool, FaultKind> {
         let Some(space) = self.mem[thread].space() else { return Ok(false) };
         let Some(index) = self.window_at(space, address) else { return Ok(false) };
-        let way = self.way(space, address);
+        let way = self.short_way(space, address);
         if way.value != 0 {
             // Another core was first.
             return Ok(true);

@@ -199,6 +199,10 @@ pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> 
     }
     k.settle_core(before.into());
     k.forget_refill(context);
+    if core != before {
+        // A core that was stopped while it used this may not have looked yet.
+        k.forget_context(context);
+    }
     let object = &mut k.mem[context];
     object.core = core;
     (object.budget, object.period, object.left, object.fault) = (budget, period, budget, flags == 1);
@@ -330,10 +334,14 @@ impl Kernel {
 
     /// Makes `context` the own time of `thread`.
     pub(crate) fn give_home(&mut self, context: Ref<SchedContext>, thread: Ref<Thread>) {
-        let idle = self.time_of(thread).is_none();
+        // What came with the call it serves goes first; before that of older calls it has its own.
+        let counts = self.mem[thread].reply.is_none_or(|reply| self.mem[reply].time.is_none());
+        if counts {
+            self.unqueue(thread);
+        }
         self.mem[context].home = Some(thread);
         self.mem[thread].home = Some(context);
-        if idle {
+        if counts {
             self.time_came(thread);
         }
     }

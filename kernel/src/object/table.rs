@@ -38,18 +38,23 @@ fn ends(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<Slot>, Ref<Slo
 /// `EmptySlot`, `SlotOccupied`, `InvalidArgument` (Untyped, Reserve and Reply are never copied; unknown rights), `BadgeSet`.
 pub fn copy(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (from, to) = ends(k, caller, args)?;
-    let cap = k.mem[from].cap;
+    let cap = &k.mem[from].cap;
     if !cap.is_copyable() {
         return Err(SyscallError::new(ErrorCode::InvalidArgument, 3));
     }
     let rights = u8::try_from(args.words[3]).ok().and_then(Rights::from_bits);
     let rights = rights.ok_or(SyscallError::new(ErrorCode::InvalidArgument, 4))?;
-    let badge = match Badge(args.words[4]) {
-        badge if matches!(cap.kind, Kind::Endpoint | Kind::Notification) => cap.badge().refine(badge),
-        badge => Some(badge).filter(|badge| badge.0 == 0),
-    };
-    let badge = badge.ok_or(SyscallError::new(ErrorCode::BadgeSet, 5))?;
-    k.insert(to, cap.derived(rights, badge), Some(from));
+    let badge = Badge(args.words[4]);
+    if cap.has_badge() {
+        let badge = cap.badge().refine(badge).ok_or(SyscallError::new(ErrorCode::BadgeSet, 5))?;
+        let copy = cap.derived(rights, badge);
+        k.insert(to, copy, Some(from));
+    } else if badge.0 == 0 {
+        let copy = cap.derived(rights, badge);
+        k.insert(to, copy, Some(from));
+    } else {
+        return Err(SyscallError::new(ErrorCode::BadgeSet, 5));
+    }
     Ok(Next::Done)
 }
 

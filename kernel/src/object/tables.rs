@@ -130,20 +130,36 @@ fn take_page(mem: &mut Mem, space: Ref<AddressSpace>) -> Phys {
 }
 
 impl Kernel {
+    /// Where the entry for an address lies in a table at a level, and what it is.
+    #[inline(always)]
+    fn look(&self, table: Phys, level: u32, address: u64) -> (Phys, u64) {
+        let place = entry(table, level, address);
+        (place, self.mem.read_entry(place))
+    }
+
     /// The way to an address.
-    #[inline]
+    #[inline(never)]
     pub(super) fn way(&self, space: Ref<AddressSpace>, address: u64) -> Way {
-        let (mut above, mut table) = (Phys(0), self.mem[space].root);
-        for level in 0..3 {
-            let place = entry(table, level, address);
-            let value = self.mem.read_entry(place);
-            if !pte::is_table(value) {
-                return Way { above, place, level, value };
-            }
-            (above, table) = (place, pte::address(value));
+        self.short_way(space, address)
+    }
+
+    /// [`Self::way`], for the operations that must be quick: no loop.
+    #[inline(always)]
+    pub(super) fn short_way(&self, space: Ref<AddressSpace>, address: u64) -> Way {
+        let (place, value) = self.look(self.mem[space].root, 0, address);
+        if !pte::is_table(value) {
+            return Way { above: Phys(0), place, level: 0, value };
         }
-        let place = entry(table, 3, address);
-        Way { above, place, level: 3, value: self.mem.read_entry(place) }
+        let (above, (place, value)) = (place, self.look(pte::address(value), 1, address));
+        if !pte::is_table(value) {
+            return Way { above, place, level: 1, value };
+        }
+        let (above, (place, value)) = (place, self.look(pte::address(value), 2, address));
+        if !pte::is_table(value) {
+            return Way { above, place, level: 2, value };
+        }
+        let (above, (place, value)) = (place, self.look(pte::address(value), 3, address));
+        Way { above, place, level: 3, value }
     }
 
     /// Maps the front of a piece: as many entries of one table as there are pages for, at most `most`, or none at all.
@@ -151,6 +167,7 @@ impl Kernel {
     ///
     /// # Errors
     /// `Overlap`, `NoPool`: nothing was changed.
+    #[inline(never)]
     pub(crate) fn map_run(
         &mut self,
         space: Ref<AddressSpace>,
@@ -158,10 +175,25 @@ impl Kernel {
         attributes: u64,
         most: u64,
     ) -> Result<u64, ErrorCode> {
-        let level = piece.level();
-        let (above, table) = self.table_for(space, piece.address, level)?;
-        let (first, bits) = (entry(table, level, piece.address), span_bits(level));
-        let run = (piece.pages >> (bits - PAGE_BITS)).min(512 - index(piece.address, level)).min(most);
+        match piece.level() {
+            3 => self.map_entries::<3>(space, piece, attributes, most),
+            2 => self.map_entries::<2>(space, piece, attributes, most),
+            _ => self.map_entries::<1>(space, piece, attributes, most),
+        }
+    }
+
+    /// [`Self::map_run`] of entries of this level.
+    #[inline(always)]
+    pub(super) fn map_entries<const LEVEL: u32>(
+        &mut self,
+        space: Ref<AddressSpace>,
+        piece: Piece,
+        attributes: u64,
+        most: u64,
+    ) -> Result<u64, ErrorCode> {
+        let (above, table) = self.table_for::<LEVEL>(space, piece.address)?;
+        let (first, bits) = (entry(table, LEVEL, piece.address), span_bits(LEVEL));
+        let run = (piece.pages >> (bits - PAGE_BITS)).min(512 - index(piece.address, LEVEL)).min(most);
         let mut place = first;
         for _ in 0..run {
             if self.mem.read_entry(place) != 0 {
@@ -169,7 +201,7 @@ impl Kernel {
             }
             place.0 += 8;
         }
-        let (mut place, mut value) = (first, pte::leaf(piece.base, level, attributes));
+        let (mut place, mut value) = (first, pte::leaf(piece.base, LEVEL, attributes));
         for _ in 0..run {
             self.mem.write_entry(place, value);
             (place.0, value) = (place.0 + 8, value + (1 << bits));
@@ -181,24 +213,49 @@ impl Kernel {
 
     /// The table at a level, not 0, on the way to an address, and the entry that points to it. Those that are missing are made:
     /// nothing lies in them, so whoever asked will not be refused any more.
-    #[inline]
-    fn table_for(&mut self, space: Ref<AddressSpace>, address: u64, level: u32) -> Result<(Phys, Phys), ErrorCode> {
-        let (mut above, mut table) = (Phys(0), self.mem[space].root);
-        for at in 0..level {
-            let place = entry(table, at, address);
-            let value = self.mem.read_entry(place);
-            if !pte::is_table(value) {
-                if value != 0 {
-                    return Err(ErrorCode::Overlap);
-                }
-                if self.mem[space].free_pages < level - at {
-                    return Err(ErrorCode::NoPool);
-                }
-                return Ok(self.add_tables(space, Way { above, place, level: at, value }, address, level));
-            }
-            (above, table) = (place, pte::address(value));
+    #[inline(always)]
+    fn table_for<const LEVEL: u32>(
+        &mut self,
+        space: Ref<AddressSpace>,
+        address: u64,
+    ) -> Result<(Phys, Phys), ErrorCode> {
+        let (place, value) = self.look(self.mem[space].root, 0, address);
+        if !pte::is_table(value) {
+            return self.tables_for(space, Way { above: Phys(0), place, level: 0, value }, address, LEVEL);
         }
-        Ok((above, table))
+        if LEVEL == 1 {
+            return Ok((place, pte::address(value)));
+        }
+        let (above, (place, value)) = (place, self.look(pte::address(value), 1, address));
+        if !pte::is_table(value) {
+            return self.tables_for(space, Way { above, place, level: 1, value }, address, LEVEL);
+        }
+        if LEVEL == 2 {
+            return Ok((place, pte::address(value)));
+        }
+        let (above, (place, value)) = (place, self.look(pte::address(value), 2, address));
+        if !pte::is_table(value) {
+            return self.tables_for(space, Way { above, place, level: 2, value }, address, LEVEL);
+        }
+        Ok((place, pte::address(value)))
+    }
+
+    /// [`Self::table_for`] where the way ends before the level.
+    #[cold]
+    fn tables_for(
+        &mut self,
+        space: Ref<AddressSpace>,
+        way: Way,
+        address: u64,
+        level: u32,
+    ) -> Result<(Phys, Phys), ErrorCode> {
+        if way.value != 0 {
+            return Err(ErrorCode::Overlap);
+        }
+        if self.mem[space].free_pages < level - way.level {
+            return Err(ErrorCode::NoPool);
+        }
+        Ok(self.add_tables(space, way, address, level))
     }
 
     /// Makes the tables that are missing from the end of a way on, down to a level: the pool has them. Returns the last one
@@ -230,10 +287,31 @@ impl Kernel {
         self.machine.tables_written();
     }
 
+    /// Clears the entry of a mapping of one page; `false`: nothing was done, the usual way does it.
+    #[inline(always)]
+    pub(super) fn clear_page(&mut self, space: Ref<AddressSpace>, address: u64) -> bool {
+        let Way { above, place, level, value } = self.short_way(space, address);
+        if level != 3 || value == 0 {
+            return false;
+        }
+        let left = pte::fewer_used(self.mem.read_entry(above), 1);
+        if pte::used(left) == 0 {
+            return false;
+        }
+        self.mem.write_entry(place, 0);
+        self.mem.write_entry(above, left);
+        let ttbr = self.mem[space].ttbr;
+        if pte::asid(ttbr) != 0 {
+            self.machine.flush_page(ttbr, address);
+        }
+        true
+    }
+
     /// Clears entries at the end of a mapped range, of one table and at most [`RUN`]; returns how many pages that is.
+    #[inline(always)]
     pub(super) fn clear_run(&mut self, space: Ref<AddressSpace>, address: u64, pages: u64) -> u64 {
         let last = address + ((pages - 1) << PAGE_BITS);
-        let Way { above, place, level, value } = self.way(space, last);
+        let Way { above, place, level, value } = self.short_way(space, last);
         let (bits, own) = (span_bits(level), index(last, level));
         if value == 0 {
             // What is mapped is mapped whole; this cannot be, and must not be believed.
@@ -250,14 +328,20 @@ impl Kernel {
         let left = pte::fewer_used(self.mem.read_entry(above), run);
         self.mem.write_entry(above, left);
         if pte::used(left) == 0 {
-            let mut freed = Freed::default();
-            self.prune(space, last, level, &mut freed);
-            self.flush(space, start, run, bits);
-            self.give_back_tables(space, &freed);
+            self.flush_emptied(space, last, level, start, run);
         } else {
             self.flush(space, start, run, bits);
         }
         (run << (bits - PAGE_BITS)).min(pages)
+    }
+
+    /// Drops the translations of entries that were the last ones of the table for an address at a level, and the table.
+    #[cold]
+    fn flush_emptied(&mut self, space: Ref<AddressSpace>, address: u64, level: u32, start: u64, entries: u64) {
+        let mut freed = Freed::default();
+        self.prune(space, address, level, &mut freed);
+        self.flush(space, start, entries, span_bits(level));
+        self.give_back_tables(space, &freed);
     }
 
     /// Entries of the last table on the way to an address, which `above` points to, were cleared: the table goes if it was the

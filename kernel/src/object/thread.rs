@@ -191,6 +191,9 @@ impl Kernel {
 
     /// Replaces what a thread holds by copies of these: table, address space, message page, fault handler.
     pub(crate) fn hold_all(&mut self, thread: Ref<Thread>, sources: [Option<Ref<Slot>>; 4]) {
+        if self.mem[thread].table().is_some() || self.mem[thread].space().is_some() {
+            self.stop_without_names(thread);
+        }
         for (which, source) in [Held::Table, Held::Space, Held::Page, Held::Fault].into_iter().zip(sources) {
             self.hold(thread, which, source);
         }
@@ -199,6 +202,8 @@ impl Kernel {
 
     fn hold(&mut self, thread: Ref<Thread>, which: Held, source: Option<Ref<Slot>>) {
         let slot = self.held_slot(thread, which);
+        // It is no loss: the thread was stopped, and what it caches is computed when all is there.
+        self.mem[slot].cap.flags.remove(Flags::IN_THREAD);
         self.clear_held(slot);
         if let Some(source) = source {
             let original = self.mem[source].cap;
@@ -214,11 +219,15 @@ impl Kernel {
         let Some(thread) = Ref::<Thread>::from_number(cap.holder.into()) else { return };
         self.refresh(thread);
         if matches!(cap.kind, Kind::CapTable | Kind::AddressSpace) {
-            // It can neither run nor name anything any more; when it gets another it must not take its own message for
-            // an answer.
-            self.cancel_ipc(thread, ErrorCode::Revoked);
-            self.halt(thread, State::Suspended);
+            self.stop_without_names(thread);
         }
+    }
+
+    /// It can neither run nor name anything any more; when it gets another table or address space it must not take its own
+    /// message for an answer.
+    fn stop_without_names(&mut self, thread: Ref<Thread>) {
+        self.cancel_ipc(thread, ErrorCode::Revoked);
+        self.halt(thread, State::Suspended);
     }
 
     /// Computes what the thread caches of its held slots.
@@ -250,7 +259,10 @@ impl Kernel {
     pub(crate) fn stop_for_ever(&mut self, thread: Ref<Thread>) {
         self.forget_loaded();
         self.halt(thread, State::Suspended);
-        self.settle_time();
+        if let Some(home) = self.mem[thread].home {
+            // What it used of its own for a call is that caller's debt, on whichever core it ran.
+            self.settle_core(self.mem[home].core.into());
+        }
         self.leave_time(thread);
         self.unbind(thread);
         self.forget_fpu(thread);

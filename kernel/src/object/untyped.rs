@@ -77,7 +77,8 @@ fn measure(kind: Kind, size: u64) -> Res<(u64, u64)> {
 
 fn decode(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<Plan> {
     let [kind, size, align, table, index, address, memory, _] = args.words;
-    let (untyped, cap) = k.get_cap(caller, args.target, Kind::Untyped, Rights::RETYPE, 0)?;
+    let untyped = k.get_slot(caller, args.target, Kind::Untyped, Rights::RETYPE, 0)?;
+    let cap = &k.mem[untyped].cap;
     let kind = u8::try_from(kind).ok().and_then(Kind::from_number).ok_or(bad(1))?;
     let (bytes, natural) = measure(kind, size)?;
     if align > 30 {
@@ -162,16 +163,16 @@ impl Kernel {
 
 fn perform(k: &mut Kernel, plan: Plan) -> Result<(), Preempted> {
     let Plan { untyped, target, kind, base, bytes, size, memory } = plan;
-    let parent = k.mem[untyped].cap;
-    if !parent.flags.contains(Flags::DEVICE) {
-        if k.mem[untyped].links.child.is_none() && parent.word != 0 {
+    let Cap { flags, object: start, word: used, .. } = k.mem[untyped].cap;
+    if !flags.contains(Flags::DEVICE) {
+        if k.mem[untyped].links.child.is_none() && used != 0 {
             // The last child is gone: the memory is whole again, and dirty.
             let cap = &mut k.mem[untyped].cap;
             (cap.word, cap.extra, cap.holder) = (0, 0, 0);
         }
-        let offset = base - parent.object;
+        let offset = base - start;
         // An Untyped is zeroed when it becomes something else; memory whose content is kept is never zeroed.
-        if kind != Kind::Untyped && !parent.flags.contains(Flags::KEEP) {
+        if kind != Kind::Untyped && !flags.contains(Flags::KEEP) {
             k.clean(untyped, offset, offset + bytes)?;
             if memory != MemoryType::Normal {
                 k.mem.clean_invalidate(Phys(base), bytes >> PAGE_BITS);
@@ -181,19 +182,19 @@ fn perform(k: &mut Kernel, plan: Plan) -> Result<(), Preempted> {
         cap.word = offset + bytes;
         cap.extra = cap.extra.max(cap.word);
     }
-    let flags = parent.flags & (Flags::DEVICE | Flags::KEEP);
+    let flags = flags & (Flags::DEVICE | Flags::KEEP);
     let place = Phys(base);
     let cap = match kind {
         Kind::Untyped => Cap::memory(kind, place, size as u32, flags),
         Kind::Frame => Cap { memory: memory as u8, ..Cap::memory(kind, place, size as u32, flags) },
         Kind::CapTable => Cap::of(k.mem.create(place, CapTable::new(size as u8))),
-        Kind::Thread => Cap::of(k.mem.create(place, Thread::new())),
-        Kind::Endpoint => Cap::of(k.mem.create(place, Endpoint::new())),
-        Kind::Reply => Cap::of(k.mem.create(place, Reply::new())),
-        Kind::Notification => Cap::of(k.mem.create(place, Notification::new())),
-        Kind::Irq => Cap::of(k.mem.create(place, Irq::new())),
-        Kind::SchedContext => Cap::of(k.mem.create(place, SchedContext::new())),
-        Kind::Timer => Cap::of(k.mem.create(place, Timer::new())),
+        Kind::Thread => Cap::of(k.mem.create_like(place, const { &Thread::new() })),
+        Kind::Endpoint => Cap::of(k.mem.create_like(place, const { &Endpoint::new() })),
+        Kind::Reply => Cap::of(k.mem.create_like(place, const { &Reply::new() })),
+        Kind::Notification => Cap::of(k.mem.create_like(place, const { &Notification::new() })),
+        Kind::Irq => Cap::of(k.mem.create_like(place, const { &Irq::new() })),
+        Kind::SchedContext => Cap::of(k.mem.create_like(place, const { &SchedContext::new() })),
+        Kind::Timer => Cap::of(k.mem.create_like(place, const { &Timer::new() })),
         Kind::Trace => Cap { rights: Rights::TRACE_MAP, ..Cap::of(k.mem.create(place, Trace::new(size as u32))) },
         Kind::AddressSpace => Cap::of(AddressSpace::create(&mut k.mem, place, size)),
         _ => unreachable!("decode let only these kinds through"),

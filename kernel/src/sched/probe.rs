@@ -22,11 +22,11 @@ impl Queue {
 }
 
 impl Kernel {
-    /// The threads in ready queues, or what is wrong with the queues.
-    pub(crate) fn ready_threads(&self) -> Result<Vec<Ref<Thread>>, String> {
-        let mut all = Vec::new();
-        for (priority, queue) in self.sched.queues.iter().enumerate() {
-            let marked = self.sched.occupied[priority / 64] & 1 << (priority % 64) != 0;
+    /// The threads in the ready queues of a core, or what is wrong with the queues.
+    pub(crate) fn ready_threads(&self, core: usize) -> Result<Vec<Ref<Thread>>, String> {
+        let (mut all, sched) = (Vec::new(), self.sched.of(core));
+        for (priority, queue) in sched.queues.iter().enumerate() {
+            let marked = sched.occupied[priority / 64] & 1 << (priority % 64) != 0;
             if marked != queue.first().is_some() {
                 return Err(format!("mark of ready queue {priority} is wrong"));
             }
@@ -43,10 +43,16 @@ impl Kernel {
         Ok(all)
     }
 
-    /// Who runs, on what time, since when it was not charged, until when the slice lasts.
+    /// Whether a core runs this thread.
+    pub(crate) fn runs(&self, thread: Ref<Thread>) -> bool {
+        (0..self.sched.count()).any(|core| self.sched.of(core).current == Some(thread))
+    }
+
+    /// Who runs on a core, on what time, since when it was not charged, until when the slice lasts.
     #[allow(clippy::type_complexity)]
-    pub(crate) fn running(&self) -> (Option<Ref<Thread>>, Option<Ref<SchedContext>>, u64, u64) {
-        (self.sched.current, self.sched.context, self.sched.stretch, self.sched.slice_end)
+    pub(crate) fn running(&self, core: usize) -> (Option<Ref<Thread>>, Option<Ref<SchedContext>>, u64, u64) {
+        let sched = self.sched.of(core);
+        (sched.current, sched.context, sched.stretch, sched.slice_end)
     }
 
     /// Lets a ready thread with time run now, whatever its priority. The thread that ran goes back to its queue.

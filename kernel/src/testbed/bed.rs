@@ -72,17 +72,17 @@ fn image() -> Vec<u8> {
 impl Bed {
     /// A machine with 4 MiB of RAM where only init runs.
     pub fn new() -> Self {
-        Self::on(arena(Phys(RAM), RAM_BYTES as usize))
+        Self::on(arena(Phys(RAM), RAM_BYTES as usize), 1)
     }
 
-    /// A new machine in the memory of an old one.
-    pub fn anew(self) -> Self {
+    /// A new machine with so many cores in the memory of an old one.
+    pub fn anew(self, cores: usize) -> Self {
         let mut mem = self.k.mem;
         mem.fill(Phys(RAM), RAM_BYTES, JUNK);
-        Self::on(mem)
+        Self::on(mem, cores)
     }
 
-    fn on(mut mem: Mem) -> Self {
+    fn on(mut mem: Mem, cores: usize) -> Self {
         let ram = Range { start: RAM, end: RAM_END };
         let mut forbidden = Regions::new();
         forbidden.add(ram).unwrap();
@@ -90,6 +90,7 @@ impl Bed {
         free.add(Range { start: IMAGE + 2 * PAGE, end: ram.end }).unwrap();
         mem.zero(Phys(IMAGE), 2 * PAGE);
         let mut k = Box::new(Kernel::new(mem, Machine::new(), forbidden));
+        (1..cores).for_each(|_| k.sched.add());
         let image = image();
         let handover = Handover {
             image: &image,
@@ -101,6 +102,7 @@ impl Bed {
             frequency: 1_000_000,
             seed: [0; 4],
             protections: abi::Protections::empty(),
+            kernel_pages: 2,
         };
         let init = start_init(&mut k, handover).unwrap();
         let table = k.mem[init].table().unwrap();

@@ -420,7 +420,10 @@ impl Checker {
     }
 
     fn check_scheduler(&self, k: &Kernel) -> Check {
-        let ready = k.ready_threads()?;
+        let mut ready = Vec::new();
+        for core in 0..k.sched.count() {
+            ready.extend(k.ready_threads(core)?);
+        }
         for &thread in &ready {
             must!(self.exists(thread), "{thread:?} is ready and does not exist");
             let state = k.mem[thread].state;
@@ -428,9 +431,12 @@ impl Checker {
         }
         let queued = |&&(kind, number): &&(Kind, u64)| kind == Kind::Thread && k.mem[object::<Thread>(number)].queued;
         must!(self.objects.iter().filter(queued).count() == ready.len(), "a thread stands in no ready queue");
-        if let Some(current) = k.sched.current() {
+        for current in (0..k.sched.count()).filter_map(|core| k.sched.of(core).current()) {
             must!(self.exists(current), "the current thread does not exist");
             must!(!k.mem[current].queued, "the current thread stands in a ready queue");
+        }
+        for context in (0..k.sched.count()).filter_map(|core| k.running(core).1) {
+            must!(self.exists(context), "time that is used does not exist");
         }
         k.check_current()
     }
@@ -449,7 +455,7 @@ impl Checker {
         must!(asleep || t.table().is_some() && t.space().is_some(), "{thread:?} is {:?} without table", t.state);
         match t.state {
             State::Ready => {
-                let runs = k.sched.current() == Some(thread);
+                let runs = k.runs(thread);
                 let time = k.time_of(thread);
                 must!(!t.queued || time.is_some(), "{thread:?} is queued and has nothing to run on");
                 let time = time.is_some_and(|time| k.mem[time].has_time());

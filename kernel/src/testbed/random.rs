@@ -24,6 +24,7 @@ use crate::object::{State, Thread};
 /// Draws the steps of one sequence.
 struct Sequence {
     random: Random,
+    cores: usize,
     plan: world::Plan,
     /// Steps after which init takes everything back.
     length: u64,
@@ -50,17 +51,38 @@ impl Sequence {
             random.next();
         });
         let length = if random.one_in(20) { 20_000 } else { 300 + random.below(3000) };
+        let cores = random.pick(&[1, 2, 2, 3]);
         let mut plan = world::Plan::new();
         world::begin(&mut plan);
-        world::build(&mut plan);
-        Self { random, plan, length, phase: Phase::Init, last: false, taken: 0 }
+        world::build(&mut plan, cores as u32);
+        Self { random, cores, plan, length, phase: Phase::Init, last: false, taken: 0 }
     }
 
     /// The next step; `None` at the end.
     fn next(&mut self, duel: &Duel) -> Option<Step> {
         self.taken += 1;
         let k = &*duel.bed.k;
-        let current = k.sched.current();
+        let mut core = k.sched.own();
+        if self.taken >= self.length {
+            core = 0;
+        } else if self.random.one_in(3) {
+            core = self.random.below(self.cores as u64) as usize;
+        }
+        let busy = |core: usize| k.sched.of(core).current().is_some();
+        if self.taken < self.length && !busy(core) && !self.random.one_in(8) {
+            core = (0..self.cores).find(|&core| busy(core)).unwrap_or(core);
+        }
+        let told = k.machine.kicked.contains(&core) || k.machine.stopped.contains(&core);
+        if told && (self.taken >= self.length || !self.random.one_in(4)) {
+            return Some(Step::from(Event::Look).on(core));
+        }
+        Some(self.step(duel, core)?.on(core))
+    }
+
+    /// What happens on a core.
+    fn step(&mut self, duel: &Duel, core: usize) -> Option<Step> {
+        let k = &*duel.bed.k;
+        let current = k.sched.of(core).current();
         if let Some(current) = current.filter(|&current| duel.bed.restarts(current)) {
             // Somebody else may come in between.
             let _: Ref<Thread> = current;
@@ -73,7 +95,7 @@ impl Sequence {
             // A line that is shut would wake nobody any more.
             return k.machine.open.contains(&world::WAKE).then(|| Event::Interrupt(world::WAKE).into());
         }
-        let Some(thread) = current else { return Some(self.idle(k)) };
+        let Some(thread) = current else { return Some(self.idle(k, core)) };
         let reserves = k.mem[thread].space().is_some_and(|space| k.mem[space].windows > 0);
         Some(match self.random.below(100) {
             0..3 => self.incident(k),
@@ -102,12 +124,12 @@ impl Sequence {
             world::awake(&mut self.plan);
             self.last = self.taken >= self.length;
             if self.last {
-                world::tear_down(&mut self.plan);
+                world::tear_down(&mut self.plan, self.cores as u32);
             } else if self.random.one_in(20) {
-                world::tear_down(&mut self.plan);
-                world::build(&mut self.plan);
+                world::tear_down(&mut self.plan, self.cores as u32);
+                world::build(&mut self.plan, self.cores as u32);
             } else {
-                world::rescue(&mut self.plan, &mut self.random);
+                world::rescue(&mut self.plan, &mut self.random, self.cores as u32);
             }
         }
         let step = self.plan.pop_front();
@@ -129,8 +151,8 @@ impl Sequence {
     }
 
     /// Nobody runs.
-    fn idle(&mut self, k: &Kernel) -> Step {
-        match k.sched.deadlines.first(&k.mem) {
+    fn idle(&mut self, k: &Kernel, core: usize) -> Step {
+        match k.sched.of(core).deadlines.first(&k.mem) {
             _ if self.random.one_in(4) => self.incident(k),
             Some(next) if !self.random.one_in(8) => {
                 Event::Pass(next.saturating_sub(k.machine.clock).clamp(1, 1 << 20)).into()
@@ -164,11 +186,12 @@ struct Run {
 impl Run {
     /// Runs a sequence; the steps up to the one that failed, and how.
     fn sequence(&self, runner: &mut Runner, number: u64) -> Option<(Vec<Step>, String)> {
-        let mut duel = runner.begin();
+        let mut sequence = Sequence::new(self.seed, number);
+        let mut duel = runner.begin(sequence.cores);
         let (census, free) = (duel.model.census(), duel.model.books.free);
-        let (mut sequence, mut steps, mut failed) = (Sequence::new(self.seed, number), Vec::new(), None);
+        let (mut steps, mut failed) = (Vec::new(), None);
         while let Some(step) = sequence.next(&duel) {
-            let caller = duel.bed.k.sched.current();
+            let caller = duel.bed.k.sched.of(step.core).current();
             let result = Runner::step(&mut duel, &step);
             steps.push(step);
             if let Err(text) = result {

@@ -60,3 +60,64 @@ fn a_table_dies_that_is_about_to_grow() {
         Step::from(Tick),
     ]);
 }
+
+/// A thread that runs on the time of a call it still owes gets time of its own, and runs on that from then on.
+#[test]
+fn own_time_comes_while_older_time_is_used() {
+    let mut steps = vec![
+        call(Op::Retype, 32, &[5, 0, 0, 1, 43]),
+        call(Op::Retype, 32, &[6, 0, 0, 1, 44]),
+        call(Op::Retype, 32, &[6, 0, 0, 1, 45]),
+    ];
+    // A server and two clients.
+    for (base, priority) in [(50, 0x3030), (60, 0x2020), (70, 0x1010)] {
+        steps.extend([
+            call(Op::Retype, 32, &[2, 5, 0, 1, base]),
+            call(Op::Retype, 32, &[8, 2, 0, 1, base + 1]),
+            call(Op::Retype, 32, &[3, 0, 0, 1, base + 2]),
+            call(Op::Retype, 32, &[4, 0, 0, 1, base + 3]),
+            call(Op::Copy, base as u32, &[1, 1, base, 3]),
+            call(Op::Copy, base as u32, &[2, 1, base + 2, 3]),
+            call(Op::Copy, base as u32, &[6, 1, base + 3, 3]),
+            call(Op::Copy, base as u32, &[10, 1, 43, 3]),
+            call(Op::ThreadConfigure, base as u32 + 2, &[base, base + 1, 0, 0, 0, priority]),
+            call(Op::SchedConfigure, 96, &[base + 3, 1, 1]),
+            call(Op::SchedBind, base as u32 + 3, &[base + 2]),
+            call(Op::ThreadResume, base as u32 + 2, &[]),
+        ]);
+    }
+    steps.extend([
+        call(Op::Move, 50, &[8, 1, 44]),
+        call(Op::Move, 50, &[9, 1, 45]),
+        call(Op::Wait, 9, &[]),
+        call(Op::Receive, 10, &[]).reply(8),
+        call(Op::Call, 10, &[]),
+        call(Op::SchedUnbind, 6, &[]),
+        call(Op::Receive, 10, &[]).reply(9),
+        call(Op::Call, 10, &[]),
+        call(Op::Reply, 9, &[]),
+        call(Op::SchedBind, 6, &[2]),
+        call(Op::Poll, 1, &[]),
+    ]);
+    replay(&steps);
+}
+
+/// A core that runs on time which another core takes from it, moves and destroys, does not charge it any more.
+#[test]
+fn time_moves_to_another_core_while_it_is_used() {
+    replay(&[
+        call(Op::Retype, 32, &[8, 2, 0, 1, 81]),
+        call(Op::Retype, 32, &[3, 0, 0, 1, 82]),
+        call(Op::Retype, 32, &[4, 0, 0, 1, 85]),
+        call(Op::ThreadConfigure, 82, &[1, 81, 0, 0, 0, 0x5050]),
+        call(Op::SchedConfigure, 97, &[85, 100, 1000]),
+        call(Op::SchedBind, 85, &[82]),
+        call(Op::ThreadResume, 82, &[]),
+        Step::from(Look).on(1),
+        call(Op::SchedUnbind, 85, &[]),
+        call(Op::SchedConfigure, 96, &[85, 100, 1000]),
+        Step::from(Late(50)),
+        call(Op::Delete, 1, &[85]),
+        Step::from(Look).on(1),
+    ]);
+}

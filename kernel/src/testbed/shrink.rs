@@ -47,9 +47,9 @@ impl Runner {
         Self { bed: None }
     }
 
-    /// A machine that was just booted, and its model.
-    pub fn begin(&mut self) -> Duel {
-        Duel::new(self.bed.take().map_or_else(Bed::new, Bed::anew))
+    /// A machine with so many cores that was just booted, and its model.
+    pub fn begin(&mut self, cores: usize) -> Duel {
+        Duel::new(self.bed.take().unwrap_or_else(Bed::new).anew(cores))
     }
 
     /// Keeps the machine's memory for the next.
@@ -64,7 +64,8 @@ impl Runner {
 
     /// Runs a sequence to its end or to the first step that fails.
     pub fn run(&mut self, steps: &[Step]) -> Option<Failure> {
-        let mut duel = self.begin();
+        let cores = 1 + steps.iter().map(|step| step.core).max().unwrap_or(0);
+        let mut duel = self.begin(cores);
         let failed = |(index, step)| Self::step(&mut duel, step).err().map(|text| Failure { steps: index + 1, text });
         let failure = steps.iter().enumerate().find_map(failed);
         self.end(duel);
@@ -117,6 +118,14 @@ impl Runner {
 /// Ways to make a step plainer.
 fn simpler(step: &Step) -> Vec<Step> {
     let event = |event| Step { event, ..step.clone() };
+    let mut list = simpler_events(step, event);
+    if step.core != 0 {
+        list.push(Step { core: 0, ..step.clone() });
+    }
+    list
+}
+
+fn simpler_events(step: &Step, event: impl Fn(Event) -> Step) -> Vec<Step> {
     match &step.event {
         Event::Call(call) => simpler_calls(call).into_iter().map(|call| event(Event::Call(Box::new(call)))).collect(),
         Event::Pass(ticks) if *ticks > 1 => vec![event(Event::Pass(ticks / 2)), event(Event::Pass(ticks - 1))],

@@ -40,6 +40,8 @@ pub enum Event {
     Late(u64),
     /// The timer fires, early or late.
     Tick,
+    /// The core was told to look for work, or was stopped: it does that.
+    Look,
     /// From now on every so many looks for an interrupt find one; 0: none does.
     Preempt(u32),
 }
@@ -117,7 +119,7 @@ impl Event {
     /// Whether it is worth a look at all page tables by the checker.
     pub fn is_deep(&self) -> bool {
         let Self::Call(call) = self else {
-            return matches!(self, Self::Again | Self::Tick | Self::Pass(_) | Self::Touch(_));
+            return matches!(self, Self::Again | Self::Tick | Self::Look | Self::Pass(_) | Self::Touch(_));
         };
         let op = Op::from_number(call.op);
         matches!(
@@ -140,8 +142,21 @@ impl Event {
 impl Bed {
     /// The kernel takes a step; `None` when it did not notice.
     pub fn take(&mut self, step: &Step) -> Option<Done> {
-        assert_eq!(step.core, 0, "there is one core yet");
-        match &step.event {
+        let own = self.k.sched.own();
+        if step.core != own {
+            self.k.machine.go_to(own, step.core);
+            self.k.sched.set_own(step.core);
+        }
+        let done = self.happen(&step.event);
+        if done.is_some() {
+            self.k.machine.kicked.remove(&step.core);
+            self.k.machine.stopped.remove(&step.core);
+        }
+        done
+    }
+
+    fn happen(&mut self, event: &Event) -> Option<Done> {
+        match event {
             Event::Call(call) => {
                 let thread = self.k.sched.current()?;
                 if !self.restarts(thread) {
@@ -191,6 +206,10 @@ impl Bed {
                 None
             }
             Event::Tick => Some(self.fire(27)),
+            Event::Look => {
+                self.leave();
+                Some(Done::default())
+            }
             Event::Preempt(every) => {
                 self.k.machine.preempt_every = *every;
                 None
@@ -281,6 +300,13 @@ impl Step {
     }
 }
 
+impl Step {
+    /// On this core.
+    pub fn on(self, core: usize) -> Self {
+        Self { core, ..self }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.event {
@@ -295,6 +321,7 @@ impl fmt::Display for Step {
             Event::Pass(ticks) => write!(f, "Step::from(Pass({ticks}))")?,
             Event::Late(ticks) => write!(f, "Step::from(Late({ticks}))")?,
             Event::Tick => write!(f, "Step::from(Tick)")?,
+            Event::Look => write!(f, "Step::from(Look)")?,
             Event::Preempt(every) => write!(f, "Step::from(Preempt({every}))")?,
         }
         if self.core == 0 { Ok(()) } else { write!(f, ".on({})", self.core) }

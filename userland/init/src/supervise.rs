@@ -100,7 +100,11 @@ impl Init {
         self.log(
             Level::Info,
             0,
-            &format!("boot: first user instruction after {first} ns, prompt after {prompt} ns, {taken} bytes taken"),
+            &format!(
+                "boot: first user instruction after {first} ns, prompt after {prompt} ns, {taken} bytes taken, {} bytes the \
+                 kernel's",
+                u64::from(info.kernel_pages) * abi::layout::PAGE
+            ),
         );
         let protections = abi::Protections::from_bits_truncate(info.protections);
         let none = if protections.is_empty() { " none" } else { "" };

@@ -122,17 +122,23 @@ impl Bench<'_> {
 fn after_boot(console: &mut Console) -> Result<Vec<Metric>> {
     let log = console.command("log")?;
     let figures = boot_figures(&log).with_context(|| format!("init's line of figures is not in the log:\n{log}"))?;
-    let units = [("boot.first_user", "instructions"), ("boot.prompt", "instructions"), ("mem.after_boot", "bytes")];
+    let units = [
+        ("boot.first_user", "instructions"),
+        ("boot.prompt", "instructions"),
+        ("mem.after_boot", "bytes"),
+        ("mem.kernel_resident", "bytes"),
+    ];
     Ok(units.into_iter().zip(figures).map(|((name, unit), value)| Metric::new(name, value, unit)).collect())
 }
 
-/// The three numbers of `boot: first user instruction after 1 ns, prompt after 2 ns, 3 bytes taken`.
-fn boot_figures(log: &str) -> Option<[f64; 3]> {
+/// The numbers of `boot: first user instruction after 1 ns, prompt after 2 ns, 3 bytes taken, 4 bytes the kernel's`.
+fn boot_figures(log: &str) -> Option<[f64; 4]> {
     let rest = log.split_once("boot: first user instruction after ")?.1;
     let (first, rest) = rest.split_once(" ns, prompt after ")?;
     let (prompt, rest) = rest.split_once(" ns, ")?;
-    let (taken, _) = rest.split_once(" bytes taken")?;
-    Some([first.parse().ok()?, prompt.parse().ok()?, taken.parse().ok()?])
+    let (taken, rest) = rest.split_once(" bytes taken, ")?;
+    let (kernel, _) = rest.split_once(" bytes the kernel's")?;
+    Some([first.parse().ok()?, prompt.parse().ok()?, taken.parse().ok()?, kernel.parse().ok()?])
 }
 
 /// The lines that end in `metric NAME VALUE UNIT`. A line that begins with `bench: ` says what could not be measured.
@@ -161,8 +167,9 @@ mod tests {
 
     #[test]
     fn the_figures_of_a_boot_are_found() {
-        let log = "[ 0.1] info init: boot: first user instruction after 12 ns, prompt after 345 ns, 6789 bytes taken\n";
-        assert_eq!(boot_figures(log), Some([12.0, 345.0, 6789.0]));
+        let log = "[ 0.1] info init: boot: first user instruction after 12 ns, prompt after 345 ns, 6789 bytes taken, 4096 \
+                   bytes the kernel's\n";
+        assert_eq!(boot_figures(log), Some([12.0, 345.0, 6789.0, 4096.0]));
         assert_eq!(boot_figures("boot: first user instruction after none"), None);
     }
 }

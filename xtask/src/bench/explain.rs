@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio, id};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use system_tests::{Machine, Serial};
 
 use super::boots::Bench;
@@ -26,6 +26,8 @@ use spaces::{Programs, Spaces};
 /// The set whose programs set marks, and that of the metrics of threads that signal each other, fault, and drive a device.
 const SET: &str = "bench";
 const EVENTS: &str = "bench-events";
+/// The set of those who may use vector registers.
+const FPU: &str = "bench-fpu";
 /// The function that marks.
 const MARK: &str = "bench_programs::mark";
 /// The metric that ends with init's first instruction. No program can mark its beginning.
@@ -50,7 +52,7 @@ pub struct Step {
 
 /// Prints one operation of a metric on a core.
 pub fn explain(bench: &Bench, cpu: &str, metric: &str) -> Result<()> {
-    let set = set_of(metric);
+    let set = set_of(metric)?;
     let programs = Programs::read(bench.board, bench.built, set)?;
     let mut session = Session::start(bench.machine(cpu, Some(set), true)?)?;
     let mut spaces = Spaces::new(&programs, &mut session.remote)?;
@@ -65,16 +67,26 @@ pub fn explain(bench: &Bench, cpu: &str, metric: &str) -> Result<()> {
     std::io::stdout().write_all(text.as_bytes()).context("standard output")
 }
 
-/// The set that measures it.
-fn set_of(metric: &str) -> &'static str {
-    match metric {
+/// The set that measures a metric.
+fn set_of(metric: &str) -> Result<&'static str> {
+    Ok(match metric {
         "notify.ping_pong"
         | "notify.ping_pong_urgent"
         | "irq.to_driver"
         | "fault.round_trip"
         | "fault.map_round_trip" => EVENTS,
+        "ipc.call_reply_8w_fpu" | "ipc.call_reply_0w_may_fpu" => FPU,
+        "ipc.call_reply_cross_core" => {
+            bail!("{metric} is time that two cores take, which cannot be stepped together: `trace --smp 2` shows them")
+        }
+        "ipc.scaling_2" => bail!("{metric} is a ratio of two times; its operation is ipc.call_reply_0w"),
+        "latency.kernel_max" => bail!("{metric} is the largest of many stretches; `bench` says which one it was"),
+        "boot.prompt" => bail!("{metric} is all of the start; {BOOT} and process.spawn are operations of it"),
+        _ if metric.starts_with("mem.") || metric.starts_with("image.") => {
+            bail!("{metric} counts bytes, not the instructions of an operation")
+        }
         _ => SET,
-    }
+    })
 }
 
 /// A machine under the debugger.
@@ -121,7 +133,7 @@ impl Session {
         ensure!(!marks.is_empty(), "no program of the set has the function {MARK}");
         loop {
             self.run_to(&marks).with_context(|| {
-                format!("no program of the set {} has marked {metric:?} (is it a metric of the set?)", set_of(metric))
+                format!("no program that measures has marked {metric:?} (is it the name of a metric?)")
             })?;
             if self.marks(metric)? {
                 let back = self.remote.register(register::LR)?;
@@ -171,7 +183,7 @@ impl Session {
             }
             self.advance(programs, step, steps.len())?;
         }
-        anyhow::bail!("{metric}: no end after {MOST} instructions")
+        bail!("{metric}: no end after {MOST} instructions")
     }
 
     /// The steps from the kernel's entry to the first instruction in user space.
@@ -187,7 +199,7 @@ impl Session {
             }
             self.advance(programs, step, steps.len())?;
         }
-        anyhow::bail!("{BOOT}: {KERNEL} does not reach user space within {MOST} instructions")
+        bail!("{BOOT}: {KERNEL} does not reach user space within {MOST} instructions")
     }
 
     /// One instruction further; waiting is not stepped but done.
@@ -204,5 +216,23 @@ impl Session {
         addresses.iter().try_for_each(|&address| self.remote.set_breakpoint(address))?;
         self.remote.resume()?;
         addresses.iter().try_for_each(|&address| self.remote.clear_breakpoint(address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::goals::{Goal, ROWS};
+    use super::*;
+
+    /// Every metric is explained, or it is said why it cannot be.
+    #[test]
+    fn every_metric_has_a_place_or_a_reason() {
+        for row in ROWS.iter().filter(|row| row.goal != Goal::Measured) {
+            match set_of(row.name) {
+                Ok(set) => assert!(set.starts_with("bench"), "{}", row.name),
+                Err(why) => assert!(why.to_string().starts_with(row.name), "{why}"),
+            }
+        }
+        assert!(set_of("mem.after_boot").is_err() && set_of("cap.copy").is_ok());
     }
 }

@@ -326,19 +326,10 @@ not_poll:
     b.hi slow_call
     reply long_reply, 1
 
-    // No operation whose bit 1 is set, and no message of up to eight words.
-    .global fast_even
-fast_even:
-    ror w21, w8, #8
-    cmp w21, #{MAX_WORDS}
-    b.hi not_call
+    // More than eight words, no capabilities.
+    .global fast_long_call
+fast_long_call:
     call long_call, 1
-
-not_call:
-    and w21, w8, #0xfe
-    cmp w21, #{SIGNAL}              // or Wait, the next number
-    b.eq fast_signal
-    b slow_call
     "#,
     READER = const Area::READER,
     FLOOR = const offset_of!(Area, floor),
@@ -363,5 +354,4 @@ not_call:
     FAST_RECEIVE = const bit(Flags::FAST_RECEIVE),
     FAST_WAIT = const bit(Flags::FAST_WAIT),
     POLL = const Op::Poll as u32,
-    SIGNAL = const Op::Signal as u32,
 );

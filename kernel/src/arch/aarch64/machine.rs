@@ -197,6 +197,12 @@ impl Machine {
         mmu::flush_entries(pte::asid(ttbr), start, entries, bits);
     }
 
+    /// Drops the translation of one page.
+    #[inline(always)]
+    pub fn flush_page(&mut self, ttbr: u64, address: u64) {
+        mmu::flush_page(pte::asid(ttbr), address);
+    }
+
     /// Drops all translations of an address space.
     pub fn flush_asid(&mut self, ttbr: u64) {
         mmu::flush_asid(pte::asid(ttbr));

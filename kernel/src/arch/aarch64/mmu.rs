@@ -309,6 +309,14 @@ pub fn flush_entries(asid: u16, start: u64, entries: u64, bits: u32) {
     });
 }
 
+/// Drops the translation of one page.
+#[inline(always)]
+pub fn flush_page(asid: u16, address: u64) {
+    let operand = u64::from(asid) << 48 | (address >> PAGE_BITS) & 0xfff_ffff_ffff;
+    // SAFETY: TLB maintenance changes no memory.
+    maintain(|| unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack, preserves_flags)) });
+}
+
 /// Drops every translation of this core, the boot's identity map among them.
 pub fn flush_local() {
     // SAFETY: TLB maintenance changes no memory.

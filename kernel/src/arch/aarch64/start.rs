@@ -141,6 +141,7 @@ fn bring_up<'a>(
         Err(error) => give_up(format_args!("{error}")),
     };
     let mut free = plan.free;
+    let unused = free.bytes();
     let start = plan.mapped.as_slice().first().map_or(0, |range| range.start) & !((1 << 30) - 1);
     let Some(pool) = table_pool(&mut free, image, mmu::tables_needed(&plan.mapped)) else {
         give_up(format_args!("no free memory beside the kernel for its page tables"));
@@ -182,6 +183,8 @@ fn bring_up<'a>(
     if !machine.start_core(0) {
         give_up(format_args!("device tree: no redistributor of the interrupt controller belongs to the boot core"));
     }
+    // Without init, which lies behind it in the image.
+    let kernel_pages = ((init_at - image + unused - free.bytes()) / 4096) as u32;
     log::debug!("{} MiB of memory, {} MiB free", plan.mapped.bytes() >> 20, free.bytes() >> 20);
     let init_place = layout::MAP + (init_at - start) as usize;
     let bytes = (image_range.end - init_at) as usize;
@@ -197,6 +200,7 @@ fn bring_up<'a>(
         frequency: counter,
         seed: seed(described),
         protections: abi::Protections::empty(),
+        kernel_pages,
     };
     (mem, machine, plan.forbidden, handover)
 }

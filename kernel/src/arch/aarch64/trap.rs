@@ -10,18 +10,18 @@ use super::{cores, identity, machine::Machine, psci, selftest};
 use crate::errata::Quirks;
 use crate::fault::{self, Fault};
 use crate::gate::Event;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Next};
 use crate::mm::regions::Regions;
 use crate::mm::{Direct, Mem, Ref};
-use crate::syscall::{self, Args};
+use crate::syscall::{self, After, Args};
 use crate::{interrupt, maintenance};
 
-struct Cell(UnsafeCell<MaybeUninit<Kernel>>);
+pub(super) struct Cell(UnsafeCell<MaybeUninit<Kernel>>);
 
 // SAFETY: `kernel()` is called by the holder of the lock alone, with interrupts masked, once per entry.
 unsafe impl Sync for Cell {}
 
-static KERNEL: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
+pub(super) static KERNEL: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 
 /// Makes the kernel in its place. Called once, by the boot core, which holds the lock.
 pub(super) fn install(mem: Mem, machine: Machine, forbidden: Regions) -> &'static mut Kernel {
@@ -100,20 +100,29 @@ mod class {
     pub const BRK: u64 = 0x3c;
 }
 
-/// A system call; returns the registers of the thread to run, 0: the caller goes on at once, with x0 to x9 as they are in its
-/// registers now and nothing in those that the stub gave up.
+/// A system call; returns the registers of the thread to run, 0: the caller goes on at once, with x0 to x7 as it has them and
+/// nothing in the others that it gave up.
 pub(super) extern "C" fn call(context: usize, args: &Args) -> usize {
-    let (k, live) = enter(context, Event::Call);
-    if live
-        && let Some(thread) = k.sched.current()
-        && syscall::call(k, thread, args)
-    {
-        if k.stay() == Some(thread) {
-            cores::leave();
-            return 0;
+    let alone = cores::LOCK.is_alone();
+    let live = alone || enter_beside_others(context, Event::Call);
+    let k = kernel();
+    if live && let Some(thread) = Direct::from_word(context as u64).map(Ref::from) {
+        (k.sched.current, k.sched.loaded) = (Some(thread), Some(thread));
+        if syscall::call(k, thread, args) == After::Done {
+            if k.stays(thread) {
+                if !alone {
+                    cores::leave();
+                }
+                return 0;
+            }
+            k.finish(thread, Next::Done);
         }
-        k.mem[thread].context.clear_scratch();
     }
+    leave_slowly(k)
+}
+
+#[inline(never)]
+fn leave_slowly(k: &'static mut Kernel) -> usize {
     leave(k)
 }
 

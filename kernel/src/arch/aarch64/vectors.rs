@@ -12,7 +12,7 @@ use crate::syscall::Args;
 
 const _: () = assert!(offset_of!(Area, signs) == offset_of!(Area, stack) + 8);
 const _: () = assert!(offset_of!(Area, conduit) == offset_of!(Area, firmware) + 4);
-const _: () = assert!(offset_of!(Args, input) == 64 && offset_of!(Args, target) == 72 && offset_of!(Args, reply) == 80);
+const _: () = assert!(offset_of!(Args, input) == 64 && offset_of!(Args, target) == 72 && offset_of!(Args, slots) == 80);
 
 /// Where the table of a core lies that does this.
 pub fn table(mitigation: &Mitigation) -> usize {
@@ -147,7 +147,12 @@ el0_sync:
     ccmp w21, #8, #3, eq
     b.ls fast_call
     b.vs exception                  // no system call
-    b fast_even
+    cmp w21, #{MAX_WORDS}
+    b.ls fast_long_call
+    and w21, w8, #0xfe
+    cmp w21, #{SIGNAL}              // or Wait, the next number
+    b.eq fast_signal
+    b slow_call
     vector el0_irq
     vector el0_irq
     vector el0_serror
@@ -245,13 +250,12 @@ slow_call:
     mov x19, sp
     sub sp, x10, #{ARGS}
     mov w10, w9
-    lsr x11, x9, #32
     stp x0, x1, [sp]
     stp x2, x3, [sp, #16]
     stp x4, x5, [sp, #32]
     stp x6, x7, [sp, #48]
     stp x8, x10, [sp, #64]
-    str x11, [sp, #80]
+    str x9, [sp, #80]
     mov x0, x19
     mov x1, sp
     mov x29, xzr
@@ -263,7 +267,7 @@ slow_call:
     ldp x2, x3, [sp, #16]
     ldp x4, x5, [sp, #32]
     ldp x6, x7, [sp, #48]
-    ldp x8, x9, [sp, #64]
+    ldp x8, x9, [x20, #{ZEROS}]
     ldp x10, x11, [x20, #{ZEROS}]
     ldp x12, x13, [x20, #{ZEROS}]
     ldp x14, x15, [x20, #{ZEROS}]
@@ -373,6 +377,8 @@ el1_fatal:
     SIGNS = const offset_of!(Area, signs),
     OWN_KEY = const offset_of!(Area, own_key),
     PROCESS_KEY = const offset_of!(Area, process_key),
+    MAX_WORDS = const abi::MAX_WORDS,
+    SIGNAL = const abi::Op::Signal as u32,
     ZEROS = const offset_of!(Area, zeros),
     ARGS = const size_of::<Args>().next_multiple_of(16),
     LOOPS = const offset_of!(Area, loops),

@@ -58,6 +58,15 @@ pub fn clean_invalidate(_: usize, _: usize) {}
 /// The fake has no early console; the log ring is enough.
 pub fn early_print(_: &[u8]) {}
 
+/// Copies an object.
+///
+/// # Safety
+/// So many bytes can be read and written, and the two places do not overlap.
+pub unsafe fn copy_object(from: *const u8, to: *mut u8, bytes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { core::ptr::copy_nonoverlapping(from, to, bytes) }
+}
+
 /// Copies eight words.
 pub fn copy_words(from: &[u64; 8], to: &mut [u64; 8]) {
     *to = *from;
@@ -103,6 +112,10 @@ pub struct Machine {
     pub printed: Vec<u8>,
     /// Cores that got an interrupt.
     pub kicked: BTreeSet<usize>,
+    /// Cores that were stopped in front of the lock, and will look for work when they get it.
+    pub stopped: BTreeSet<usize>,
+    /// TTBR0 and timer of the cores that are not in the kernel.
+    pub others: [(u64, u64); crate::gate::MAX_CORES],
     /// Cores that left their address space.
     pub evicted: BTreeSet<usize>,
     /// Vector registers of each core.
@@ -201,6 +214,11 @@ impl Machine {
         self.flushed.push((ttbr, start, entries << (bits - 12)));
     }
 
+    /// Notes the page.
+    pub fn flush_page(&mut self, ttbr: u64, address: u64) {
+        self.flush_entries(ttbr, address, 1, 12);
+    }
+
     /// Notes the address space.
     pub fn flush_asid(&mut self, ttbr: u64) {
         self.flushed.push((ttbr, 0, 0));
@@ -228,18 +246,26 @@ impl Machine {
         self.traced = traced;
     }
 
+    /// Another core enters the kernel.
+    pub fn go_to(&mut self, own: usize, core: usize) {
+        self.others[own] = (self.loaded, self.deadline);
+        (self.loaded, self.deadline) = self.others[core];
+    }
+
     /// Notes the interrupt.
     pub fn kick(&mut self, core: usize) {
         self.kicked.insert(core);
     }
 
     /// Other cores stand still while one is in the kernel, and what they run is exact.
-    pub fn stop(&mut self, _: usize) -> Option<crate::gate::Stopped> {
+    pub fn stop(&mut self, core: usize) -> Option<crate::gate::Stopped> {
+        self.stopped.insert(core);
         None
     }
 
     /// Notes it.
     pub fn evict(&mut self, core: usize) {
+        self.others[core].0 = 0;
         self.evicted.insert(core);
     }
 

@@ -71,9 +71,8 @@ impl Checker {
             let owed = c.home.is_some_and(|home| k.mem[home].reply == Some(reply));
             must!(owed && k.mem[reply].caller.is_some(), "{context:?} is used for a call that is not owed");
         }
-        let waits = holder.is_some_and(|holder| {
-            k.mem[holder].state == State::Ready && !k.mem[holder].queued && k.sched.current() != Some(holder)
-        });
+        let waits = holder
+            .is_some_and(|holder| k.mem[holder].state == State::Ready && !k.mem[holder].queued && !k.runs(holder));
         must!(!waits || c.out == 0 || c.node.queued, "{context:?}: nobody wakes {:?}", holder);
         must!(!waits || c.out == 0 || c.node.deadline <= out[0].at, "{context:?}: {:?} is woken late", holder);
         Ok(())
@@ -88,9 +87,11 @@ impl Checker {
     /// A heap, leftist, of objects that live and know where they stand.
     pub(super) fn check_deadlines(&self, k: &Kernel) -> Check {
         let mut count = 0;
-        if let Some(root) = k.sched.deadlines.root {
-            must!(k.mem[root].up.is_none(), "the first deadline has one above it");
-            self.check_node(k, root, &mut count)?;
+        for core in 0..k.sched.count() {
+            if let Some(root) = k.sched.of(core).deadlines.root {
+                must!(k.mem[root].up.is_none(), "the first deadline has one above it");
+                self.check_node(k, core, root, &mut count)?;
+            }
         }
         let queued = |&&(kind, number): &&(Kind, u64)| match kind {
             Kind::SchedContext => k.mem[object::<SchedContext>(number)].node.queued,
@@ -103,20 +104,29 @@ impl Checker {
     }
 
     /// Its rank.
-    fn check_node(&self, k: &Kernel, node: Ref<Node>, count: &mut usize) -> Result<u8, String> {
+    fn check_node(&self, k: &Kernel, core: usize, node: Ref<Node>, count: &mut usize) -> Result<u8, String> {
         *count += 1;
         let n = &k.mem[node];
-        let lives = match n.owner {
-            Owner::Refill => self.exists(object::<SchedContext>(node.number())),
-            Owner::Timer => self.exists(object::<Timer>(node.number())),
+        let (lives, at) = match n.owner {
+            Owner::Refill => {
+                let context = object::<SchedContext>(node.number());
+                (self.exists(context), k.mem[context].core)
+            }
+            Owner::Timer => {
+                let timer = object::<Timer>(node.number());
+                (self.exists(timer), k.mem[timer].core)
+            }
         };
-        must!(lives && n.queued, "{node:?} in the heap does not exist or does not know that it is there");
+        must!(
+            lives && n.queued && usize::from(at) == core,
+            "{node:?} in the heap of core {core} does not exist or does not know that it is there"
+        );
         let mut ranks = [0, 0];
         for (rank, child) in ranks.iter_mut().zip([n.left, n.right]) {
             let Some(child) = child else { continue };
             must!(k.mem[child].up == Some(node), "{child:?} does not know what is above it");
             must!(k.mem[child].deadline >= n.deadline, "{child:?} comes before {node:?}");
-            *rank = self.check_node(k, child, count)?;
+            *rank = self.check_node(k, core, child, count)?;
         }
         must!(ranks[0] >= ranks[1] && n.rank == ranks[1] + 1, "{node:?} has rank {} over {ranks:?}", n.rank);
         Ok(n.rank)

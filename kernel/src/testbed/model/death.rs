@@ -12,7 +12,9 @@ impl Model {
             Kind::Thread => {
                 self.dying.push((kind, at));
                 self.halt(at, State::Suspended);
-                self.charge();
+                if let Some(home) = self.threads[&at].home {
+                    self.charge_for(home);
+                }
                 self.leave_time(at);
                 self.thread(at).fpu = false;
                 self.unbind(at);
@@ -31,7 +33,7 @@ impl Model {
                 self.end_object(kind, at);
             }
             Kind::SchedContext => {
-                self.charge();
+                self.charge_for(at);
                 self.take_home(at);
                 // Nothing is charged to it any more.
                 self.cores.iter_mut().filter(|core| core.time == Some(at)).for_each(|core| core.time = None);

@@ -59,6 +59,7 @@ impl Duel {
                 }
                 self.leave()?;
             }
+            Event::Look => self.leave()?,
             Event::Late(_) | Event::Preempt(_) => {}
         }
         fill(&mut self.bed.k, &mut self.model);

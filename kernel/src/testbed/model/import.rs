@@ -39,7 +39,7 @@ impl Model {
             open: BTreeSet::new(),
             routes: BTreeMap::new(),
             dying: Vec::new(),
-            cores: vec![Core::default()],
+            cores: vec![Core::default(); k.sched.count()],
             here: 0,
             words: HashMap::new(),
             boot: Rc::new((RAM, Vec::new())),
@@ -71,7 +71,7 @@ impl Model {
         let reserves = model.caps.values().filter(|cap| cap.kind == Kind::Reserve && cap.object >= first);
         model.books.used = reserves.map(|cap| cap.pages * PAGE).sum();
         model.books.free = model.caps.values().filter(ram).map(|cap| cap.pages * PAGE).sum();
-        let (current, time, since, slice_end) = k.running();
+        let (current, time, since, slice_end) = k.running(0);
         let core = model.core();
         (core.current, core.time) = (current.map(|at| place_of(k, at)), time.map(|at| place_of(k, at)));
         (core.since, core.slice_end) = (since, slice_end);

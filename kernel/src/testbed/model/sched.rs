@@ -25,7 +25,7 @@ pub fn timer_arm(m: &mut Model, call: &Call) -> Out {
     }
     m.hold(Place::Timer(timer), Some(source));
     let object = m.timers.get_mut(&timer).expect("a Timer that exists");
-    (object.deadline, object.bits) = (Some(deadline), bits);
+    (object.deadline, object.bits, object.core) = (Some(deadline), bits, m.here);
     Ok(Next::Done)
 }
 
@@ -39,7 +39,7 @@ impl Model {
     /// A thread may run as soon as it has time; it stands behind its equals.
     pub fn make_ready(&mut self, thread: At) {
         self.thread(thread).state = State::Ready;
-        if self.core().current == Some(thread) || self.core().ready.contains(&thread) {
+        if self.core().current == Some(thread) || self.is_queued(thread) {
             return;
         }
         if self.can_run(thread) { self.enqueue(thread, false) } else { self.out_of_time(thread, false) }
@@ -62,13 +62,27 @@ impl Model {
             let other = self.threads[other].priority;
             other > priority || other == priority && !front
         };
-        let ready = &self.cores[self.here].ready;
+        let core = self.core_of(thread).unwrap_or(0);
+        let ready = &self.cores[core].ready;
         let place = ready.iter().position(|other| !more_urgent(other)).unwrap_or(ready.len());
-        self.core().ready.insert(place, thread);
+        self.cores[core].ready.insert(place, thread);
     }
 
+    /// The core that a thread runs on: that of the time it has.
+    fn core_of(&self, thread: At) -> Option<usize> {
+        self.time_of(thread).map(|time| self.times[&time].core)
+    }
+
+    fn is_queued(&self, thread: At) -> bool {
+        self.cores.iter().any(|core| core.ready.contains(&thread))
+    }
+
+    /// A thread stands in no queue any more, and no other core runs it.
     pub fn unqueue(&mut self, thread: At) {
-        self.core().ready.retain(|&other| other != thread);
+        self.cores.iter_mut().for_each(|core| core.ready.retain(|&other| other != thread));
+        let here = self.here;
+        let others = self.cores.iter_mut().enumerate().filter(|&(core, _)| core != here);
+        others.filter(|(_, core)| core.current == Some(thread)).for_each(|(_, core)| core.current = None);
     }
 
     fn someone_above(&self, priority: u8) -> bool {
@@ -144,8 +158,10 @@ impl Model {
     /// Deadlines that have come, the earliest first; equal ones as `ties` says. Returns how many ways there were.
     fn take_due(&mut self) -> Option<(Kind, At)> {
         let now = self.now;
-        let timers = self.timers.iter().filter_map(|(&at, timer)| Some((timer.deadline?, Kind::Timer, at)));
-        let times = self.times.iter().filter_map(|(&at, time)| Some((time.wakes?, Kind::SchedContext, at)));
+        let timers = self.timers.iter().filter(|(_, timer)| timer.core == self.here);
+        let timers = timers.filter_map(|(&at, timer)| Some((timer.deadline?, Kind::Timer, at)));
+        let times = self.times.iter().filter(|(_, time)| time.core == self.here);
+        let times = times.filter_map(|(&at, time)| Some((time.wakes?, Kind::SchedContext, at)));
         let due: Vec<_> = timers.chain(times).filter(|&(when, ..)| when <= now).collect();
         let first = due.iter().map(|&(when, ..)| when).min()?;
         let equal: Vec<_> = due.into_iter().filter(|&(when, ..)| when == first).collect();
@@ -156,17 +172,16 @@ impl Model {
 
     /// In how many ways deadlines that have come can come one after the other.
     pub fn orders_of_due(&self) -> u32 {
-        let timers = self.timers.values().filter_map(|timer| timer.deadline);
-        let times = self.times.values().filter_map(|time| time.wakes);
-        let mut due: Vec<u64> = timers.chain(times).filter(|&when| when <= self.now).collect();
+        let mut due: Vec<u64> = self.deadlines(self.here).filter(|&when| when <= self.now).collect();
         due.sort_unstable();
         due.chunk_by(|a, b| a == b).map(|equal| (1..=equal.len() as u32).product::<u32>()).product()
     }
 
-    /// The first deadline.
-    pub fn next_deadline(&self) -> Option<u64> {
-        let timers = self.timers.values().filter_map(|timer| timer.deadline);
-        timers.chain(self.times.values().filter_map(|time| time.wakes)).min()
+    /// The deadlines that a core looks after.
+    pub fn deadlines(&self, core: usize) -> impl Iterator<Item = u64> {
+        let timers = self.timers.values().filter(move |timer| timer.core == core);
+        let times = self.times.values().filter(move |time| time.core == core);
+        timers.filter_map(|timer| timer.deadline).chain(times.filter_map(|time| time.wakes))
     }
 
     /// The hardware timer fired.

@@ -13,8 +13,7 @@ const STRETCHES: usize = 8;
 
 pub fn configure(m: &mut Model, call: &Call) -> Out {
     let [context, budget, period, flags, ..] = call.x;
-    // There is one core, and one SchedControl.
-    m.get(call, call.target, Kind::SchedControl, CONTROL_INVOKE, 0)?;
+    let control = m.get(call, call.target, Kind::SchedControl, CONTROL_INVOKE, 0)?;
     let at = m.object(call, context, Kind::SchedContext, BIND, 1)?;
     if budget > period {
         return refuse(ErrorCode::InvalidArgument, 2);
@@ -25,8 +24,17 @@ pub fn configure(m: &mut Model, call: &Call) -> Out {
     if flags > 1 {
         return refuse(ErrorCode::InvalidArgument, 4);
     }
-    m.charge();
+    let core = m.caps[&control].object as usize;
+    if m.times[&at].core != core && m.times[&at].home.is_some() {
+        return refuse(ErrorCode::Busy, 1);
+    }
+    m.charge_for(at);
+    if m.times[&at].core != core {
+        // A core that used it for somebody who lost it uses it no more.
+        m.cores.iter_mut().filter(|core| core.time == Some(at)).for_each(|core| core.time = None);
+    }
     let time = m.time(at);
+    time.core = core;
     (time.budget, time.period, time.left, time.fault) = (budget, period, budget, flags == 1);
     (time.debt, time.wakes) = (0, None);
     time.out.clear();
@@ -47,10 +55,14 @@ pub fn bind(m: &mut Model, call: &Call) -> Out {
     if m.threads[&thread].home.is_some() {
         return refuse(ErrorCode::Busy, 1);
     }
-    let idle = m.time_of(thread).is_none();
+    // What came with the call it serves goes first; before that of older calls it has its own.
+    let counts = m.threads[&thread].reply.is_none_or(|reply| m.replies[&reply].time.is_none());
+    if counts {
+        m.unqueue(thread);
+    }
     m.time(time).home = Some(thread);
     m.thread(thread).home = Some(time);
-    if idle {
+    if counts {
         m.time_came(thread);
     }
     Ok(Next::Done)
@@ -58,14 +70,14 @@ pub fn bind(m: &mut Model, call: &Call) -> Out {
 
 pub fn unbind(m: &mut Model, call: &Call) -> Out {
     let time = m.target(call, Kind::SchedContext, BIND)?;
-    m.charge();
+    m.charge_for(time);
     m.take_home(time);
     Ok(Next::Done)
 }
 
 pub fn consumed(m: &mut Model, call: &Call) -> Out {
     let time = m.target(call, Kind::SchedContext, READ)?;
-    m.charge();
+    m.charge_for(time);
     let ticks = m.times[&time].consumed;
     Ok(m.answer_one(call.caller, ticks))
 }
@@ -131,7 +143,16 @@ impl Model {
     /// The time that is being used is charged up to now, on the account of a caller if it is used for one. That happens
     /// before anything changes that it depends on, when somebody asks, and when somebody else begins; not earlier.
     pub fn charge(&mut self) {
-        let (now, core) = (self.now, self.core());
+        self.charge_core(self.here);
+    }
+
+    /// As [`Self::charge`], on the core of this time.
+    pub fn charge_for(&mut self, time: At) {
+        self.charge_core(self.times[&time].core);
+    }
+
+    fn charge_core(&mut self, core: usize) {
+        let (now, core) = (self.now, &mut self.cores[core]);
         let since = core::mem::replace(&mut core.since, now);
         let Some(at) = core.time else { return };
         let time = self.time(at);
@@ -239,7 +260,7 @@ impl Model {
     }
 
     fn end_debt(&mut self, own: At) {
-        self.charge();
+        self.charge_for(own);
         self.time(own).used_for = None;
     }
 

@@ -73,12 +73,12 @@ pub fn begin(plan: &mut Plan) {
 }
 
 /// Four processes that hold capabilities to themselves, to each other, and to devices.
-pub fn build(plan: &mut Plan) {
+pub fn build(plan: &mut Plan, cores: u32) {
     for index in 0..2 {
         retype(plan, WORLD, Kind::Endpoint, 0, ENDPOINTS + index);
         retype(plan, WORLD, Kind::Notification, 0, NOTIFICATIONS + index);
     }
-    (0..WORKERS).for_each(|worker| process(plan, worker));
+    (0..WORKERS).for_each(|worker| process(plan, worker, cores));
     for worker in 0..WORKERS {
         let base = PROCESSES + worker * 10;
         let next = PROCESSES + (worker + 1) % WORKERS * 10;
@@ -93,7 +93,7 @@ pub fn build(plan: &mut Plan) {
     plan.push_back(call(Op::Retype, DEVICES, &blocks));
 }
 
-fn process(plan: &mut Plan, worker: u32) {
+fn process(plan: &mut Plan, worker: u32, cores: u32) {
     let base = PROCESSES + worker * 10;
     let kinds = [
         (Kind::CapTable, 5),
@@ -130,10 +130,11 @@ fn process(plan: &mut Plan, worker: u32) {
     give(plan, base, slot::TRACE, abi::SLOT_TRACE, 0);
     give(plan, base, slot::SMC_CONTROL, abi::SLOT_SMC_CONTROL, 0);
     give(plan, base, slot::CONSOLE, abi::SLOT_CONSOLE, 0);
-    give(plan, base, slot::SCHED_CONTROL, abi::SLOT_SCHED_CONTROL, 0);
+    give(plan, base, slot::SCHED_CONTROL, abi::SLOT_SCHED_CONTROL + worker / 2 % cores, 0);
     // One is unlimited, one has its fault handler told; two are alone with what they run on.
     let (budget, period, flags) = [(1, 1, 0), (400, 2000, 1), (300, 1000, 0), (500, 900, 0)][worker as usize];
-    plan.push_back(call(Op::SchedConfigure, abi::SLOT_SCHED_CONTROL, &[(base + 5).into(), budget, period, flags]));
+    let control = abi::SLOT_SCHED_CONTROL + worker % cores;
+    plan.push_back(call(Op::SchedConfigure, control, &[(base + 5).into(), budget, period, flags]));
     plan.push_back(call(Op::SchedBind, base + 5, &[(base + 2).into()]));
     if worker < 2 {
         give(plan, base, slot::TIME, base + 5, 0);
@@ -143,7 +144,7 @@ fn process(plan: &mut Plan, worker: u32) {
 }
 
 /// Everything that was made is revoked.
-pub fn tear_down(plan: &mut Plan) {
+pub fn tear_down(plan: &mut Plan, cores: u32) {
     let controls = [
         abi::SLOT_IRQ_CONTROL,
         abi::SLOT_DEBUG,
@@ -151,9 +152,9 @@ pub fn tear_down(plan: &mut Plan) {
         abi::SLOT_CONSOLE,
         abi::SLOT_TRACE,
         abi::SLOT_SMC_CONTROL,
-        abi::SLOT_SCHED_CONTROL,
     ];
-    for from in [WORLD, DEVICES].into_iter().chain(controls) {
+    let times = (0..cores).map(|core| abi::SLOT_SCHED_CONTROL + core);
+    for from in [WORLD, DEVICES].into_iter().chain(controls).chain(times) {
         plan.push_back(call(Op::Revoke, abi::SLOT_TABLE, &[from.into()]));
     }
 }
@@ -164,14 +165,18 @@ pub fn awake(plan: &mut Plan) {
 }
 
 /// Everybody sleeps: workers get time and are woken, the endpoints take calls again.
-pub fn rescue(plan: &mut Plan, random: &mut Random) {
+pub fn rescue(plan: &mut Plan, random: &mut Random, cores: u32) {
     let first = random.below(WORKERS.into()) as u32;
     for worker in 0..1 + random.below(WORKERS.into()) as u32 {
         let thread = PROCESSES + (first + worker) % WORKERS * 10 + 2;
         let (budget, period) = random.pick(&[(1, 1), (500, 1000), (300, 300), (100, 5000)]);
         if random.one_in(2) {
             let time = [(thread + 3).into(), budget, period, random.below(2)];
-            plan.push_back(call(Op::SchedConfigure, abi::SLOT_SCHED_CONTROL, &time));
+            let control = abi::SLOT_SCHED_CONTROL + random.below(cores.into()) as u32;
+            if random.one_in(4) {
+                plan.push_back(call(Op::SchedUnbind, thread + 3, &[]));
+            }
+            plan.push_back(call(Op::SchedConfigure, control, &time));
             plan.push_back(call(Op::SchedBind, thread + 3, &[thread.into()]));
         }
         plan.push_back(call(Op::ThreadCancel, thread, &[]));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -17,6 +18,7 @@ pub fn cases() -> Vec<Case> {
     vec![
         Case::new("debug.explain", "a metric is explained instruction by instruction", explains),
         Case::new("debug.trace", "what all cores do becomes a timeline that holds together", traces),
+        Case::new("debug.gdb", "the debugger lists all threads and stops where a component enters a function", debugs),
         Case::new("debug.trace_lost", "records that were overwritten are counted", loses),
     ]
 }
@@ -85,6 +87,57 @@ fn loses(lab: &mut Lab) -> Result<()> {
     let lost = text.lines().find_map(|line| line.strip_suffix(" lost")?.rsplit(' ').next()?.parse::<u64>().ok());
     ensure!(lost.is_some_and(|lost| lost > 0) && text.contains("\n@lost 0 "), "{lost:?} lost");
     Ok(())
+}
+
+/// Components that wait, one that computes for ever, and a function of one of them at whose address others have code too.
+fn debugs(lab: &mut Lab) -> Result<()> {
+    let socket = lab.scratch()?.join("gdb");
+    let name = socket.to_str().context("a path in UTF-8")?;
+    let extra = ["-gdb".to_owned(), format!("unix:{name},server=on,wait=off")];
+    let boot = Boot { smp: Some(2), set: Some("budget"), extra: extra.into(), ..Boot::default() };
+    let mut console = lab.boot_to_prompt(boot)?;
+    let threads = ["info threads", "tutti threads"];
+    let text = gdb(name, &threads)?;
+    let list: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    let row = |component: &str| list.iter().find(|row| row.len() >= 6 && row[1] == component);
+    for (component, states, priority, function) in [
+        ("init", &["receiving"][..], "255", "init::"),
+        ("pl011", &["receiving"], "150", "tutti_kit::server::serve"),
+        ("shell", &["waiting"], "80", "shell::"),
+        ("budget-spin", &["ready", "running"], "200", ""),
+    ] {
+        let row = row(component).with_context(|| format!("no thread of {component}:\n{text}"))?;
+        let fits = states.contains(&row[2]) && row[4] == priority && row[5].starts_with("0x0020");
+        ensure!(fits && row.get(6).is_none_or(|found| found.contains(function)), "{row:?} in:\n{text}");
+    }
+    let number = row("shell").context("no shell")?[0];
+    let text = gdb(name, &[&format!("tutti backtrace {number}")])?;
+    contains(&text, "shell::Shell::run").or_else(|_| contains(&text, "tutti_component_main"))?;
+    ensure!(text.lines().filter(|line| line.starts_with('#')).count() >= 2, "no frames:\n{text}");
+    // Other components have code at the same address.
+    let commands = ["tutti break shell shell::commands::run", "continue", "backtrace 1", "tutti threads"];
+    let debugger = thread::spawn({
+        let name = name.to_owned();
+        move || gdb(&name, &commands)
+    });
+    // Until the breakpoint is there the command runs through.
+    while !debugger.is_finished() {
+        console.send_line("uptime")?;
+        thread::sleep(Duration::from_millis(500));
+    }
+    let text = debugger.join().ok().context("the debugger")??;
+    contains(&text, "#0  shell::commands::run")?;
+    let stopped = |line: &str| line.contains(" shell ") && line.contains(" running ");
+    ensure!(text.lines().any(stopped), "the shell does not run:\n{text}");
+    console.expect(" since reset\n").map(drop)
+}
+
+/// What the debugger prints for these commands; afterwards the machine goes on.
+fn gdb(target: &str, commands: &[&str]) -> Result<String> {
+    let mut arguments = vec!["gdb", "--target", target, "--", "-batch"];
+    arguments.extend(commands.iter().flat_map(|command| ["-ex", command]));
+    arguments.extend(["-ex", "detach"]);
+    xtask(&arguments)
 }
 
 /// A process and a thread of the timeline.

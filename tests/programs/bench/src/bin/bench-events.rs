@@ -9,7 +9,10 @@ use abi::{InWord, Kind, Op, Perms, Rights, SLOT_TABLE, Slots};
 use agent::{Agent, Check, Fail, REPLY, Registers, Setup, State, World, code, equal, holds};
 use bench_programs::report::{self, Line};
 use bench_programs::{each, mark};
-use rt::{Env, ticks_per_second};
+use rt::{
+    Cap, Env, Notification, Retype, SchedContext, SchedControl, TABLE, Thread, ThreadConfig, Untyped, now_ticks,
+    ticks_per_second,
+};
 
 rt::entry!(run);
 
@@ -34,6 +37,7 @@ fn run(env: &'static Env) {
             line(&mut world, "irq.to_driver", to_driver),
             line(&mut world, "fault.round_trip", fault),
             line(&mut world, "fault.map_round_trip", fault_and_map),
+            line(&mut world, "thread.create", create),
         ]
         .into(),
         Err(Fail(why)) => alloc::vec![Err(why)],
@@ -234,4 +238,46 @@ fn fault_and_map(w: &mut World) -> Check<u64> {
         }
     }
     Ok(each(ticks, ticks_per_second(), BATCH * BATCHES))
+}
+
+/// A new thread with time of its own, out of memory that is zeroed for them, runs one instruction, a signal to who made it and
+/// waits for that. Both go again, and the memory is whole.
+fn create(w: &mut World) -> Check<u64> {
+    let (donor, bell) = (agent(w, PRIORITY)?, w.make(Kind::Notification, 0)?);
+    w.give(donor, OTHER, bell, Rights::SIGNAL, 1)?;
+    let memory = w.make(Kind::Untyped, 2)?;
+    let (thread, time) = (w.slot()?, w.slot()?);
+    let config = ThreadConfig {
+        table: Cap::from_slot(donor.table),
+        space: Cap::from_slot(donor.space),
+        message_page: None,
+        fault: None,
+        priority: PRIORITY,
+        ceiling: PRIORITY,
+        fpu: false,
+    };
+    let control = Cap::<SchedControl>::from_slot(*w.authority.sched.first().ok_or("no SchedControl")?);
+    let round = || {
+        let (memory, bell) = (Cap::<Untyped>::from_slot(memory), Cap::<Notification>::from_slot(bell));
+        memory.retype(Kind::Thread, Retype::default(), TABLE, thread)?;
+        memory.retype(Kind::SchedContext, Retype::default(), TABLE, time)?;
+        let (new, with) = (Cap::<Thread>::from_slot(thread), Cap::<SchedContext>::from_slot(time));
+        new.configure(&config)?;
+        new.write_registers(8, call(Op::Signal, 1, OTHER, 0))?;
+        new.write_registers(32, [code::SVC])?;
+        control.configure(with, 1, 1, false)?;
+        with.bind(new)?;
+        new.resume()?;
+        let bits = bell.wait()?;
+        TABLE.delete(thread)?;
+        TABLE.delete(time)?;
+        equal(bits, 1, "what the new thread signals")
+    };
+    (0..WARM_UP).try_for_each(|_| round())?;
+    mark("thread.create");
+    let start = now_ticks();
+    (0..ROUNDS).try_for_each(|_| round())?;
+    let ticks = now_ticks() - start;
+    mark("thread.create");
+    Ok(each(ticks, ticks_per_second(), ROUNDS))
 }
