@@ -19,6 +19,41 @@ pub struct Fault {
     pub syndrome: u64,
 }
 
+/// The fault that a thread reports to its handler, or none. The fast path reports faults that are taken at once: of those only
+/// the kind is written down.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The number of a [`FaultKind`]; 0: none.
+    kind: u32,
+    message: FaultMessage,
+}
+
+impl Report {
+    /// Where the fast path finds the kind.
+    pub const KIND: usize = core::mem::offset_of!(Report, kind);
+
+    /// None.
+    pub const fn none() -> Self {
+        Self { kind: 0, message: FaultMessage { pc: 0, address: 0, syndrome: 0, sp: 0, fp: 0, lr: 0 } }
+    }
+
+    /// A fault.
+    pub const fn new(kind: FaultKind, message: FaultMessage) -> Self {
+        Self { kind: kind as u32, message }
+    }
+
+    /// Whether there is one.
+    pub const fn is_some(&self) -> bool {
+        self.kind != 0
+    }
+
+    /// The fault.
+    pub fn get(&self) -> Option<(FaultKind, FaultMessage)> {
+        FaultKind::from_number(self.kind).map(|kind| (kind, self.message))
+    }
+}
+
 /// A data access found no translation at an address: a Reserve gives the current thread a page there, or it is a fault.
 #[inline]
 pub fn untranslated(k: &mut Kernel, thread: Ref<Thread>, address: u64, fault: impl FnOnce() -> Fault) {
@@ -58,7 +93,7 @@ fn report(k: &mut Kernel, thread: Ref<Thread>, kind: FaultKind, message: FaultMe
     if k.mem[endpoint].gate != Gate::Open {
         return None;
     }
-    k.mem[thread].fault = Some((kind, message));
+    k.mem[thread].fault = Report::new(kind, message);
     k.mem[thread].badge = badge;
     Some(k.send(thread, endpoint))
 }

@@ -116,6 +116,12 @@ pub struct Area {
     pub process_key: [AtomicU64; 2],
     /// Where the core's scheduler lies.
     pub scheduler: AtomicUsize,
+    /// Where the first Irq of each line stands.
+    pub lines: AtomicUsize,
+    /// Where the registers of the interrupt controller's distributor lie.
+    pub distributor: AtomicUsize,
+    /// Those of its core interface; 0: they are system registers.
+    pub interface: AtomicUsize,
 }
 
 impl Area {
@@ -150,6 +156,9 @@ impl Area {
             own_key: [AtomicU64::new(0), AtomicU64::new(0)],
             process_key: [AtomicU64::new(0), AtomicU64::new(0)],
             scheduler: AtomicUsize::new(0),
+            lines: AtomicUsize::new(0),
+            distributor: AtomicUsize::new(0),
+            interface: AtomicUsize::new(0),
         }
     }
     }

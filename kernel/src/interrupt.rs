@@ -6,7 +6,12 @@ use crate::kernel::Kernel;
 
 /// Serves every interrupt that is pending.
 pub fn handle(k: &mut Kernel) {
-    while let Some(line) = k.machine.acknowledge() {
+    handle_from(k, None);
+}
+
+/// The same, and before that the line that was acknowledged already.
+pub fn handle_from(k: &mut Kernel, mut acknowledged: Option<u32>) {
+    while let Some(line) = acknowledged.take().or_else(|| k.machine.acknowledge()) {
         k.trace(Event::Interrupt, line.into(), 0);
         if line == k.machine.timer_line() {
             k.machine.end(line);

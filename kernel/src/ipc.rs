@@ -6,6 +6,7 @@ use abi::{
 };
 
 use crate::cap::Slot;
+use crate::fault::Report;
 use crate::gate::key;
 use crate::kernel::{Kernel, Next, Res};
 use crate::mm::{Phys, Ref};
@@ -254,7 +255,7 @@ impl Kernel {
     fn deliver(&mut self, sender: Ref<Thread>, receiver: Ref<Thread>, reply: Ref<Reply>) {
         let badge = self.mem[sender].badge;
         self.trace(Event::Deliver, pair(sender, Some(receiver)), badge);
-        match self.mem[sender].fault {
+        match self.mem[sender].fault.get() {
             Some((kind, message)) => {
                 let context = &mut self.mem[receiver].context;
                 context.x[..8].copy_from_slice(&message.to_words());
@@ -265,7 +266,7 @@ impl Kernel {
                 self.transfer(sender, receiver, input, badge);
             }
         }
-        if self.mem[sender].fault.is_none() {
+        if !self.mem[sender].fault.is_some() {
             self.set_key(sender);
             self.donate(reply, sender, receiver);
         } else {
@@ -278,7 +279,7 @@ impl Kernel {
     fn answer(&mut self, server: Ref<Thread>, reply: Ref<Reply>, input: InWord) -> Option<Ref<Thread>> {
         let caller = self.settle(reply)?;
         self.trace(Event::Answer, pair(server, Some(caller)), input.label().into());
-        if self.mem[caller].fault.take().is_some() {
+        if core::mem::replace(&mut self.mem[caller].fault, Report::none()).is_some() {
             let resume = input.label() == 0;
             self.mem[caller].state = if resume { State::Ready } else { State::Faulted };
             if resume {

@@ -62,7 +62,8 @@ impl Default for Irq {
     }
 }
 
-/// The Irqs of every line.
+/// The Irqs of every line. The fast path looks here.
+#[repr(transparent)]
 #[derive(Debug)]
 pub struct Lines {
     first: [Option<Ref<Irq>>; LINES],

@@ -26,7 +26,7 @@ pub use address_space::AddressSpace;
 pub use destroy::Grave;
 pub use endpoint::{Endpoint, Gate};
 pub use header::Header;
-pub use irq::{Irq, Lines};
+pub use irq::{Irq, LINES, Lines};
 #[cfg(test)]
 pub(crate) use mapping::Work;
 pub use notification::Notification;

@@ -35,8 +35,13 @@ pub struct Window {
     pub mapped: u32,
 }
 
-/// The granule of the address space in which the first window lies, and the most windows.
-const FIRST: u32 = 4;
+impl Window {
+    /// The granule of the address space in which the first window lies.
+    pub const FIRST: u32 = 4;
+}
+
+/// That, and the most windows.
+const FIRST: u32 = Window::FIRST;
 const MOST: u32 = PAGE as u32 / 64 - FIRST;
 
 const _: () = assert!(size_of::<Window>() == 64 && size_of::<AddressSpace>() <= 64 * FIRST as usize);

@@ -419,7 +419,7 @@ impl Kernel {
             self.sched.of_mut(core).deadlines.add(&mut self.mem, Self::refill_node(context), next);
             self.timer_stale(core);
         }
-        if running && self.mem[context].fault && self.mem[thread].fault.is_none() {
+        if running && self.mem[context].fault && !self.mem[thread].fault.is_some() {
             crate::fault::timeout(self, thread);
         }
     }

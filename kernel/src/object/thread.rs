@@ -1,12 +1,11 @@
 //! Thread: registers, priority, and what it runs with.
 
-use abi::{
-    ErrorCode, FaultKind, FaultMessage, Kind, Rights, SyscallError, layout::MemoryType, layout::PAGE, layout::USER_END,
-};
+use abi::{ErrorCode, Kind, Rights, SyscallError, layout::MemoryType, layout::PAGE, layout::USER_END};
 
 use super::{AddressSpace, Endpoint, Header, Notification, Reply, SchedContext};
 use crate::cap::{Cap, CapTable, Flags, Slot};
 use crate::context::Context;
+use crate::fault::Report;
 use crate::fpu::FpuState;
 use crate::ipc;
 use crate::kernel::{Kernel, Next, Preempted, Res};
@@ -102,7 +101,7 @@ pub struct Thread {
     /// The badge of the capability it calls through.
     pub badge: u64,
     /// The fault it reports, while it waits for its handler.
-    pub fault: Option<(FaultKind, FaultMessage)>,
+    pub fault: Report,
     /// Cached: where its message page lies, 0 when it has none.
     pub page: Phys,
     /// Counts its capabilities.
@@ -149,7 +148,7 @@ impl Thread {
             next: None,
             prev: None,
             badge: 0,
-            fault: None,
+            fault: Report::none(),
             page: Phys(0),
             header: Header::new(Kind::Thread),
             held: [Slot::EMPTY; 4],
@@ -364,7 +363,7 @@ pub fn resume(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         if k.mem[thread].table().is_none() || k.mem[thread].space().is_none() {
             return Err(state(0));
         }
-        k.mem[thread].fault = None;
+        k.mem[thread].fault = Report::none();
         k.make_ready(thread);
     }
     Ok(Next::Done)

@@ -460,7 +460,7 @@ impl Checker {
                 must!(!t.queued || time.is_some(), "{thread:?} is queued and has nothing to run on");
                 let time = time.is_some_and(|time| k.mem[time].has_time());
                 must!(runs || t.queued || !time, "{thread:?} is ready, has time and is nowhere");
-                must!(t.fault.is_none(), "{thread:?} runs with a fault");
+                must!(!t.fault.is_some(), "{thread:?} runs with a fault");
             }
             State::Sending(endpoint) => {
                 must!(self.exists(endpoint), "{thread:?} sends to nothing");

@@ -20,7 +20,7 @@ use system_tests::{Machine, Serial};
 use super::boots::Bench;
 use crate::build::KERNEL;
 use crate::remote::{Remote, register};
-use listing::Listing;
+use listing::{Listing, Sum};
 use spaces::{Programs, Spaces};
 
 /// The set whose programs set marks, and that of the metrics of threads that signal each other, fault, and drive a device.
@@ -52,6 +52,17 @@ pub struct Step {
 
 /// Prints one operation of a metric on a core.
 pub fn explain(bench: &Bench, cpu: &str, metric: &str) -> Result<()> {
+    let text = one(bench, cpu, metric, |listing| listing.text(metric, cpu))?;
+    std::io::stdout().write_all(text.as_bytes()).context("standard output")
+}
+
+/// What one operation of a metric is made of.
+pub fn sum(bench: &Bench, cpu: &str, metric: &str) -> Result<Sum> {
+    one(bench, cpu, metric, |listing| listing.sum())
+}
+
+/// One operation of a metric on a core.
+fn one<T>(bench: &Bench, cpu: &str, metric: &str, of: impl FnOnce(&Listing<'_>) -> T) -> Result<T> {
     let set = set_of(metric)?;
     let programs = Programs::read(bench.board, bench.built, set)?;
     let mut session = Session::start(bench.machine(cpu, Some(set), true)?)?;
@@ -63,8 +74,7 @@ pub fn explain(bench: &Bench, cpu: &str, metric: &str) -> Result<()> {
         session.operation(&programs, &mut spaces, metric)?
     };
     drop(session);
-    let text = Listing::new(&programs, &spaces, &steps)?.text(metric, cpu);
-    std::io::stdout().write_all(text.as_bytes()).context("standard output")
+    Ok(of(&Listing::new(&programs, &spaces, &steps)?))
 }
 
 /// The set that measures a metric.
@@ -82,6 +92,9 @@ fn set_of(metric: &str) -> Result<&'static str> {
         "ipc.scaling_2" => bail!("{metric} is a ratio of two times; its operation is ipc.call_reply_0w"),
         "latency.kernel_max" => bail!("{metric} is the largest of many stretches; `bench` says which one it was"),
         "boot.prompt" => bail!("{metric} is all of the start; {BOOT} and process.spawn are operations of it"),
+        _ if metric.ends_with(".waits") || metric.ends_with(".registers") => {
+            bail!("{metric} is counted beside the instructions of an operation: explain that")
+        }
         _ if metric.starts_with("mem.") || metric.starts_with("image.") => {
             bail!("{metric} counts bytes, not the instructions of an operation")
         }

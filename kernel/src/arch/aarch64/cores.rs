@@ -81,6 +81,16 @@ pub(super) fn claim(stack: usize) {
     TPIDR_EL1.set(&raw const *area as u64);
 }
 
+/// The fast paths of a core see from now on what of the kernel they use.
+pub(super) fn show(k: &mut Kernel, core: usize, area: &'static Area) {
+    let (distributor, interface) = k.machine.interrupt_registers();
+    area.distributor.store(distributor, Ordering::Relaxed);
+    area.interface.store(interface, Ordering::Relaxed);
+    area.lines.store((&raw const k.lines).expose_provenance(), Ordering::Relaxed);
+    let ticks_per_ms = k.machine.ticks_of_ms(1);
+    k.sched.of_mut(core).attach(area, ticks_per_ms);
+}
+
 /// Takes the lock for this core: its thread's registers are saved, it came because of `event`.
 #[inline(never)]
 pub(super) fn enter(event: Event) {
@@ -249,7 +259,7 @@ pub(super) fn start_all(
         area.affinity.store(cpu.mpidr, Ordering::Relaxed);
         area.set_floor(-1);
         k.sched.add();
-        k.sched.of_mut(number).attach(area, k.machine.ticks_of_ms(1));
+        show(k, number, area);
         LOCK.add(number);
         arrival.admit(number as u32);
     }

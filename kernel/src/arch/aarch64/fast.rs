@@ -35,6 +35,10 @@ const _: () = {
     assert!(offset_of!(Area, gate) == 0);
     assert!(offset_of!(Notification, owner) == offset_of!(Notification, bits) + 8);
     assert!(offset_of!(Cap, object) == 8);
+    // What others write of a core while its fast paths run lies in no cache line that these write.
+    assert!(Area::READER.is_multiple_of(64) && offset_of!(Area, stack) == Area::READER + 64);
+    assert!(offset_of!(Area, floor) / 64 == offset_of!(Area, fpu_open) / 64);
+    assert!(offset_of!(Area, thread) / 64 > offset_of!(Area, fpu_open) / 64);
     assert!(Op::Call as u32 == 0 && Op::ReplyReceive as u32 == 2);
     assert!(State::AWAITING_REPLY == SVC);
 };
@@ -249,7 +253,11 @@ fewer:
     cmp x26, x27
     ccmp x21, x28, #0, eq           // nobody waits, and it is this core's
     ccmp x22, x29, #0, eq
+    .if \long
     b.ne bail
+    .else
+    b.ne fast_retry                 // or nothing of the kind
+    .endif
     ldp x21, x22, [x24, #{KEY}]
 \name\()_closed:
     cmp x21, x23                    // it lent time of this core

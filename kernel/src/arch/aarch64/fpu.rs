@@ -49,7 +49,7 @@ global_asm!(
 exception:
     lsr w21, w19, #26
     cmp w21, #{EC_FPU}
-    b.ne slow
+    b.ne fast_fault
     mrs x19, tpidr_el1
     str w20, [x19, #{READER}]
     dmb ish

@@ -146,6 +146,16 @@ impl Machine {
         self.gic.acknowledge()
     }
 
+    /// What the fast path acknowledged: a line, now active, if it is one.
+    pub fn acknowledged(&mut self, value: u32) -> Option<u32> {
+        self.gic.acknowledged(value)
+    }
+
+    /// Where the registers of the interrupt controller lie: its distributor, and its core interface or 0.
+    pub(super) fn interrupt_registers(&self) -> (usize, usize) {
+        self.gic.places()
+    }
+
     /// A line was taken note of.
     pub fn end(&mut self, line: u32) {
         self.gic.end(line);

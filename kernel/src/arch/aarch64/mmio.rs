@@ -17,6 +17,11 @@ impl Registers {
         Self { base, bytes }
     }
 
+    /// Where they lie.
+    pub fn address(self) -> usize {
+        self.base
+    }
+
     fn place(self, offset: usize, size: usize) -> usize {
         let inside = offset.checked_add(size).is_some_and(|end| end <= self.bytes);
         assert!(offset.is_multiple_of(size) && inside, "register {offset:#x} outside its block");

@@ -27,8 +27,7 @@ pub(super) static KERNEL: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 pub(super) fn install(mem: Mem, machine: Machine, forbidden: Regions) -> &'static mut Kernel {
     // SAFETY: the boot core holds the lock and no reference exists yet.
     let k = unsafe { (*KERNEL.0.get()).write(Kernel::new(mem, machine, forbidden)) };
-    let ticks_per_ms = k.machine.ticks_of_ms(1);
-    k.sched.attach(cores::area(), ticks_per_ms);
+    cores::show(k, 0, cores::area());
     k
 }
 
@@ -156,10 +155,11 @@ pub(super) extern "C" fn serror(context: usize, syndrome: u64) -> usize {
     leave(k)
 }
 
-/// An interrupt while user space ran.
-pub(super) extern "C" fn irq(context: usize) -> usize {
+/// An interrupt while user space ran, which was acknowledged if that is a line.
+pub(super) extern "C" fn irq(context: usize, acknowledged: u32) -> usize {
     let (k, _) = enter(context, Event::Other);
-    interrupt::handle(k);
+    let line = k.machine.acknowledged(acknowledged);
+    interrupt::handle_from(k, line);
     leave(k)
 }
 

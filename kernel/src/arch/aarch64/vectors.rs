@@ -306,7 +306,14 @@ el0_enter:
     b el0_return
 
 el0_irq:
-    save_context
+    save_kept
+    b fast_irq
+
+    // w30 is the line that was acknowledged, if one was.
+    .global slow_irq
+slow_irq:
+    save_rest
+    mov w1, w30
     cbnz x3, signed_irq
     bl {irq}
 

@@ -28,7 +28,7 @@ impl Checker {
         must!(t.header.capabilities > 0 || t.home.is_none(), "{thread:?} is dead and has time");
         if let State::AwaitingReply(reply) = t.state {
             must!(k.mem[reply].time.is_none() || time.is_none(), "{thread:?} lent time and has some");
-            must!(t.fault.is_none() || t.key < 0, "{thread:?} reports a fault and the fast path would answer it");
+            must!(!t.fault.is_some() || t.key < 0, "{thread:?} reports a fault and the fast path would answer it");
             must!(t.key < 0 || t.key as u16 == t.priority.into(), "{thread:?} has key {}", t.key);
         }
         Ok(())

@@ -124,7 +124,7 @@ fn a_faulted_thread_can_be_suspended_configured_and_resumed() {
     let slot = u64::from(FAULTY);
     bed.ok(Op::ThreadConfigure, FAULTY + 2, &[slot, slot + 1, 0, 0, 0, 0x1010]);
     bed.ok(Op::ThreadResume, FAULTY + 2, &[]);
-    assert_eq!(bed.k.mem[thread].fault, None);
+    assert_eq!(bed.k.mem[thread].fault.get(), None);
     // It calls as any other thread.
     bed.give(FAULTY, 10, FAULTS, Rights::SEND, 0);
     assert_eq!(bed.ipc(thread, Op::Call, 10, 0, super::words(&[1])), Outcome::Blocked);

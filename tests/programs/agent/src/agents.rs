@@ -150,6 +150,17 @@ impl World {
         Ok(agent)
     }
 
+    /// A thread on a core that is always ready and less urgent than all others. Nobody waits for it.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn background(&mut self, core: usize) -> Check {
+        let agent = self.agent_with(Setup { priority: 1, core: Some(core), ..Setup::default() })?;
+        self.run(agent, code::SPIN, &[0; 31])?;
+        self.background.push(agent.number);
+        Ok(())
+    }
+
     /// Sets what an agent may use of a core.
     ///
     /// # Errors
@@ -378,7 +389,8 @@ impl World {
             let mut running = 0;
             for index in 0..self.agents.len() {
                 let agent = self.agents[index];
-                let counts = !busy.iter().any(|other| other.number == agent.number);
+                let busy = busy.iter().any(|other| other.number == agent.number);
+                let counts = !busy && !self.background.contains(&agent.number);
                 // One whose thread is gone runs no more.
                 if counts && self.state(agent).is_ok_and(|state| state == State::Ready) {
                     running = agent.number;

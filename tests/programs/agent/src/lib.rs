@@ -15,7 +15,7 @@ mod registers;
 mod svc;
 mod world;
 
-pub use agents::{Agent, Ended, REPLY, Setup, State, Vectors};
+pub use agents::{Agent, Ended, REPLY, Setup, State, Vectors, stack_of};
 pub use fail::{Check, Fail, equal, holds};
 pub use page::Page;
 pub use registers::{Out, Registers, Request, UNUSED, pattern, patterns};

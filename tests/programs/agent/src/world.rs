@@ -83,6 +83,8 @@ pub struct World {
     /// The Frame of the instructions.
     pub(crate) code: u32,
     pub(crate) agents: Vec<Agent>,
+    /// The numbers of those that are always ready.
+    pub(crate) background: Vec<u32>,
     pub(crate) ended: Vec<crate::agents::Ended>,
     bell: Cap<Notification>,
     timer: Cap<Timer>,
@@ -117,6 +119,7 @@ impl World {
             fault_reply: Cap::from_slot(make(Kind::Reply, 0)?),
             code,
             agents: Vec::new(),
+            background: Vec::new(),
             ended: Vec::new(),
             bell: Cap::from_slot(make(Kind::Notification, 0)?),
             timer: Cap::from_slot(make(Kind::Timer, 0)?),
@@ -278,6 +281,7 @@ impl World {
         self.next = FIRST;
         self.mapped = 0;
         self.agents.clear();
+        self.background.clear();
         self.ended.clear();
         self.refusals.clear();
         rt::set_window(0, 0);

@@ -18,6 +18,11 @@ pub fn cases() -> Vec<Case> {
     vec![
         Case::new("debug.explain", "a metric is explained instruction by instruction", explains),
         Case::new("debug.trace", "what all cores do becomes a timeline that holds together", traces),
+        Case::new(
+            "debug.backtrace",
+            "frames of components that panic or fault get function, file and line",
+            backtraces,
+        ),
         Case::new("debug.gdb", "the debugger lists all threads and stops where a component enters a function", debugs),
         Case::new("debug.trace_lost", "records that were overwritten are counted", loses),
     ]
@@ -44,6 +49,28 @@ fn explains(_: &mut Lab) -> Result<()> {
     contains(sums, "user: user stub")?;
     let all = sums.lines().find_map(|line| line.strip_prefix("all ")?.split_whitespace().next()?.parse().ok());
     ensure!(all == Some(lines.len()), "the sum is {all:?}, and there are {} lines:\n{text}", lines.len());
+    Ok(())
+}
+
+/// The outermost frame is where the runtime calls the component; what a panic went through is between.
+fn backtraces(lab: &mut Lab) -> Result<()> {
+    let crashes = [
+        ("restart", "crash-loop", "panic"),
+        ("isolation", "trespass-memory", "tutti_component_main+"),
+        ("isolation", "trespass-kernel", "tutti_component_main+"),
+    ];
+    for (set, component, function) in crashes {
+        let mut console = lab.boot_to_prompt(Boot { set: Some(set), ..Boot::default() })?;
+        let log = console.command("log")?;
+        let report = format!(" {component} backtrace: #0 ");
+        let line = log.lines().find(|line| line.contains(&report));
+        let line = line.with_context(|| format!("no backtrace of {component}:\n{log}"))?;
+        let names = (lab.symbolise())(line);
+        for part in ["#0 ", function, " at userland/rt/src/start.rs:"] {
+            contains(&names, part).context(line.to_owned())?;
+        }
+        ensure!(names.matches(" at ").count() >= 2, "less than two frames have a place:\n{line}{names}");
+    }
     Ok(())
 }
 

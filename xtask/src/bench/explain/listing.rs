@@ -20,15 +20,20 @@ enum Special {
 
 /// How many there are of something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sum {
+pub struct Sum {
     instructions: usize,
     barriers: usize,
-    system_registers: usize,
+    pub system_registers: usize,
     ordered: usize,
     maintenance: usize,
 }
 
 impl Sum {
+    /// Barriers, and what waits as they do.
+    pub fn waits(&self) -> usize {
+        self.barriers + self.ordered + self.maintenance
+    }
+
     fn add(&mut self, special: Option<Special>) {
         self.instructions += 1;
         match special {
@@ -74,6 +79,15 @@ impl<'a> Listing<'a> {
             }
         }
         Ok(Self { spaces, steps, lines })
+    }
+
+    /// All its instructions.
+    pub fn sum(&self) -> Sum {
+        let mut all = Sum::default();
+        for step in self.steps {
+            all.add(self.lines.get(&(step.space, step.pc)).and_then(|line| line.special));
+        }
+        all
     }
 
     /// All of it.

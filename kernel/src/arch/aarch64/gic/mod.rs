@@ -4,18 +4,20 @@ mod v2;
 mod v3;
 
 pub use v2::V2;
+pub(super) use v2::{GICC_EOIR, GICC_IAR};
 pub use v3::{REDISTRIBUTOR, V3};
 
 use super::mmio::Registers;
+pub(super) use distributor::ICENABLER;
 
 /// The interrupt that one core sends to another.
 pub const KICK: u32 = 0;
 
 /// The first number that is not an interrupt.
-const SPECIAL: u32 = 1020;
+pub(super) const SPECIAL: u32 = 1020;
 
 /// Distributor registers that both versions share (ARM IHI 0048, IHI 0069).
-mod distributor {
+pub(super) mod distributor {
     pub const CTLR: usize = 0x000;
     pub const TYPER: usize = 0x004;
     pub const IGROUPR: usize = 0x080;
@@ -58,6 +60,24 @@ impl Gic {
             Gic::V3(_) => v3::acknowledge(),
         };
         (line < SPECIAL).then_some(line)
+    }
+
+    /// The same of what was read of the controller already.
+    pub fn acknowledged(&mut self, value: u32) -> Option<u32> {
+        let line = match self {
+            Gic::V2(gic) => gic.acknowledged(value),
+            Gic::V3(_) => value,
+        };
+        (line < SPECIAL).then_some(line)
+    }
+
+    /// Where the registers lie: the distributor's, and the core interface's or 0.
+    pub fn places(&self) -> (usize, usize) {
+        let interface = match self {
+            Gic::V2(gic) => gic.interface().address(),
+            Gic::V3(_) => 0,
+        };
+        (self.distributor().address(), interface)
     }
 
     /// The interrupt was taken note of.

@@ -6,8 +6,8 @@ use crate::gate::MAX_CORES;
 
 const GICC_CTLR: usize = 0x00;
 const GICC_PMR: usize = 0x04;
-const GICC_IAR: usize = 0x0c;
-const GICC_EOIR: usize = 0x10;
+pub const GICC_IAR: usize = 0x0c;
+pub const GICC_EOIR: usize = 0x10;
 
 /// Distributor and CPU interface.
 #[derive(Debug)]
@@ -49,6 +49,14 @@ impl V2 {
 
     pub(super) fn acknowledge(&mut self) -> u32 {
         let value = self.cpu.read(GICC_IAR);
+        self.acknowledged(value)
+    }
+
+    pub(super) fn interface(&self) -> Registers {
+        self.cpu
+    }
+
+    pub(super) fn acknowledged(&mut self, value: u32) -> u32 {
         self.active = value;
         value & 0x3ff
     }

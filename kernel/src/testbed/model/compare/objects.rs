@@ -42,7 +42,7 @@ pub fn same_thread(k: &Kernel, at: At, thread: &Thread, dead: bool) -> Same {
     same!(place(k, have.reply), thread.reply, "the Reply of the thread at {at:#x}");
     same!(place(k, have.home), thread.home, "the time of the thread at {at:#x}");
     same!(place(k, have.bound), thread.bound, "what the thread at {at:#x} is bound to");
-    same!(have.fault, thread.fault, "the fault of the thread at {at:#x}");
+    same!(have.fault.get(), thread.fault, "the fault of the thread at {at:#x}");
     if matches!(thread.state, State::Sending(_)) {
         same!(have.badge, thread.badge, "what the thread at {at:#x} calls with");
     }

@@ -216,7 +216,7 @@ fn ack_no_line(w: &mut World) -> Check {
 }
 
 /// The device: a PL031 real-time clock (ARM DDI 0224), whose match register calls its interrupt up.
-struct Clock(rt::SharedBuffer);
+pub struct Clock(rt::SharedBuffer);
 
 const DATA: usize = 0x0;
 const MATCH: usize = 0x4;
@@ -227,7 +227,13 @@ const CLEAR: usize = 0x1c;
 impl Clock {
     fn new(w: &mut World) -> Check<Self> {
         let frame = device_frame(w)?;
-        let clock = Self(w.map(frame, 1)?);
+        Self::of(w, frame)
+    }
+
+    /// The clock of these registers, quiet.
+    pub fn of(w: &mut World, frame: u32) -> Check<Self> {
+        let copy = w.copy(frame, ALL, 0)?;
+        let clock = Self(w.map(copy, 1)?);
         clock.store(CLEAR, 1)?;
         clock.store(MASK, 1)?;
         Ok(clock)
@@ -241,8 +247,13 @@ impl Clock {
         self.0.load_u32(register).map_err(|_| "no such register".into())
     }
 
+    /// Its interrupt is hidden from now on.
+    pub fn hide(&self) -> Check {
+        self.store(MASK, 0)
+    }
+
     /// Its interrupt fires until it is cleared.
-    fn fire(&self) -> Check {
+    pub fn fire(&self) -> Check {
         for _ in 0..100 {
             // The second may end between the two accesses.
             let now = self.load(DATA)?;

@@ -14,6 +14,7 @@ mod time;
 mod trace;
 mod untyped;
 mod vector;
+mod wake;
 
 use crate::case::Case;
 
@@ -33,6 +34,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         trace::CASES,
         sched::CASES,
         time::CASES,
+        wake::CASES,
     ];
     files.into_iter().flatten()
 }

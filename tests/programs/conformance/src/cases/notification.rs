@@ -99,7 +99,7 @@ fn signal_nothing(w: &mut World) -> Check {
     equal(w.state(agent)?, State::Waiting, "the agent")
 }
 
-fn signal_wakes(w: &mut World) -> Check {
+pub fn signal_wakes(w: &mut World) -> Check {
     let (bell, mut agent) = waiting(w)?;
     w.ok(Op::Signal, bell, &[0x77])?;
     let out = w.finish(&mut agent)?;
@@ -132,7 +132,7 @@ fn wait_at_once(w: &mut World) -> Check {
     w.blocks(&mut agent, WAIT, State::Waiting)
 }
 
-fn wait_busy(w: &mut World) -> Check {
+pub fn wait_busy(w: &mut World) -> Check {
     let (bell, mut first) = waiting(w)?;
     let mut second = w.agent()?;
     w.give(second, BELL, bell, ALL, 0)?;
@@ -141,7 +141,7 @@ fn wait_busy(w: &mut World) -> Check {
     equal(w.finish(&mut first)?.words()[0], 1, "bits of the first")
 }
 
-fn wait_bound(w: &mut World) -> Check {
+pub fn wait_bound(w: &mut World) -> Check {
     let bell = w.make(Kind::Notification, 0)?;
     let (mut owner, mut other) = (w.agent()?, w.agent()?);
     w.give(owner, BELL, bell, ALL, 0)?;
@@ -153,7 +153,7 @@ fn wait_bound(w: &mut World) -> Check {
     equal(w.finish(&mut owner)?.words()[0], 4, "bits")
 }
 
-fn wait_cancelled(w: &mut World) -> Check {
+pub fn wait_cancelled(w: &mut World) -> Check {
     let (bell, mut agent) = waiting(w)?;
     w.ok(Op::ThreadCancel, agent.thread, &[])?;
     failed(&w.finish(&mut agent)?, Cancelled, 0)?;
@@ -161,7 +161,7 @@ fn wait_cancelled(w: &mut World) -> Check {
     equal(w.ok(Op::Poll, bell, &[])?[0], 4, "bits afterwards")
 }
 
-fn wait_revoked(w: &mut World) -> Check {
+pub fn wait_revoked(w: &mut World) -> Check {
     let (bell, mut agent) = waiting(w)?;
     w.ok(Op::Revoke, abi::SLOT_TABLE, &[bell.into()])?;
     equal(w.state(agent)?, State::Waiting, "the agent while the notification is there")?;
@@ -169,7 +169,7 @@ fn wait_revoked(w: &mut World) -> Check {
     failed(&w.finish(&mut agent)?, Revoked, 0)
 }
 
-fn wait_suspended(w: &mut World) -> Check {
+pub fn wait_suspended(w: &mut World) -> Check {
     let (bell, agent) = waiting(w)?;
     w.ok(Op::ThreadSuspend, agent.thread, &[])?;
     let mut other = w.agent()?;

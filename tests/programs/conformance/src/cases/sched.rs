@@ -542,12 +542,12 @@ fn disarmed(w: &mut World) -> Check {
 }
 
 /// Which agents come to their ends next, in order.
-fn order(w: &mut World, count: usize) -> Check<Vec<u32>> {
+pub fn order(w: &mut World, count: usize) -> Check<Vec<u32>> {
     (0..count).map(|_| w.next_end().map(|ended| ended.number)).collect()
 }
 
 /// Agents of these priorities, each about to run a few instructions.
-fn runners(w: &mut World, priorities: &[u8]) -> Check<Vec<Agent>> {
+pub fn runners(w: &mut World, priorities: &[u8]) -> Check<Vec<Agent>> {
     let mut all = Vec::new();
     for &priority in priorities {
         let agent = w.agent_with(Setup { priority, ..Setup::default() })?;
