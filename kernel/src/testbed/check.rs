@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use abi::{Kind, Perms, layout::PAGE};
+use abi::{Kind, layout::PAGE};
 
 use crate::arch::pte;
 use crate::cap::{Cap, CapTable, Flags, Slot};
@@ -27,7 +27,11 @@ macro_rules! must {
 
 mod fpu;
 mod reserve;
+mod space;
 mod time;
+mod tree;
+
+use self::space::leaves;
 
 /// A piece of memory that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -219,206 +223,6 @@ impl Checker {
         self.objects.contains(&(T::KIND, reference.number()))
     }
 
-    /// From the roots down: every link must be answered. Init's table exists; what else exists is found on the way.
-    fn walk_tree(&mut self, k: &Kernel) -> Check {
-        let mut tables = vec![self.table];
-        tables.extend(dead(k).into_iter().filter(|&(kind, _)| kind == Kind::CapTable).map(|(_, table)| object(table)));
-        let (mut done, mut searched) = (0, 0);
-        while let Some(&table) = tables.get(searched) {
-            searched += 1;
-            for slot in slots(k, table) {
-                let links = &k.mem[slot].links;
-                let root = !k.mem[slot].is_empty() && links.parent.is_none() && links.prev.is_none();
-                if root && !self.is_slot(slot) {
-                    self.find(k, slot)?;
-                }
-            }
-            while let Some(&slot) = self.slots.get(done) {
-                done += 1;
-                self.walk_children(k, slot)?;
-                if let Some(table) = k.mem[slot].cap.object_of::<CapTable>()
-                    && !tables.contains(&table)
-                {
-                    tables.push(table);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn walk_children(&mut self, k: &Kernel, slot: Ref<Slot>) -> Check {
-        let (mut before, mut at) = (None, k.mem[slot].links.child);
-        while let Some(child) = at {
-            let links = &k.mem[child].links;
-            must!(links.prev == before, "{child:?}: its previous is {:?}, not {before:?}", links.prev);
-            if before.is_none() {
-                must!(links.parent == Some(slot), "{child:?}: its parent is {:?}, not {slot:?}", links.parent);
-            }
-            self.find(k, child)?;
-            (before, at) = (Some(child), links.next);
-        }
-        Ok(())
-    }
-
-    fn find(&mut self, k: &Kernel, slot: Ref<Slot>) -> Check {
-        let index = self.granule(slot.number())?;
-        must!(self.seen[index] != self.round, "{slot:?} has two places in the tree");
-        must!(!k.mem[slot].is_empty(), "{slot:?} is empty and in the tree");
-        self.seen[index] = self.round;
-        self.slots.push(slot);
-        Ok(())
-    }
-
-    /// The number of capabilities of each object; the dead are exactly those that wait to be taken apart.
-    fn count_capabilities(&mut self, k: &Kernel) -> Check {
-        for index in 0..self.slots.len() {
-            let cap = k.mem[self.slots[index]].cap;
-            // The right to tie rings is a Trace without a ring.
-            if header_kind(cap.kind) && !(cap.kind == Kind::Trace && cap.object == 0) {
-                let at = self.granule(cap.object)?;
-                if self.named[at].0 != self.round {
-                    self.named[at] = (self.round, 0);
-                    self.objects.push((cap.kind, cap.object));
-                }
-                self.named[at].1 += 1;
-            }
-        }
-        for (kind, number) in dead(k) {
-            let place = self.granule(number)?;
-            let twice = self.named[place].0 == self.round;
-            must!(!twice, "{kind:?} @{number:#x} is dead and has capabilities, or is dead twice");
-            self.named[place] = (self.round, 0);
-            self.objects.push((kind, number));
-        }
-        for &(kind, number) in &self.objects {
-            let (found, count) = (header(k, kind, number).unwrap(), self.named[number as usize].1);
-            must!(found.kind == kind, "{kind:?} @{number:#x} is a {:?}", found.kind);
-            must!(found.capabilities == count, "{kind:?} @{number:#x} counts {}, not {count}", found.capabilities);
-        }
-        Ok(())
-    }
-
-    /// Every capability lies in a table, a thread or an Irq that exists, and those hold nothing else.
-    fn check_places(&mut self, k: &Kernel) -> Check {
-        let mut found = 0;
-        for index in 0..self.objects.len() {
-            let (kind, number) = self.objects[index];
-            match kind {
-                Kind::CapTable => {
-                    let table = object::<CapTable>(number);
-                    for slot in slots(k, table) {
-                        let flags = k.mem[slot].cap.flags;
-                        found += self.check_place(k, slot)?;
-                        let held = Flags::IN_THREAD | Flags::IN_IRQ | Flags::IN_TIMER;
-                        must!(!flags.intersects(held), "{slot:?} is not held: {flags:?}");
-                    }
-                }
-                Kind::Thread => {
-                    let kinds = [Kind::CapTable, Kind::AddressSpace, Kind::Frame, Kind::Endpoint];
-                    for (which, wanted) in kinds.into_iter().enumerate() {
-                        let offset = (core::mem::offset_of!(Thread, held) / 64 + which) as u32;
-                        let slot = object::<Thread>(number).offset(offset);
-                        found += self.check_held(k, slot, &[wanted], Flags::IN_THREAD, number)?;
-                    }
-                }
-                Kind::Irq => {
-                    let slot = object::<Irq>(number).offset(1);
-                    found += self.check_held(k, slot, &[Kind::Notification], Flags::IN_IRQ, number)?;
-                }
-                Kind::Timer => {
-                    let slot = object::<Timer>(number).offset(1);
-                    found += self.check_held(k, slot, &[Kind::Notification, Kind::Thread], Flags::IN_TIMER, number)?;
-                }
-                _ => {}
-            }
-        }
-        must!(found == self.slots.len(), "{} capabilities, {found} of them in tables and objects", self.slots.len());
-        Ok(())
-    }
-
-    fn check_place(&self, k: &Kernel, slot: Ref<Slot>) -> Result<usize, String> {
-        let (empty, known) = (k.mem[slot].is_empty(), self.is_slot(slot));
-        must!(empty != known, "{slot:?} is {} and {}in the tree", if empty { "empty" } else { "filled" }, not(known));
-        Ok(usize::from(known))
-    }
-
-    fn check_held(
-        &self,
-        k: &Kernel,
-        slot: Ref<Slot>,
-        kinds: &[Kind],
-        flag: Flags,
-        holder: u64,
-    ) -> Result<usize, String> {
-        let held = &k.mem[slot];
-        if !held.is_empty() {
-            must!(kinds.contains(&held.cap.kind), "{slot:?} holds a {:?}", held.cap.kind);
-            must!(held.links.child.is_none(), "{slot:?} is held and has children");
-            let right = held.cap.flags.contains(flag) && u64::from(held.cap.holder) == holder;
-            must!(right, "{slot:?} does not know its holder");
-        }
-        self.check_place(k, slot)
-    }
-
-    /// Objects and Frames do not overlap, and lie where their Untyped says that memory was handed out.
-    fn check_memory(&mut self, k: &Kernel) -> Check {
-        for &(kind, number) in &self.objects {
-            let start = self.ram.0 + number * GRANULE;
-            self.extents.push(Extent { start, end: start + bytes_of(k, kind, number), kind });
-        }
-        for &slot in &self.slots {
-            let cap = &k.mem[slot].cap;
-            let tied = matches!(cap.kind, Kind::Untyped | Kind::Reserve) && cap.space.is_some();
-            if (cap.kind == Kind::Frame && !cap.flags.intersects(Flags::DEVICE | Flags::KEEP)) || tied {
-                self.extents.push(Extent { start: cap.object, end: end_of(cap), kind: cap.kind });
-            }
-        }
-        self.extents.sort_unstable();
-        self.extents.dedup();
-        for pair in self.extents.windows(2) {
-            must!(pair[0].end <= pair[1].start, "{:x?} and {:x?} overlap", pair[0], pair[1]);
-        }
-        let ram = self.ram.0..=self.ram.0 + self.ram.1;
-        let inside = self.extents.iter().all(|extent| ram.contains(&extent.start) && ram.contains(&extent.end));
-        must!(inside, "something lies outside RAM");
-        self.slots.iter().filter(|&&slot| k.mem[slot].cap.kind == Kind::Untyped).try_for_each(|&slot| {
-            let cap = &k.mem[slot].cap;
-            if cap.space.is_some() {
-                must!(k.mem[slot].links.child.is_none(), "{slot:?} is in use and has children");
-                return Ok(());
-            }
-            self.check_untyped(k, slot, cap)
-        })
-    }
-
-    fn check_untyped(&self, k: &Kernel, slot: Ref<Slot>, cap: &Cap) -> Check {
-        let device = cap.flags.contains(Flags::DEVICE);
-        let used = if device { end_of(cap) } else { cap.object + cap.word };
-        must!(used <= end_of(cap), "{slot:?} handed out more than it has");
-        let (mut children, mut at) = (Vec::new(), k.mem[slot].links.child);
-        while let Some(child) = at {
-            let made = k.mem[child].cap;
-            let (start, end) = match made.kind {
-                Kind::Untyped | Kind::Reserve | Kind::Frame => (made.object, end_of(&made)),
-                kind => {
-                    let start = self.ram.0 + made.object * GRANULE;
-                    (start, start + bytes_of(k, kind, made.object))
-                }
-            };
-            must!(start >= cap.object && end <= used, "{child:?} {made:x?} lies outside {slot:?} {cap:x?}");
-            // What is being deleted has lost its rights; its children are its siblings by then.
-            if made.kind != Kind::Untyped || !made.rights.is_empty() {
-                children.push((start, end));
-            }
-            at = k.mem[child].links.next;
-        }
-        children.sort_unstable();
-        children.dedup();
-        let apart = children.windows(2).all(|pair| pair[0].1 <= pair[1].0);
-        must!(apart || device, "what was made of {slot:?} overlaps: {children:x?}");
-        Ok(())
-    }
-
     fn check_scheduler(&self, k: &Kernel) -> Check {
         let mut ready = Vec::new();
         for core in 0..k.sched.count() {
@@ -569,101 +373,6 @@ impl Checker {
         Ok(())
     }
 
-    /// The list of mappings says the same as the page tables, and every page of it is accounted for once.
-    fn check_space(&mut self, k: &Kernel, space: Ref<AddressSpace>) -> Check {
-        let s = &k.mem[space];
-        if s.ttbr != 0 {
-            must!(pte::asid(s.ttbr) != 0, "{space:?} has the empty address space's ASID");
-            must!(k.asids.owner(pte::asid(s.ttbr)) == Some(space), "{space:?} has another's ASID");
-        }
-        let (mut mapped, mut reserves, mut pool) = (Vec::new(), Vec::new(), u64::from(s.pages) - 2);
-        let (mut before, mut at) = (None, s.maps);
-        while let Some(slot) = at {
-            must!(self.is_slot(slot), "{space:?}: a mapping without capability");
-            let Slot { cap, links } = &k.mem[slot];
-            let right = cap.space == Some(space) && links.map_prev == before;
-            must!(right, "{space:?}: the list of mappings is broken at {slot:?}");
-            match cap.kind {
-                Kind::Frame => mapped.push((cap.word, *cap)),
-                Kind::Untyped => pool += cap.word / PAGE,
-                Kind::Reserve => reserves.push(*cap),
-                kind => return Err(format!("{space:?} has a {kind:?} in its list of mappings")),
-            }
-            (before, at) = (Some(slot), links.map_next);
-        }
-        for &slot in self.slots.iter().filter(|&&slot| k.mem[slot].cap.space == Some(space)) {
-            let listed = before == Some(slot) || k.mem[slot].links.map_next.is_some();
-            must!(listed, "{slot:?} is mapped and in no list");
-        }
-        // A dead one forgets its list and leaves its tables as they are.
-        if s.lost || s.header.capabilities == 0 {
-            must!(!s.lost || s.windows == 0, "{space:?} has no tables and answers touches");
-            return Ok(());
-        }
-        self.check_windows(k, space, &reserves)?;
-        if !self.deep {
-            return Ok(());
-        }
-        let (mut leaves, tables) = leaves(k, s.root, 0, 0)?;
-        self.check_flushed(k, s.ttbr, &leaves)?;
-        self.check_reserved(k, space, &reserves, &mut leaves)?;
-        // What boot mapped for init has no capabilities.
-        if self.boot == Some(space) {
-            return Ok(());
-        }
-        must!(s.free_pages as u64 + tables == pool, "{space:?}: {} free, {tables} used of {pool} pages", s.free_pages);
-        must!(
-            leaves.len() == mapped.iter().map(|(_, cap)| cap.mapped() as usize).sum(),
-            "{space:?}: leaves and list differ"
-        );
-        for (address, cap) in mapped {
-            let first = leaves.partition_point(|&(at, _)| at < address);
-            let run = leaves.get(first..first + cap.mapped() as usize).unwrap_or_default();
-            must!(run.len() as u64 == cap.mapped(), "{space:?}: {address:#x} is not mapped");
-            for (page, &(at, value)) in run.iter().enumerate() {
-                let place = pte::address(value).0;
-                must!(at == address + page as u64 * PAGE, "{space:?}: a hole at {at:#x}");
-                let expected = cap.object + (u64::from(cap.holder) + page as u64) * PAGE;
-                must!(place == expected && place < end_of(&cap), "{space:?}: {at:#x} is elsewhere");
-                let ask = |perms| pte::attributes(perms, cap.memory_type()) == pte::attributes_of(value);
-                let (read, write) = (Perms::READ, Perms::READ | Perms::WRITE);
-                let fits = ask(read) || ask(write) || ask(read | Perms::EXECUTE);
-                must!(fits, "{space:?}: {at:#x} has attributes {value:#x}");
-                must!(!ask(write) || cap.rights.bits() & 2 != 0, "{space:?}: {at:#x} is writable");
-                must!(!ask(read | Perms::EXECUTE) || cap.rights.bits() & 4 != 0, "{space:?}: {at:#x} is executable");
-            }
-        }
-        Ok(())
-    }
-
-    /// What a translation cache may hold of an address space is what its tables say: what went from them was flushed.
-    fn check_flushed(&mut self, k: &Kernel, ttbr: u64, now: &[(u64, u64)]) -> Check {
-        if ttbr == 0 {
-            return Ok(());
-        }
-        let (flushes, before) = self.cached.remove(&ttbr).unwrap_or_default();
-        let since = k.machine.flushed.get(flushes..).unwrap_or_default();
-        for &(address, value) in &before {
-            let same = now.binary_search(&(address, value)).is_ok();
-            must!(same || flushed(since, ttbr, address), "{address:#x} of TTBR {ttbr:#x} may still be cached");
-        }
-        self.cached.insert(ttbr, (k.machine.flushed.len(), now.to_vec()));
-        Ok(())
-    }
-
-    /// An ASID that an address space lost, or that died, was flushed.
-    fn check_lost_asids(&mut self, k: &Kernel) -> Check {
-        let held = |ttbr: u64| k.asids.owner(pte::asid(ttbr)).is_some_and(|space| k.mem[space].ttbr == ttbr);
-        let lost: Vec<_> = self.cached.keys().copied().filter(|&ttbr| !held(ttbr)).collect();
-        for ttbr in lost {
-            let (flushes, before) = self.cached.remove(&ttbr).unwrap_or_default();
-            let since = k.machine.flushed.get(flushes..).unwrap_or_default();
-            let all = before.iter().all(|&(address, _)| flushed(since, ttbr, address));
-            must!(all, "TTBR {ttbr:#x} is gone and may still be cached");
-        }
-        Ok(())
-    }
-
     fn check_irq(&self, k: &Kernel, irq: Ref<Irq>) -> Check {
         let i = &k.mem[irq];
         if let Some(line) = i.line {
@@ -717,14 +426,6 @@ pub fn receivers(k: &Kernel, endpoint: Ref<Endpoint>) -> Result<Vec<Ref<Thread>>
     Ok(list)
 }
 
-/// Whether the translation of an address was flushed.
-fn flushed(since: &[(u64, u64, u64)], ttbr: u64, address: u64) -> bool {
-    since.iter().any(|&(of, start, pages)| {
-        let covers = pages == 0 || (start..start + pages * PAGE).contains(&address);
-        pte::asid(of) == pte::asid(ttbr) && covers
-    })
-}
-
 impl Checker {
     /// A ring that is tied is its core's; while there is one nobody goes the fast way.
     fn check_ring(k: &Kernel, ring: Ref<Trace>) -> Check {
@@ -752,51 +453,10 @@ fn header_kind(kind: Kind) -> bool {
     )
 }
 
-/// The slots of a table. Those that an Untyped lost which is being deleted are not reached by an index any more.
-fn slots(k: &Kernel, table: Ref<CapTable>) -> Vec<Ref<Slot>> {
-    let first = (1..k.mem[table].slots()).map(|index| table.offset::<Slot>(index));
-    let mut slots: Vec<_> = first.collect();
-    let mut at = k.mem[table].memory;
-    while let Some(memory) = at {
-        let cap = &k.mem[memory].cap;
-        let start: Ref<Slot> = k.mem.granule(Phys(cap.object)).unwrap();
-        slots.extend((0..(cap.word / GRANULE) as u32).map(|index| start.offset(index)));
-        at = k.mem[memory].links.map_next;
-    }
-    slots
-}
-
 fn end_of(cap: &Cap) -> u64 {
     cap.object + u64::from(cap.pages) * PAGE
 }
 
 fn not(yes: bool) -> &'static str {
     if yes { "" } else { "not " }
-}
-
-/// The pages mapped below a table, blocks page by page, and how many tables there are below it.
-#[allow(clippy::type_complexity)]
-fn leaves(k: &Kernel, table: Phys, level: u32, base: u64) -> Result<(Vec<(u64, u64)>, u64), String> {
-    let (mut list, mut tables) = (Vec::new(), 0);
-    let span = PAGE << (9 * (3 - level));
-    for index in 0..512 {
-        let value = k.mem.read_u64(Phys(table.0 + index * 8));
-        if value == 0 {
-            continue;
-        }
-        let address = base + index * span;
-        if pte::is_leaf(value, level) {
-            must!(level > 0, "a block at level 0");
-            (0..span / PAGE).for_each(|page| list.push((address + page * PAGE, value + page * PAGE)));
-        } else {
-            must!(level < 3 && value & 3 == 3, "entry {value:#x} at level {level}");
-            let (below, count) = leaves(k, pte::address(value), level + 1, address)?;
-            let used = (0..512).filter(|entry| k.mem.read_u64(Phys(pte::address(value).0 + entry * 8)) != 0).count();
-            must!(used > 0, "an empty table at level {} for {address:#x}", level + 1);
-            must!(used as u64 == pte::used(value), "{used} entries at {address:#x}, counted are {}", pte::used(value));
-            list.extend(below);
-            tables += count + 1;
-        }
-    }
-    Ok((list, tables))
 }

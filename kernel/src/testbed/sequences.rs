@@ -121,3 +121,33 @@ fn time_moves_to_another_core_while_it_is_used() {
         Step::from(Look).on(1),
     ]);
 }
+
+/// A server that goes on with time of its own for a caller whose time ended dies on another core: the caller owes that time.
+#[test]
+fn who_dies_on_another_core_used_time_for_a_caller() {
+    let mut steps = vec![call(Op::Retype, 32, &[5, 0, 0, 1, 43]), call(Op::Retype, 32, &[6, 0, 0, 1, 44])];
+    for (base, priority, budget) in [(50, 0x3030, 1000), (60, 0x2020, 100)] {
+        steps.extend([
+            call(Op::Retype, 32, &[2, 5, 0, 1, base]),
+            call(Op::Retype, 32, &[8, 2, 0, 1, base + 1]),
+            call(Op::Retype, 32, &[3, 0, 0, 1, base + 2]),
+            call(Op::Retype, 32, &[4, 0, 0, 1, base + 3]),
+            call(Op::Copy, base as u32, &[10, 1, 43, 3]),
+            call(Op::ThreadConfigure, base as u32 + 2, &[base, base + 1, 0, 0, 0, priority]),
+            call(Op::SchedConfigure, 97, &[base + 3, budget, 1000]),
+            call(Op::SchedBind, base as u32 + 3, &[base + 2]),
+            call(Op::ThreadResume, base as u32 + 2, &[]),
+        ]);
+    }
+    steps.extend([
+        call(Op::Move, 50, &[8, 1, 44]),
+        Step::from(Look).on(1),
+        call(Op::Receive, 10, &[]).reply(8).on(1),
+        call(Op::Call, 10, &[]).on(1),
+        Step::from(Pass(100)).on(1),
+        Step::from(Late(50)).on(1),
+        call(Op::Delete, 1, &[52]),
+        Step::from(Look).on(1),
+    ]);
+    replay(&steps);
+}

@@ -39,7 +39,14 @@ impl Draw<'_> {
                 0..30 => self.message_operation(),
                 30..45 => Op::Retype,
                 53..55 => self.random.pick(&[Op::TraceStart, Op::TraceStop, Op::TraceStop, Op::TraceStop]),
-                55 => self.random.pick(&[Op::SmcMake, Op::SmcNarrow, Op::SmcNarrow, Op::SmcCall]),
+                55..57 => self.random.pick(&[
+                    Op::SmcMake,
+                    Op::SmcMake,
+                    Op::SmcNarrow,
+                    Op::SmcNarrow,
+                    Op::SmcNarrow,
+                    Op::SmcCall,
+                ]),
                 45..53 => self.random.pick(&[Op::Map, Op::Unmap, Op::Protect, Op::Copy, Op::Move]),
                 _ => self.random.pick(Op::ALL),
             };
