@@ -120,6 +120,8 @@ pub struct Needs {
     pub memory_end: u64,
     /// The interrupt controller's system registers.
     pub gic_registers: bool,
+    /// Not needed: what the kernel was built to use, if all have it.
+    pub usable: Protections,
 }
 
 /// Why a core is turned away.
@@ -155,7 +157,7 @@ pub struct Census {
 impl Census {
     /// The boot core alone.
     pub fn new(boot: &Identity, needs: Needs) -> Self {
-        Self { needs, common: boot.protections(), signature: boot.signature(), settled: false }
+        Self { needs, common: boot.protections() & needs.usable, signature: boot.signature(), settled: false }
     }
 
     /// Another core: it takes part, or it is told what it lacks and nothing changes.
@@ -190,7 +192,7 @@ mod tests {
     use super::*;
     use crate::testbed::cores::*;
 
-    const NEEDS: Needs = Needs { memory_end: 1 << 36, gic_registers: false };
+    const NEEDS: Needs = Needs { memory_end: 1 << 36, gic_registers: false, usable: Protections::FEATURES };
 
     /// The census of these cores, the first of them the boot core.
     fn census(cores: &[Identity]) -> Census {
@@ -244,6 +246,14 @@ mod tests {
     }
 
     #[test]
+    fn what_the_kernel_was_not_built_for_is_not_in_use_and_nobody_lacks_it() {
+        let usable = Protections::FEATURES - Protections::BTI - Protections::AUTH;
+        let mut census = Census::new(&NEW, Needs { usable, ..NEEDS });
+        assert_eq!(census.settle(), usable);
+        assert_eq!(census.admit(&Identity { pfr1: NEW.pfr1 & !15, isar1: 0, isar2: 0, ..NEW }), Ok(()));
+    }
+
+    #[test]
     fn signatures_of_another_algorithm_are_none() {
         let other = Identity { isar1: 1 << 8, ..NEW };
         assert!(other.protections().contains(Protections::AUTH));
@@ -255,12 +265,15 @@ mod tests {
 
     #[test]
     fn a_core_without_what_the_boot_relied_on_is_refused_at_once() {
-        let far = Needs { memory_end: (1 << 40) + 1, gic_registers: true };
+        let far = Needs { memory_end: (1 << 40) + 1, gic_registers: true, usable: Protections::FEATURES };
         let mut census = Census::new(&CORTEX_A57, far);
         assert_eq!(census.admit(&CORTEX_A53), Err(Lack::Memory));
         assert_eq!(census.admit(&Identity { pfr0: 0, ..CORTEX_A57 }), Err(Lack::Interrupts));
         assert_eq!(census.admit(&CORTEX_A57), Ok(()));
-        let mut exactly = Census::new(&CORTEX_A57, Needs { memory_end: 1 << 40, gic_registers: false });
+        let mut exactly = Census::new(
+            &CORTEX_A57,
+            Needs { memory_end: 1 << 40, gic_registers: false, usable: Protections::FEATURES },
+        );
         assert_eq!(exactly.admit(&CORTEX_A53), Ok(()));
     }
 

@@ -75,6 +75,8 @@ pub struct Area {
     reader: Reader,
     /// The end of the core's stack.
     pub stack: AtomicUsize,
+    /// Not 0: return addresses are signed. Trap entry loads it together with the stack.
+    pub signs: AtomicUsize,
     /// Zeros, to clear registers with.
     pub zeros: [u64; 2],
     /// What the key of a thread must reach to go on in the place of another: see [`Area::set_floor`]. The fast path loads it
@@ -107,6 +109,10 @@ pub struct Area {
     pub conduit: AtomicU32,
     /// Where the core's vectors lie.
     pub vectors: AtomicUsize,
+    /// The key of return addresses in the kernel, low and high half.
+    pub own_key: [AtomicU64; 2],
+    /// The key of return addresses in processes.
+    pub process_key: [AtomicU64; 2],
     /// Where the core's scheduler lies.
     pub scheduler: AtomicUsize,
     /// Where the first Irq of each line stands.
@@ -129,6 +135,7 @@ impl Area {
             request: AtomicU32::new(0),
             reader: Reader { flag: AtomicU32::new(0) },
             stack: AtomicUsize::new(0),
+            signs: AtomicUsize::new(0),
             zeros: [0; 2],
             floor: AtomicI64::new(-1),
             context: AtomicU64::new(0),
@@ -145,6 +152,8 @@ impl Area {
             firmware: AtomicU32::new(0),
             conduit: AtomicU32::new(0),
             vectors: AtomicUsize::new(0),
+            own_key: [AtomicU64::new(0), AtomicU64::new(0)],
+            process_key: [AtomicU64::new(0), AtomicU64::new(0)],
             scheduler: AtomicUsize::new(0),
             lines: AtomicUsize::new(0),
             distributor: AtomicUsize::new(0),
@@ -160,6 +169,15 @@ impl Area {
         let floor = key(self.number.load(Ordering::Relaxed) as usize, top);
         self.closed_floor.store(floor, Ordering::Relaxed);
         self.floor.store(if open { i64::MAX } else { floor }, Ordering::Relaxed);
+    }
+
+    /// Return addresses are signed on this core from its first thread on, with these keys.
+    pub fn sign(&self, own: [u64; 2], processes: [u64; 2]) {
+        for half in 0..2 {
+            self.own_key[half].store(own[half], Ordering::Relaxed);
+            self.process_key[half].store(processes[half], Ordering::Relaxed);
+        }
+        self.signs.store(1, Ordering::Relaxed);
     }
 
     /// The fast path's side of the gate, as the assembly does it: `false` when the slow way must be gone.

@@ -22,6 +22,7 @@ pub mod fpu;
 pub mod gate;
 pub mod interrupt;
 pub mod ipc;
+pub mod keys;
 pub mod maintenance;
 pub mod mitigation;
 pub mod mm;

@@ -36,6 +36,8 @@ pub struct Built {
     pub folder: PathBuf,
     /// The kernel's image.
     pub image: PathBuf,
+    /// Code has landing pads, and signs return addresses.
+    pub guarded: bool,
 }
 
 impl Built {
@@ -69,8 +71,8 @@ pub fn build(workspace: &Workspace, setup: &Setup, board: &Board) -> Result<Buil
     }
     let folder = workspace.out(&board.name);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let built = Built { image: folder.join("Image"), folder };
-    compile(workspace, setup, board, &known)?;
+    let guarded = compile(workspace, setup, board, &known)?;
+    let built = Built { image: folder.join("Image"), folder, guarded };
     let programs = Programs { workspace, folder: &built.folder };
     write_if_changed(&built.image, &programs.image()?)?;
     for (set, selection) in &selections {
@@ -79,8 +81,8 @@ pub fn build(workspace: &Workspace, setup: &Setup, board: &Board) -> Result<Buil
     Ok(built)
 }
 
-/// One call of cargo for everything that runs on a target.
-fn compile(workspace: &Workspace, setup: &Setup, board: &Board, known: &BTreeMap<String, Description>) -> Result<()> {
+/// One call of cargo for everything that runs on a target. Says whether code has landing pads.
+fn compile(workspace: &Workspace, setup: &Setup, board: &Board, known: &BTreeMap<String, Description>) -> Result<bool> {
     let toolchain = Toolchain::find(workspace, setup)?;
     for target in Target::ALL {
         let mut programs = programs(board, known, target).peekable();
@@ -93,7 +95,7 @@ fn compile(workspace: &Workspace, setup: &Setup, board: &Board, known: &BTreeMap
         }
         workspace::run(&mut cargo).with_context(|| format!("the programs for {} do not build", target.triple()))?;
     }
-    Ok(())
+    Ok(toolchain.is_guarded())
 }
 
 /// Package and program of all that is built for a target.

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use abi::{Perms, layout::PAGE};
+use abi::{Perms, Protections, layout::PAGE};
 use anyhow::{Context, Result, ensure};
 use bundle::write::{Program, Segment};
 use object::elf::{PF_R, PF_W, PF_X, PT_LOAD, ProgramFlags};
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
-use object::{LittleEndian, Object, ObjectSymbol};
+use object::{LittleEndian, Object, ObjectSection, ObjectSymbol};
 
 /// An ELF file and its path, for errors.
 pub struct Elf<'a> {
@@ -59,6 +59,12 @@ impl<'a> Elf<'a> {
         Ok(symbol.with_context(|| format!("{} has no symbol {name}", self.path.display()))?.address())
     }
 
+    /// Whether all its code has landing pads, as the linker says.
+    pub fn is_guarded(&self) -> bool {
+        let note = self.file.section_by_name(".note.gnu.property").and_then(|section| section.data().ok());
+        note.is_some_and(|note| abi::properties(note).contains(Protections::BTI))
+    }
+
     /// The load records of a program.
     pub fn program(&self) -> Result<Program> {
         let segments: Vec<Segment> = self.loads()?.iter().map(|load| self.segment(load)).collect::<Result<_>>()?;
@@ -78,7 +84,8 @@ impl<'a> Elf<'a> {
         let pages = u32::try_from(load.memory.div_ceil(PAGE))
             .with_context(|| format!("{}: segment {:#x} is too large", self.path.display(), load.address))?;
         let flag = |bit: ProgramFlags, perm: Perms| if load.flags.0 & bit.0 != 0 { perm } else { Perms::empty() };
-        let perms = flag(PF_R, Perms::READ) | flag(PF_W, Perms::WRITE) | flag(PF_X, Perms::EXECUTE);
+        let mut perms = flag(PF_R, Perms::READ) | flag(PF_W, Perms::WRITE) | flag(PF_X, Perms::EXECUTE);
+        perms.set(Perms::GUARDED, perms.contains(Perms::EXECUTE) && self.is_guarded());
         Ok(Segment { address: load.address, bytes: load.bytes.to_vec(), pages, perms })
     }
 }

@@ -20,6 +20,7 @@ pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machin
         memory: table.memory,
         gic: table.gic,
         el2: false,
+        guarded: built.guarded,
         kernel: built.image.clone(),
         bundle: Some(built.bundle(set)),
         direct: None,

@@ -158,8 +158,8 @@ impl Toolchain {
 
     /// Each crate's build script puts its own `link.ld` on the linker's search path, so that one call of cargo builds
     /// kernel and components.
-    fn flags(&self) -> [String; 8] {
-        [
+    fn flags(&self) -> Vec<String> {
+        let mut flags = vec![
             format!("-Clinker={}", self.linker.display()),
             "-Clinker-flavor=ld.lld".into(),
             "-Clink-arg=-Tlink.ld".into(),
@@ -171,7 +171,16 @@ impl Toolchain {
             "-Cforce-unwind-tables=no".into(),
             // Only the linker can avoid it: kernel/src/errata.rs.
             "-Clink-arg=--fix-cortex-a53-843419".into(),
-        ]
+        ];
+        if self.is_guarded() {
+            flags.push("-Zbranch-protection=bti,pac-ret".into());
+        }
+        flags
+    }
+
+    /// Whether code gets landing pads and signed return addresses: only where `core` is built the same way.
+    pub const fn is_guarded(&self) -> bool {
+        self.build_std
     }
 
     fn is_system(&self) -> bool {
@@ -181,7 +190,11 @@ impl Toolchain {
     /// In words, for the overview.
     pub fn describe(&self) -> String {
         let (major, minor) = self.rustc.version;
-        let core = if self.build_std { "core and alloc from source, -Zbuild-std" } else { "core and alloc prebuilt" };
+        let core = if self.build_std {
+            "core and alloc from source, -Zbuild-std, with BTI and pointer authentication"
+        } else {
+            "core and alloc prebuilt, so without BTI and pointer authentication"
+        };
         format!("rustc {major}.{minor} in {} ({core}), linker {}", self.rustc.sysroot.display(), self.linker.display())
     }
 }

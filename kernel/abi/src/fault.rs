@@ -47,6 +47,10 @@ faults! {
     NoTables = 12, "touch of reserved memory without a page left for tables";
     /// The first touch of a page of a Reserve that has no page left.
     NoMemory = 13, "touch of reserved memory without a page left";
+    /// An indirect branch to an instruction that is no landing pad, in code that says it has them.
+    Branch = 14, "branch to what is no landing pad";
+    /// An address whose signature is wrong, on machines that say so at once; on others it is `Execute`.
+    Signature = 15, "address with a wrong signature";
 }
 
 /// The words of a fault message. An answer with label 0 resumes the thread where it faulted; any other label leaves it

@@ -19,6 +19,8 @@ bitflags! {
         const WRITE = 2;
         /// Executable.
         const EXECUTE = 4;
+        /// With `EXECUTE`: an indirect branch must end at a landing pad, on machines that can see to it.
+        const GUARDED = 8;
     }
 }
 

@@ -13,6 +13,7 @@ mod kind;
 pub mod layout;
 mod message;
 mod op;
+mod property;
 mod protection;
 mod slots;
 mod start;
@@ -27,6 +28,7 @@ pub use message::{
     InWord, MAX_CAPS, MAX_WORDS, MessagePage, OUT_CAPS_DROPPED, OUT_NOTIFICATION, OutWord, PAGE_WORDS, REG_WORDS, Slots,
 };
 pub use op::{Op, THREAD_FPU};
+pub use property::properties;
 pub use protection::{Named, Protections};
 pub use slots::*;
 pub use start::{

@@ -12,6 +12,8 @@ const AP_READ_ONLY: u64 = 1 << 7;
 const SHARE_INNER: u64 = 3 << 8;
 const ACCESSED: u64 = 1 << 10;
 const NOT_GLOBAL: u64 = 1 << 11;
+/// Indirect branches must end at landing pads.
+pub const GUARDED: u64 = 1 << 50;
 const PXN: u64 = 1 << 53;
 const UXN: u64 = 1 << 54;
 const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
@@ -73,6 +75,8 @@ pub const fn attributes(perms: Perms, memory: u8) -> u64 {
     }
     if !perms.contains(Perms::EXECUTE) {
         bits |= UXN;
+    } else if perms.contains(Perms::GUARDED) {
+        bits |= GUARDED;
     }
     bits
 }
@@ -166,7 +170,7 @@ mod tests {
 
     #[test]
     fn every_permission_of_a_process_is_in_order_but_write_with_execute() {
-        for bits in 0..8 {
+        for bits in 0..16 {
             let perms = Perms::from_bits_truncate(bits);
             for memory in 0..4 {
                 let value = leaf(0x1000, 3, attributes(perms, memory));

@@ -151,7 +151,8 @@ impl Boot<'_> {
         }
         let mut rest = crate::object::Piece { address, base: place.0, pages };
         while rest.pages > 0 {
-            let done = self.k.map_run(space, rest, pte::attributes(perms, 0), u64::MAX);
+            let attributes = pte::attributes(self.k.machine.usable(perms), 0);
+            let done = self.k.map_run(space, rest, attributes, u64::MAX);
             rest = rest.behind(done.map_err(|_| InitError::Memory)?);
         }
         Ok(())

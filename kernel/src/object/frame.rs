@@ -13,7 +13,8 @@ use crate::mm::Ref;
 pub(super) fn check_perms(cap: &Cap, bits: u64, argument: u8) -> Res<Perms> {
     let bad = |code| SyscallError::new(code, argument);
     let perms = u8::try_from(bits).ok().and_then(Perms::from_bits).ok_or(bad(ErrorCode::InvalidArgument))?;
-    if !perms.contains(Perms::READ) {
+    let guards_nothing = perms.contains(Perms::GUARDED) && !perms.contains(Perms::EXECUTE);
+    if !perms.contains(Perms::READ) || guards_nothing {
         return Err(bad(ErrorCode::InvalidArgument));
     }
     if perms.contains(Perms::WRITE | Perms::EXECUTE) {
@@ -22,8 +23,8 @@ pub(super) fn check_perms(cap: &Cap, bits: u64, argument: u8) -> Res<Perms> {
     if perms.contains(Perms::EXECUTE) && cap.flags.contains(Flags::DEVICE) {
         return Err(bad(ErrorCode::InvalidArgument));
     }
-    // The bits of Perms and of a Frame's rights are the same.
-    if !cap.rights.contains(Rights::from_bits_truncate(perms.bits())) {
+    // The bits of Perms and of a Frame's rights are the same, but the last.
+    if !cap.rights.contains(Rights::from_bits_truncate((perms - Perms::GUARDED).bits())) {
         return Err(bad(ErrorCode::MissingRight));
     }
     Ok(perms)

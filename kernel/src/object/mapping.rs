@@ -45,7 +45,7 @@ impl Cap {
 
     /// Frame: what is being done with its mapping, and how many pages are done.
     pub(crate) fn work(&self) -> (Work, u64) {
-        let perms = Perms::from_bits_truncate(self.memory >> 5);
+        let perms = unpack(self.memory >> 5);
         let work = match self.memory >> 2 & 7 {
             0 => Work::None,
             1 => Work::Map,
@@ -64,12 +64,21 @@ impl Cap {
             Work::Map => 1,
             Work::Undo(ErrorCode::Overlap) => 2,
             Work::Undo(_) => 3,
-            Work::Clean(perms) => 4 | perms.bits() << 3,
-            Work::Protect(perms) => 5 | perms.bits() << 3,
+            Work::Clean(perms) => 4 | pack(perms) << 3,
+            Work::Protect(perms) => 5 | pack(perms) << 3,
         };
         self.extra = pages | done << 32;
         self.memory = self.memory_type() | work << 2;
     }
+}
+
+/// Permissions in three bits: what is guarded stands as writable and executable, which nothing is.
+fn pack(perms: Perms) -> u8 {
+    if perms.contains(Perms::GUARDED) { 7 } else { perms.bits() & 7 }
+}
+
+fn unpack(bits: u8) -> Perms {
+    if bits == 7 { Perms::READ | Perms::EXECUTE | Perms::GUARDED } else { Perms::from_bits_truncate(bits) }
 }
 
 fn bad(argument: u8) -> SyscallError {
@@ -84,7 +93,8 @@ fn bad(argument: u8) -> SyscallError {
 /// Nothing.
 /// # Errors
 /// `AlreadyMapped`, `Overlap`, `NoPool`, `WriteExecute`, `Misaligned` (address), `InvalidArgument` (address not in the
-/// lower half; pages not in the Frame; permissions without read; device memory executable), and those of the look-ups.
+/// lower half; pages not in the Frame; permissions without read, or guarded and not executable; device memory executable), and
+/// those of the look-ups.
 pub fn map(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let [frame, address, first, pages, perms, ..] = args.words;
     let (space, _) = k.get::<AddressSpace>(caller, args.target, Rights::MAP, 0)?;
@@ -105,7 +115,7 @@ pub fn map(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         return Err(bad(2));
     }
     let piece = Piece { address, base: cap.object + (first << PAGE_BITS), pages };
-    let attributes = pte::attributes(perms, cap.memory_type());
+    let attributes = pte::attributes(k.machine.usable(perms), cap.memory_type());
     if cap.space.is_none() && !perms.contains(Perms::EXECUTE) {
         // The usual case; if one table has all its entries, there is nothing to be remembered.
         let done = if pages <= RUN {
@@ -278,7 +288,7 @@ pub fn protect(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     }
     let pages = cap.mapped();
     let base = cap.object + (u64::from(cap.holder) << PAGE_BITS);
-    let attributes = pte::attributes(perms, cap.memory_type());
+    let attributes = pte::attributes(k.machine.usable(perms), cap.memory_type());
     loop {
         if let Work::Clean(_) = work {
             let step = CLEAN.min(pages - done);

@@ -116,6 +116,8 @@ impl Object for Thread {
 
 /// SPSR of user space: EL0, AArch64, nothing masked.
 const SPSR_USER: u64 = 0;
+/// SPSR.BTYPE: the sort of branch that led to the next instruction.
+const BRANCH_TYPE: u64 = 3 << 10;
 
 impl Thread {
     /// The key of a thread that no fast path may let go on.
@@ -420,7 +422,10 @@ pub fn write_registers(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<
         match register {
             0..=30 => context.x[register] = value,
             31 => context.sp = value,
-            32 => context.pc = value,
+            32 => {
+                // No branch led there.
+                (context.pc, context.spsr) = (value, context.spsr & !BRANCH_TYPE);
+            }
             _ => context.tpidr = value,
         }
     }

@@ -23,6 +23,8 @@ pub struct Machine {
     pub gic: u8,
     /// Enter the kernel at EL2.
     pub el2: bool,
+    /// The programs were built with landing pads and signed return addresses.
+    pub guarded: bool,
     /// The kernel's image.
     pub kernel: PathBuf,
     /// The bundle, handed over as the initial ramdisk.
@@ -175,6 +177,7 @@ mod tests {
             memory: "512M".into(),
             gic: 3,
             el2: true,
+            guarded: false,
             kernel: "Image".into(),
             bundle: Some("bundle.img".into()),
             direct: None,

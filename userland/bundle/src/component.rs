@@ -181,7 +181,8 @@ fn check_segment(bundle: &[u8], segment: &InitSegment) -> Result<(), Fault> {
 /// The permissions of a segment if it may be loaded with them.
 fn perms(segment: &InitSegment) -> Option<Perms> {
     let perms = Perms::from_bits(u8::try_from(segment.flags).ok()?)?;
-    let loadable = perms.contains(Perms::READ) && !perms.contains(Perms::WRITE | Perms::EXECUTE);
+    let guards_nothing = perms.contains(Perms::GUARDED) && !perms.contains(Perms::EXECUTE);
+    let loadable = perms.contains(Perms::READ) && !perms.contains(Perms::WRITE | Perms::EXECUTE) && !guards_nothing;
     loadable.then_some(perms)
 }
 

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use abi::layout::{PAGE, USER_MESSAGE_PAGE, USER_STACK_TOP};
+use abi::layout::{PAGE, USER_END, USER_MESSAGE_PAGE, USER_STACK_TOP};
 use ipc::log::Level;
 use ipc::supervisor::State;
 use rt::{Badge, FaultKind, FaultMessage, Message};
@@ -147,7 +147,9 @@ impl Init {
 
 /// Follows the frame pointers of a dead thread. `cargo xtask` turns the addresses into names.
 fn backtrace(instance: &Instance, fault: &FaultMessage) -> String {
-    let mut text = format!("#0 {:#x} #1 {:#x}", fault.pc, fault.lr);
+    // The signature of a return address stands in its upper bits.
+    let plain = |address: u64| address & (USER_END - 1);
+    let mut text = format!("#0 {:#x} #1 {:#x}", fault.pc, plain(fault.lr));
     let mut frame = fault.fp;
     for depth in 2..FRAMES {
         let next = DEBUG.read(instance.space, frame);
@@ -156,7 +158,7 @@ fn backtrace(instance: &Instance, fault: &FaultMessage) -> String {
         if back == 0 {
             break;
         }
-        text.push_str(&format!(" #{depth} {back:#x}"));
+        text.push_str(&format!(" #{depth} {:#x}", plain(back)));
         if next <= frame {
             break;
         }

@@ -259,6 +259,7 @@ id_l1:  .skip 4096
 k_l0:   .skip 4096
 k_l1:   .skip 4096
 k_l2:   .skip 4096
+    .global k_l3
 k_l3:   .skip 4096
     .global fix_l2
 fix_l2: .skip 4096

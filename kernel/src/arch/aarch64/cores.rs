@@ -144,8 +144,7 @@ pub(super) fn wake() {
 }
 
 /// What of it is done.
-const DONE: Protections =
-    Protections::all().difference(Protections::BTI).difference(Protections::AUTH).difference(Protections::TRAMPOLINE);
+const DONE: Protections = Protections::all().difference(Protections::TRAMPOLINE);
 
 /// Where the cores that are started come in. The boot core writes one for each attempt.
 pub(super) static ARRIVALS: [Arrival; MAX_CPUS] = [const { Arrival::new() }; MAX_CPUS];
@@ -186,6 +185,10 @@ impl Community {
         let quirks = identity::note(core, self.all_quirks);
         let mitigation = Mitigation::choose(self.wish, core);
         self.does |= mitigation.protections();
+        if mitigation.trampoline && self.wish == Wish::Auto {
+            // It should have one, and there is none.
+            self.does |= Protections::EXPOSED;
+        }
         let area = &AREAS[number as usize % MAX_CORES];
         area.loops.store(mitigation.loops.into(), Ordering::Relaxed);
         area.firmware.store(mitigation.firmware, Ordering::Relaxed);

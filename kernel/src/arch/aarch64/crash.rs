@@ -22,7 +22,9 @@ fn class(syndrome: u64) -> &'static str {
     match syndrome >> 26 & 0x3f {
         0x00 => "undefined instruction",
         0x07 => "floating point used",
+        0x0d => "branch to what is no landing pad",
         0x0e => "illegal execution state",
+        0x1c => "address with a wrong signature",
         0x20 | 0x21 => "instruction abort",
         0x22 => "misaligned program counter",
         0x24 | 0x25 => "data abort",
@@ -85,6 +87,8 @@ fn backtrace(out: &mut Early, pc: u64, frame: u64) {
         if back == 0 {
             return;
         }
+        // The signature of a return address stands in its upper bits.
+        let back = back | 0xffff << 48;
         let _ = writeln!(out, "    #{depth} {back:#018x}");
         if next <= frame {
             return;

@@ -3,6 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use aarch64_cpu::registers::{CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0, Readable, Writeable};
+use abi::Perms;
 use tree::Conduit;
 
 use super::gic::Gic;
@@ -21,13 +22,15 @@ pub struct Machine {
     ticks_per_ms: u64,
     conduit: Option<Conduit>,
     ring: (Phys, u64),
+    /// What mappings of processes cannot have here.
+    unusable: Perms,
 }
 
 impl Machine {
     /// Everything was found and brought up.
     pub(super) fn new(gic: Gic, timer_line: u32, frequency: u64, conduit: Option<Conduit>, ring: (Phys, u64)) -> Self {
         let lines = gic.lines();
-        Self { gic, lines, timer_line, ticks_per_ms: frequency / 1000, conduit, ring }
+        Self { gic, lines, timer_line, ticks_per_ms: frequency / 1000, conduit, ring, unusable: Perms::GUARDED }
     }
 
     /// Whether an interrupt waits.
@@ -238,6 +241,17 @@ impl Machine {
     /// Where the log ring lies, and its bytes.
     pub fn log_ring(&self) -> (Phys, u64) {
         self.ring
+    }
+
+    /// From here on code of processes is guarded that asks for it.
+    pub(super) fn guard(&mut self) {
+        self.unusable = Perms::empty();
+    }
+
+    /// What of some permissions this machine can see to.
+    #[inline(always)]
+    pub fn usable(&self, perms: Perms) -> Perms {
+        perms.difference(self.unusable)
     }
 
     /// Whether there is firmware that is known how to call.

@@ -16,6 +16,9 @@ unsafe extern "C" {
     static mut dev_l3: [u64; 512];
     static mut map_l1: [u64; 512];
     static mut id_l1: [u64; 512];
+    static mut k_l3: [u64; 512];
+    static __image_start: u8;
+    static __rodata_start: u8;
 }
 
 /// Makes writes to the tables of user space visible to the walker; the return there synchronises.
@@ -208,6 +211,22 @@ pub fn map_for_user(address: usize) -> usize {
     unsafe { (&raw mut id_l1[511]).write_volatile(block) };
     tables_written();
     ((physical & !(512 * SPAN - 1)) | (511 * SPAN) | (physical & (SPAN - 1))) as usize
+}
+
+/// From here on an indirect branch in the kernel must end at a landing pad.
+pub fn guard_code() {
+    let page = |symbol: *const u8| (symbol as usize >> PAGE_BITS) & 511;
+    (page(&raw const __image_start)..page(&raw const __rodata_start)).for_each(|index| {
+        // SAFETY: boot runs alone; these are the entries of the kernel's code, and nothing but the guard of what they map
+        // changes, which takes no break before make (ARM DDI 0487, D8.16).
+        unsafe {
+            let entry = (&raw mut k_l3[index]).cast::<u64>();
+            entry.write_volatile(entry.read_volatile() | pte::GUARDED);
+        }
+    });
+    // SAFETY: TLB maintenance changes no memory.
+    maintain(|| unsafe { asm!("tlbi vmalle1is", options(nostack, preserves_flags)) });
+    tables_written();
 }
 
 /// Loads TTBR0. No barrier: nothing in the kernel touches user memory, and the return to user space synchronises.

@@ -11,6 +11,7 @@ mod events;
 mod fast;
 mod fpu;
 mod gic;
+mod guard;
 mod identity;
 mod layout;
 mod machine;

@@ -1,7 +1,8 @@
 //! `selftest=…` on the kernel's command line makes it fail on purpose, so that tests can see that it fails as promised:
 //! `panic`; `read`: an address that is not mapped; `write`: its own code; `execute`: its own data; `stack`: recursion
 //! into the guard page; `user`: memory that is user space's. `init` is for the first process. `late-core`: the second core
-//! seems to come late and without features. `errata`: every core seems to have every quirk there is. `maps` walks all page tables whenever a core becomes idle.
+//! seems to come late and without features. `branch`: an indirect branch
+//! to what is no landing pad; `return`: a return to where nobody called from. `errata`: every core seems to have every quirk there is. `maps` walks all page tables whenever a core becomes idle.
 
 use core::hint::black_box;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -32,6 +33,7 @@ pub fn run(bootargs: &str) {
         }
         "user" => touch_user(),
         "maps" => WALK.store(true, Ordering::Relaxed),
+        "branch" | "return" => LATER.store(1 + u32::from(kind == "return"), Ordering::Relaxed),
         "init" | "late-core" | "errata" => {}
         other => log::warn!("boot argument selftest={other} is none"),
     }
@@ -55,6 +57,11 @@ static WALK: AtomicBool = AtomicBool::new(false);
 /// Walks all page tables, if that is asked for; says so when there are more of them than before.
 pub fn on_idle(k: &Kernel) {
     static SPACES: AtomicU32 = AtomicU32::new(0);
+    match LATER.swap(0, Ordering::Relaxed) {
+        0 => {}
+        1 => branch(),
+        _ => forge(),
+    }
     if !WALK.load(Ordering::Relaxed) {
         return;
     }
@@ -73,6 +80,28 @@ fn touch_user() {
     let address = super::mmu::map_for_user(run as *const () as usize);
     touch(address, false);
     log::warn!("the kernel read what user space has mapped: no PAN");
+}
+
+/// What is tried when a core becomes idle for the first time: 1 a branch, 2 a return; 0 nothing. During boot neither is seen
+/// to yet.
+static LATER: AtomicU32 = AtomicU32::new(0);
+
+fn branch() {
+    // SAFETY: goes on behind the branch, or faults, and the report of that is what is tested.
+    unsafe { core::arch::asm!("adr {0}, 2f", "br {0}", "2:", out(reg) _, options(nomem, nostack, preserves_flags)) };
+    panic!("an indirect branch ended where no landing pad is");
+}
+
+/// Returns to another place than where it was called from.
+#[inline(never)]
+fn forge() {
+    // SAFETY: not sound, on purpose: the frame record that x29 points at is this function's, and where that leads is what is
+    // tested.
+    unsafe { core::arch::asm!("str {0}, [x29, #8]", in(reg) forged as *const () as usize, clobber_abi("C")) };
+}
+
+extern "C" fn forged() -> ! {
+    panic!("a return ended where nobody called from");
 }
 
 fn execute() {

@@ -3,12 +3,13 @@
 use core::ops;
 
 use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
+use abi::Protections;
 use tree::{Gic as GicNode, Machine as Described, Tree};
 
 use super::cores::{self, Community};
 use super::gic::{Gic, V2, V3};
 use super::mmu::{DeviceWindow, MapBuilder};
-use super::{console as early, layout, machine::Machine, mmu, psci, trap};
+use super::{console as early, guard, layout, machine::Machine, mmu, psci, trap};
 use crate::arch::pte;
 use crate::boot::{self, Handover};
 use crate::console;
@@ -22,7 +23,7 @@ unsafe extern "C" {
     static __data_start: u8;
     static __stack_bottom: u8;
     static __stack_top: u8;
-    fn el0_return(context: usize) -> !;
+    fn el0_enter(context: usize, control: u64) -> !;
 }
 
 fn address(symbol: *const u8) -> usize {
@@ -75,8 +76,11 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
     let kernel = trap::install(mem, machine, forbidden);
     switch_fast_paths(described.bootargs.unwrap_or_default());
     let gic_registers = matches!(described.gic, Some(GicNode::V3 { .. }));
-    let community = Community::new(&described, Needs { memory_end: kernel.mem.end().0, gic_registers });
+    let usable = guard::built_with() | (Protections::FEATURES - Protections::BTI - Protections::AUTH);
+    let needs = Needs { memory_end: kernel.mem.end().0, gic_registers, usable };
+    let community = Community::new(&described, needs);
     handover.protections = cores::start_all(kernel, &described, &mut window, &mut handover.free, image, community);
+    guard::settle(kernel, handover.protections, handover.seed);
     if let Err(error) = boot::start_init(kernel, handover) {
         give_up(Some(&described), format_args!("{error}"));
     }
@@ -88,7 +92,7 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
 /// Goes to user space.
 pub(super) fn enter_user(context: usize) -> ! {
     // SAFETY: `context` is the register area of a thread of ours, in an address space that is loaded.
-    unsafe { el0_return(context) }
+    unsafe { el0_enter(context, guard::control()) }
 }
 
 fn switch_fast_paths(bootargs: &str) {

@@ -88,8 +88,10 @@ fn enter_beside_others(context: usize, event: Event) -> bool {
 /// Exception classes (ARM DDI 0487, ESR_EL1.EC).
 mod class {
     pub const FPU: u64 = 0x07;
+    pub const BRANCH_TARGET: u64 = 0x0d;
     pub const SVC: u64 = 0x15;
     pub const SVE: u64 = 0x19;
+    pub const SIGNATURE: u64 = 0x1c;
     pub const INSTRUCTION_ABORT: u64 = 0x20;
     pub const PC_ALIGNMENT: u64 = 0x22;
     pub const DATA_ABORT: u64 = 0x24;
@@ -182,6 +184,8 @@ fn decode(syndrome: u64, address: u64) -> Fault {
         class::DATA_ABORT => abort(FaultKind::Read),
         class::PC_ALIGNMENT | class::SP_ALIGNMENT => FaultKind::Alignment,
         class::BRK => FaultKind::Breakpoint,
+        class::BRANCH_TARGET => FaultKind::Branch,
+        class::SIGNATURE => FaultKind::Signature,
         _ => FaultKind::Other,
     };
     let named =

@@ -10,6 +10,7 @@ use crate::gate::Area;
 use crate::mitigation::Mitigation;
 use crate::syscall::Args;
 
+const _: () = assert!(offset_of!(Area, signs) == offset_of!(Area, stack) + 8);
 const _: () = assert!(offset_of!(Area, conduit) == offset_of!(Area, firmware) + 4);
 const _: () = assert!(offset_of!(Args, input) == 64 && offset_of!(Args, target) == 72 && offset_of!(Args, slots) == 80);
 
@@ -66,9 +67,25 @@ global_asm!(
     save_user_state
     mov x0, sp
     mrs x2, tpidr_el1
-    ldr x2, [x2, #{STACK}]
+    ldp x2, x3, [x2, #{STACK}]      // and whether return addresses are signed
     mov sp, x2
     mov x29, xzr
+    .endm
+
+    // The key of return addresses becomes the one that lies there in this core's area, through x10 to x12.
+    .macro take_key key
+    mrs x10, tpidr_el1
+    ldp x11, x12, [x10, #\key]
+    msr S3_0_C2_C1_0, x11           // APIAKeyLo_EL1
+    msr S3_0_C2_C1_1, x12           // APIAKeyHi_EL1
+    isb
+    .endm
+
+    // Calls a handler with the kernel's key.
+    .macro call_signed handler
+    take_key {OWN_KEY}
+    bl \handler
+    take_key {PROCESS_KEY}
     .endm
 
     .macro save_context
@@ -212,7 +229,10 @@ slow:
     save_rest
     mrs x1, esr_el1
     mrs x2, far_el1
+    cbnz x3, 1f
     bl {sync}
+    b el0_return
+1:  call_signed {sync}
     b el0_return
 
     // A system call that is none of the fast paths': x22 to x29 are as the caller has them, x10 to x18 and x30 it gave up. What
@@ -226,7 +246,7 @@ slow_call:
     stp x8, x9, [sp, #64]
     save_user_state
     mrs x20, tpidr_el1
-    ldr x10, [x20, #{STACK}]
+    ldp x10, x21, [x20, #{STACK}]
     mov x19, sp
     sub sp, x10, #{ARGS}
     mov w10, w9
@@ -239,8 +259,9 @@ slow_call:
     mov x0, x19
     mov x1, sp
     mov x29, xzr
+    cbnz x21, 2f
     bl {call}
-    cbnz x0, el0_return
+1:  cbnz x0, el0_return
     mov sp, x19
     ldp x0, x1, [sp]
     ldp x2, x3, [sp, #16]
@@ -257,11 +278,31 @@ slow_call:
     ldr x29, [sp, #232]
     eret
     no_straight_line
+2:  call_signed {call}
+    b 1b
 
 el0_serror:
     save_context
     mrs x1, esr_el1
+    cbnz x3, 1f
     bl {serror}
+    b el0_return
+1:  call_signed {serror}
+    b el0_return
+
+signed_irq:
+    call_signed {irq}
+    b el0_return
+
+    // The first thread of a core: x1 is SCTLR_EL1 from now on.
+    .global el0_enter
+el0_enter:
+    msr sctlr_el1, x1
+    isb
+    mrs x2, tpidr_el1
+    ldr x3, [x2, #{SIGNS}]
+    cbz x3, el0_return
+    take_key {PROCESS_KEY}
     b el0_return
 
 el0_irq:
@@ -273,6 +314,7 @@ el0_irq:
 slow_irq:
     save_rest
     mov w1, w30
+    cbnz x3, signed_irq
     bl {irq}
 
     .global el0_return
@@ -339,6 +381,9 @@ el1_fatal:
     b {fatal}
     "#,
     STACK = const offset_of!(Area, stack),
+    SIGNS = const offset_of!(Area, signs),
+    OWN_KEY = const offset_of!(Area, own_key),
+    PROCESS_KEY = const offset_of!(Area, process_key),
     MAX_WORDS = const abi::MAX_WORDS,
     SIGNAL = const abi::Op::Signal as u32,
     ZEROS = const offset_of!(Area, zeros),

@@ -129,6 +129,8 @@ pub struct Machine {
     pub traced: bool,
     /// Firmware calls.
     pub calls: Vec<u64>,
+    /// There are no landing pads to see to.
+    pub unguarded: bool,
     /// There is no firmware.
     pub bare: bool,
     /// The firmware does not return by itself.
@@ -312,6 +314,11 @@ impl Machine {
     /// The first page of RAM, which boot leaves out.
     pub fn log_ring(&self) -> (Phys, u64) {
         (Phys(0x4000_0000), 0x1000)
+    }
+
+    /// What of some permissions this machine can see to.
+    pub fn usable(&self, perms: abi::Perms) -> abi::Perms {
+        if self.unguarded { perms - abi::Perms::GUARDED } else { perms }
     }
 
     /// Whether there is firmware.

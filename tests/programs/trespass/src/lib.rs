@@ -42,3 +42,30 @@ pub fn compute() {
     }
     log::error!("isolation broken: used floating point");
 }
+
+/// Branches to an instruction that is no landing pad. Where the machine sees to it, it must not come back.
+pub fn branch() {
+    log::info!("trespass: branching to what is no landing pad");
+    #[cfg(target_os = "none")]
+    // SAFETY: goes on behind the branch, or faults.
+    unsafe {
+        core::arch::asm!("adr {0}, 2f", "br {0}", "2:", out(reg) _, options(nomem, nostack, preserves_flags));
+    }
+    log::error!("branched to what is no landing pad");
+}
+
+/// Returns to another place than where it was called from, unless the machine notices.
+#[inline(never)]
+pub fn forge() {
+    #[cfg(target_os = "none")]
+    // SAFETY: not sound, and meant so: the frame record that x29 points at is this function's; the processor stops what follows,
+    // or the test fails.
+    unsafe {
+        core::arch::asm!("str {0}, [x29, #8]", in(reg) forged as *const () as usize, clobber_abi("C"));
+    }
+}
+
+#[cfg(target_os = "none")]
+extern "C" fn forged() -> ! {
+    panic!("returned to where nobody called from");
+}

@@ -35,6 +35,19 @@ pub fn cases() -> Vec<Case> {
         let text = format!("on {cpu} everything works through the most expensive vectors");
         cases.push(Case::new(id, text, move |lab| force(lab, cpu)));
     }
+    for cpu in ["cortex-a53", "max"] {
+        let kinds: [(&str, &str, Says); 4] = [
+            ("branch", "the kernel branches to landing pads only", kernel_branch),
+            ("return", "the kernel returns to where it was called from", kernel_return),
+            ("branch.process", "a process branches to landing pads only", process_branch),
+            ("return.process", "a process returns to where it was called from", process_return),
+        ];
+        for (kind, text, says) in kinds {
+            let text = if cpu == "max" { format!("on {cpu} {text}") } else { format!("not on {cpu}: {text}") };
+            let run = move |lab: &mut Lab| says(lab, cpu);
+            cases.push(Case::new(format!("hardening.{kind}.{cpu}"), text, run));
+        }
+    }
     cases.push(Case::new("hardening.pan.cortex-a53", "a core without PAN boots and says so", no_pan));
     cases
 }
@@ -44,7 +57,7 @@ const IN_USE: [(&str, &str); 4] = [
     ("cortex-a53", "protections in use: none\n"),
     ("cortex-a76", "protections in use: PAN SSBS LOOP\n"),
     ("neoverse-n1", "protections in use: PAN SSBS LOOP\n"),
-    ("max", "protections in use: PAN E0PD SSBS EXPOSED\n"),
+    ("max", "protections in use: PAN E0PD SSBS BTI AUTH EXPOSED\n"),
 ];
 
 fn boot(cpu: &str, bootargs: &str) -> Boot {
@@ -54,7 +67,57 @@ fn boot(cpu: &str, bootargs: &str) -> Boot {
 fn says(lab: &mut Lab, cpu: &str, words: &str) -> Result<()> {
     let mut console = lab.boot_to_prompt(boot(cpu, "log=debug"))?;
     contains(&console.text(), "kernel: debug: core 0: midr 0x")?;
-    contains(&console.command("log")?, words)
+    let words = if lab.machine().guarded { words.into() } else { words.replace(" BTI AUTH", "") };
+    contains(&console.command("log")?, &words)
+}
+
+/// A case on a core.
+type Says = fn(&mut Lab, &str) -> Result<()>;
+
+/// Whether a core sees to landing pads and signatures, and the programs have them.
+fn sees(lab: &Lab, cpu: &str) -> bool {
+    cpu == "max" && lab.machine().guarded
+}
+
+fn kernel_fails(lab: &mut Lab, cpu: &str, kind: &str, words: &str) -> Result<()> {
+    let mut console = lab.boot(boot(cpu, &format!("selftest={kind}")))?;
+    console.expect("kernel halted")?;
+    contains(&console.text(), words)
+}
+
+fn kernel_branch(lab: &mut Lab, cpu: &str) -> Result<()> {
+    let seen = sees(lab, cpu);
+    let words = if seen { "kernel fault: branch to what is no landing pad" } else { "where no landing pad is" };
+    kernel_fails(lab, cpu, "branch", words)
+}
+
+/// A core without FPAC says so when the address is used, which no address with a wrong signature is for.
+fn kernel_return(lab: &mut Lab, cpu: &str) -> Result<()> {
+    let words =
+        if sees(lab, cpu) { "kernel fault: instruction abort" } else { "a return ended where nobody called from" };
+    kernel_fails(lab, cpu, "return", words)
+}
+
+fn process_fails(lab: &mut Lab, cpu: &str, culprit: &str, words: &str) -> Result<()> {
+    let mut console = lab.boot_to_prompt(Boot { set: Some("isolation"), ..boot(cpu, "log=info") })?;
+    let log = console.command("log")?;
+    let named = log.lines().any(|line| line.contains(culprit) && line.contains(words));
+    ensure!(named, "no line names {culprit} and {words:?}:\n{log}");
+    Ok(())
+}
+
+fn process_branch(lab: &mut Lab, cpu: &str) -> Result<()> {
+    // The text of the fault; or that of the program, which the log has behind the program's name.
+    let words =
+        if sees(lab, cpu) { ": branch to what is no landing pad" } else { "branched to what is no landing pad" };
+    process_fails(lab, cpu, "trespass-branch", words)
+}
+
+fn process_return(lab: &mut Lab, cpu: &str) -> Result<()> {
+    let seen = sees(lab, cpu);
+    let words =
+        if seen { "execution of an address it may not execute" } else { "returned to where nobody called from" };
+    process_fails(lab, cpu, "trespass-return", words)
 }
 
 /// init copies the kernel's log into its own when it has time.
