@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::lab::{Boot, Case, Lab, contains};
+use crate::lab::{Boot, Case, Lab, contains, in_turn_beyond};
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
@@ -72,6 +72,7 @@ impl Row {
             el2: self.el2,
             smp: Some(self.cores),
             bootargs: Some(format!("log=info{fast}")),
+            extra: in_turn_beyond(self.cores, 2),
             ..Boot::default()
         };
         all_hold(lab, boot, self.cores)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::lab::{Boot, Case, Lab};
+use crate::lab::{Boot, Case, Lab, in_turn_beyond};
 
 /// A run.
 #[derive(Clone, Copy, Debug)]
@@ -52,20 +52,13 @@ impl Fuzz {
     fn run(self, lab: &mut Lab) -> Result<()> {
         let Self { calls, seed, cores, gic, fast, cpu } = self;
         let fast = if fast { "" } else { " fast=off" };
-        // The kernel's lock is fair. A host with fewer cores often has the next in turn wait, and all others compute in
-        // vain meanwhile; one thread that runs the cores in turn is a hundred times faster.
-        let host = std::thread::available_parallelism()?.get();
         let mut console = lab.boot(Boot {
             set: Some("fuzz"),
             cpu: Some(cpu.into()),
             gic: Some(gic),
             smp: Some(cores),
             bootargs: Some(format!("log=info selftest=maps fuzz.calls={calls} fuzz.seed={seed}{fast}")),
-            extra: if cores as usize > host {
-                ["-accel", "tcg,thread=single"].map(str::to_owned).into()
-            } else {
-                Vec::new()
-            },
+            extra: in_turn_beyond(cores, 1),
             ..Boot::default()
         })?;
         let ends = ["fuzz: so far ", "fuzz: done: ", "fuzz broken: ", " crashed: ", "kernel halted"];
