@@ -4,6 +4,9 @@ use abi::trace::Event;
 
 use crate::kernel::Kernel;
 
+/// Lines below are signals between cores (ARM IHI 0048, 2.2.1). That one came is all there is to say.
+const FIRST_PRIVATE: u32 = 16;
+
 /// Serves every interrupt that is pending.
 pub fn handle(k: &mut Kernel) {
     handle_from(k, None);
@@ -17,6 +20,9 @@ pub fn handle_from(k: &mut Kernel, mut acknowledged: Option<u32>) {
             k.machine.end(line);
             k.tick();
             k.bury_some();
+        } else if line < FIRST_PRIVATE {
+            // Never masked: where a controller can mask it, no other core would reach this one again.
+            k.machine.end(line);
         } else {
             // Masked until every driver on the line has acknowledged.
             k.machine.mask(line);

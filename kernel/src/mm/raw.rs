@@ -3,8 +3,9 @@
 //!
 //! Invariants that every block below leans on:
 //! * All RAM that can hold objects is mapped read-write at `base`, for ever, and nothing else of the kernel lies there.
-//! * A [`Ref<T>`] is made by [`Mem::create`] alone, on memory that `object::untyped` just carved: it is exclusively the
-//!   new object's until the object is destroyed.
+//! * A [`Ref<T>`] is made by [`Mem::create`] on memory that `object::untyped` just carved: it is exclusively the new object's
+//!   until the object is destroyed. Others are made of one: the same in another form (`Direct`, `mapped_at`), or what lies
+//!   behind it in the same memory (`offset`, `at_address`: slots of a table, held slots, windows).
 //! * An object is destroyed when its last capability goes, and the destroy steps (`object::destroy`) clear every other
 //!   place that holds its `Ref`: queues, links, held slots. Memory returns to use only after the destroy steps ran.
 //! * What is passed to `read_entry` and `write_entry` lies in a table of an address space: its root, or a page of its pool.
@@ -312,7 +313,8 @@ impl Mem {
     /// Reads an entry of an address space's tables.
     #[inline(always)]
     pub(crate) fn read_entry(&self, place: Phys) -> u64 {
-        // SAFETY: mapped RAM, aligned, and in no object; others only read it, whole.
+        // SAFETY: the place is an entry of a table (room invariant; looked at in debug builds): mapped RAM, aligned, in no object;
+        // MMUs only read it, whole.
         unsafe { AtomicU64::from_ptr(self.entry(place)) }.load(Ordering::Relaxed)
     }
 

@@ -142,3 +142,11 @@ fn memory_of_an_irq_returns_with_its_line() {
         assert!(!open(&bed));
     }
 }
+
+#[test]
+fn a_signal_from_another_core_stays_open() {
+    let mut bed = Bed::new();
+    bed.k.machine.unmask(0);
+    bed.interrupt(&[0]);
+    assert!(bed.k.machine.open.contains(&0), "no other core reaches this one any more");
+}
