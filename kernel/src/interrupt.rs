@@ -7,7 +7,8 @@ use crate::kernel::Kernel;
 /// Lines below are signals between cores (ARM IHI 0048, 2.2.1). That one came is all there is to say.
 const FIRST_PRIVATE: u32 = 16;
 
-/// Serves every interrupt that is pending.
+/// Serves what interrupts are pending, the timer once: where deadlines come faster than they are served, other cores get the
+/// lock in between.
 pub fn handle(k: &mut Kernel) {
     handle_from(k, None);
 }
@@ -20,6 +21,7 @@ pub fn handle_from(k: &mut Kernel, mut acknowledged: Option<u32>) {
             k.machine.end(line);
             k.tick();
             k.bury_some();
+            return;
         } else if line < FIRST_PRIVATE {
             // Never masked: where a controller can mask it, no other core would reach this one again.
             k.machine.end(line);

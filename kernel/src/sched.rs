@@ -95,6 +95,8 @@ pub struct Scheduler {
     pub(crate) stretch: u64,
     /// When the slice ends.
     pub(crate) slice_end: u64,
+    /// Until when no deadline makes the hardware timer fire.
+    quiet: u64,
     /// When the hardware timer fires. The fast path leaves it alone if that is early enough.
     pub(crate) armed: u64,
     /// Ticks of a whole slice.
@@ -125,6 +127,7 @@ impl Scheduler {
             context: None,
             stretch: 0,
             slice_end: 0,
+            quiet: 0,
             armed: u64::MAX,
             whole_slice: 0,
             stale: false,
@@ -428,7 +431,7 @@ impl Kernel {
     /// Sets the hardware timer to whatever comes first.
     fn set_timer(&mut self) {
         self.sched.stale = false;
-        let mut next = self.sched.deadlines.first(&self.mem).unwrap_or(u64::MAX);
+        let mut next = self.sched.deadlines.first(&self.mem).unwrap_or(u64::MAX).max(self.sched.quiet);
         if let Some(context) = self.sched.context {
             next = next.min(self.sched.slice_end);
             if !self.mem[context].unlimited() {
@@ -440,11 +443,24 @@ impl Kernel {
     }
 
     /// The hardware timer fired: deadlines, the end of a budget, the end of a slice. A device that waits meanwhile comes
-    /// before the next of many deadlines: the timer is set to what is due, and its line is less urgent.
+    /// before the next of many deadlines: the timer is set to what is due, and its line is less urgent. When all that were due
+    /// are served there is none for as long as that took: deadlines have half of the core's time at most.
     pub(crate) fn tick(&mut self) {
         self.machine.set_timer(u64::MAX);
         self.settle_time();
         let now = self.sched.stretch;
+        let all = self.serve_deadlines(now);
+        self.end_slice_or_budget(now);
+        if all {
+            let end = self.machine.now();
+            self.sched.quiet = end + (end - now);
+        }
+        // The line stays asserted until the timer is set anew.
+        self.set_timer();
+    }
+
+    /// `false`: a device waits, and some may still be due.
+    fn serve_deadlines(&mut self, now: u64) -> bool {
         while let Some(due) = self.sched.deadlines.take_due(&mut self.mem, now) {
             match due {
                 Due::Refill(context) => {
@@ -457,12 +473,10 @@ impl Kernel {
                 }
             }
             if self.machine.device_waits() {
-                break;
+                return false;
             }
         }
-        self.end_slice_or_budget(now);
-        // The line stays asserted until the timer is set anew.
-        self.set_timer();
+        true
     }
 
     fn end_slice_or_budget(&mut self, now: u64) {

@@ -32,6 +32,6 @@ pub struct Options {
 
 pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<ExitCode> {
     let Options { calls, seed, cores, gic, slow } = options;
-    let run = Fuzz { calls, seed, cores, gic, fast: !slow, cpu: "cortex-a53" };
+    let run = Fuzz { calls, seed, cores, gic, fast: !slow, cpu: "max" };
     Ok(test::system(workspace, setup, &[run.case()])?.close())
 }

@@ -92,7 +92,7 @@ impl Kernel {
         if !context.unlimited() {
             end = end.min(sched.stretch + context.left);
         }
-        end = end.min(self.sched.deadlines.first(&self.mem).unwrap_or(u64::MAX));
+        end = end.min(self.sched.deadlines.first(&self.mem).unwrap_or(u64::MAX).max(self.sched.quiet));
         if self.machine.deadline > end {
             return Err(format!("the timer is set to {}, not to {end}", self.machine.deadline));
         }

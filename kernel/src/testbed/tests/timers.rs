@@ -65,6 +65,36 @@ fn a_device_comes_before_the_next_of_many_deadlines() {
     assert_eq!(bed.ok(Op::Poll, abi::SLOT_NOTIFICATION, &[])[0], 3 - first);
 }
 
+/// Timers that are due soon after one another.
+fn many(bed: &mut Bed) {
+    for slot in 46..50 {
+        bed.make(Kind::Timer, 0, slot);
+        bed.ok(Op::TimerArm, slot, &[46 + u64::from(slot - 46) * 20, abi::SLOT_NOTIFICATION.into(), 1]);
+    }
+    bed.k.machine.clock = 46;
+    bed.k.machine.pending.push_back(bed.k.machine.timer_line());
+}
+
+#[test]
+fn deadlines_have_half_of_the_time_at_most() {
+    let mut bed = Bed::new();
+    many(&mut bed);
+    bed.k.machine.pace = 10;
+    bed.interrupt(&[]);
+    let deadline = bed.k.machine.deadline;
+    // The second came while the first was being served.
+    assert!(deadline > 46 + 20, "the timer fires again before anyone ran: at {deadline}");
+}
+
+#[test]
+fn a_timer_that_is_due_again_does_not_keep_the_lock() {
+    let mut bed = Bed::new();
+    many(&mut bed);
+    bed.k.machine.pending.push_back(bed.k.machine.timer_line());
+    bed.interrupt(&[]);
+    assert_eq!(bed.k.machine.pending.len(), 1, "other cores did not get the lock in between");
+}
+
 #[test]
 fn the_badge_is_among_the_bits() {
     let mut bed = Bed::new();

@@ -46,6 +46,8 @@ const REBUILD: u32 = 40;
 const BARREN: u32 = 40;
 /// Seconds without any progress that are a hang.
 const PATIENCE: u64 = 20;
+/// Seconds between two lines that say how far it is.
+const TELL: u64 = 5;
 /// Calls, unless the command line says how many.
 const CALLS: u64 = 100_000;
 
@@ -71,6 +73,8 @@ struct Fuzz {
     calls: u64,
     /// When the last of them was noticed.
     last: u64,
+    /// When it was last said how far it is.
+    told: u64,
     rebuilt: u64,
     skipped: u64,
     rounds: u64,
@@ -131,6 +135,7 @@ impl Fuzz {
             witness: env.cap("use:fuzz-witness").map_err(|_| Broken::from("no witness"))?,
             calls: 0,
             last: rt::now_ticks(),
+            told: rt::now_ticks(),
             rebuilt: 0,
             skipped: 0,
             rounds: 0,
@@ -153,7 +158,6 @@ impl Fuzz {
     fn run(&mut self, calls: u64) -> Check {
         let before = self.used()?;
         let round = (calls / 4).clamp(1000, 50_000);
-        let mut told = 0;
         while self.calls < calls {
             self.round((self.calls + round).min(calls))?;
             self.rounds += 1;
@@ -162,12 +166,16 @@ impl Fuzz {
                 return Err(Broken(format!("{after} bytes in use after a round, {before} before")));
             }
             self.ask_bystander()?;
-            if self.calls - told >= 100_000 {
-                told = self.calls;
-                log::info!("fuzz: so far {}", self.summary());
-            }
         }
         Ok(())
+    }
+
+    /// Says from time to time how far it is.
+    fn tell(&mut self) {
+        if rt::now_ticks() - self.told > TELL * rt::ticks_per_second() {
+            self.told = rt::now_ticks();
+            log::info!("fuzz: so far {}", self.summary());
+        }
     }
 
     /// Bytes in use of all memory that there is.
@@ -206,6 +214,7 @@ impl Fuzz {
             if self.random.once_in(8) {
                 self.interfere()?;
             }
+            self.tell();
         }
         self.players.iter_mut().try_for_each(|player| player.end(self.ground.debug))?;
         self.clear_ground()
