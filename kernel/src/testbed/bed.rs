@@ -102,6 +102,7 @@ impl Bed {
             frequency: 1_000_000,
             seed: [0; 4],
             protections: abi::Protections::empty(),
+            boot: Range::default(),
             kernel_pages: 2,
         };
         let init = start_init(&mut k, handover).unwrap();
