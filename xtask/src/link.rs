@@ -210,9 +210,11 @@ mod tests {
     const BRANCH: bool = true;
     const POINTER: bool = false;
 
-    /// Sections: name, what is behind it if that is a function, what it refers to.
-    fn graph(sections: &[(&str, Option<&str>, &[(usize, bool)])]) -> Graph {
-        let node = |(name, function, to): &(&str, Option<&str>, &[(usize, bool)])| Node {
+    /// Name, what is behind it if that is a function, what it refers to.
+    type Section<'a> = (&'a str, Option<&'a str>, &'a [(usize, bool)]);
+
+    fn graph(sections: &[Section<'_>]) -> Graph {
+        let node = |(name, function, to): &Section<'_>| Node {
             name: (*name).into(),
             function: function.map(Into::into),
             writable: name.starts_with(".data"),

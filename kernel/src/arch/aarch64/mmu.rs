@@ -236,10 +236,10 @@ pub fn guard_code() {
 /// Boot is over: its code and constants are mapped no more, on any core.
 pub fn forget_boot() {
     let page = |symbol: *const u8| (symbol as usize >> PAGE_BITS) & 511;
-    for index in page(&raw const __image_start)..page(&raw const __text_start) {
+    (page(&raw const __image_start)..page(&raw const __text_start)).for_each(|index| {
         // SAFETY: the entries of what nothing refers to that still runs, as was checked when the kernel was linked.
         unsafe { (&raw mut k_l3[index]).write_volatile(0) };
-    }
+    });
     // SAFETY: TLB maintenance changes no memory.
     maintain(|| unsafe { asm!("tlbi vmalle1is", options(nostack, preserves_flags)) });
     tables_written();
