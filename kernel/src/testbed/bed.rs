@@ -88,8 +88,8 @@ impl Bed {
         forbidden.add(ram).unwrap();
         let mut free = Regions::new();
         // Joins what is free.
-        let boot = Range { start: IMAGE + 2 * PAGE, end: IMAGE + 4 * PAGE };
-        free.add(Range { start: boot.end, end: ram.end }).unwrap();
+        let boot = Range { start: ram.end - 2 * PAGE, end: ram.end };
+        free.add(Range { start: IMAGE + 2 * PAGE, end: boot.start }).unwrap();
         mem.zero(Phys(IMAGE), 2 * PAGE);
         let mut k = Box::new(Kernel::new(mem, Machine::new(), forbidden));
         (1..cores).for_each(|_| k.sched.add());
