@@ -23,10 +23,18 @@ use crate::workspace;
 const SCRIPT: &str = "kernel/src/arch/aarch64/image.ld";
 const CODE: &str = "BOOT_CODE";
 const CONSTANTS: &str = "BOOT_CONSTANTS";
+const TABLES: &str = "ENTRY_TABLES";
 /// The first instructions lie where the image begins, which goes.
 const HEAD: &str = ".head";
 /// What the processor or another core enters by itself, and what boot calls last.
 const ENTERED: [&str; 4] = [".text.vectors", ".text.fpu", ".text.secondary", ".text.stays"];
+/// How the sections of the processor's entries begin: then come the table and the number in it.
+const SLOT: &str = ".text.slot.";
+/// Bytes of an entry and of a table.
+const SLOT_BYTES: u64 = 128;
+const TABLE_BYTES: u64 = 2048;
+/// Traits whose objects only lie on the stack, while something is printed or gone through.
+const PASSING: [&str; 2] = ["core::fmt::", "core::iter::"];
 /// How the output sections that go begin.
 pub const BOOT: &str = ".boot";
 
@@ -38,7 +46,8 @@ pub fn link(root: &Path, toolchain: &Toolchain, object: &Path) -> Result<PathBuf
     let (code, constants) = graph.boot();
     let path = root.join(SCRIPT);
     let script = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let (script, linked) = (lay_out(&script, &code, &constants), object.with_extension("linked"));
+    let script = lay_out(&script, &code, &constants).replace(TABLES, &entry_tables(graph.slots()));
+    let linked = object.with_extension("linked");
     let place = object.with_extension("ld");
     fs::write(&place, script).with_context(|| format!("cannot write {}", place.display()))?;
     workspace::run(toolchain.link().arg("-T").args([&place, object]).arg("-o").arg(&linked))
@@ -53,22 +62,41 @@ fn lay_out(script: &str, code: &[&str], constants: &[&str]) -> String {
     script.replace(CODE, &list(code)).replace(CONSTANTS, &list(constants))
 }
 
+/// The tables of entries: where one does not end at its place, the kernel does not link.
+fn entry_tables(slots: Vec<Vec<String>>) -> String {
+    let list = |names: &[String]| names.iter().map(|name| format!("*({name})")).collect::<Vec<_>>().join(" ");
+    let place = |slots: &[Vec<String>]| {
+        slots.iter().map(|names| format!("{} . = ALIGN({SLOT_BYTES});\n", list(names))).collect()
+    };
+    let table = |slots: &[Vec<String>]| -> String {
+        let places: String = place(slots);
+        let name = slots.first().and_then(|names| names.first()).map_or("", String::as_str).replace(['.'], "_");
+        format!(
+            ". = ALIGN({TABLE_BYTES}); {name} = .;\n{places}ASSERT(. == {name} + {TABLE_BYTES}, \"a table of entries\")\n"
+        )
+    };
+    slots.chunks((TABLE_BYTES / SLOT_BYTES) as usize).map(table).collect()
+}
+
 /// A section of the object.
 struct Node {
     name: String,
     /// Its function, as one reads it, if it is code.
     function: Option<String>,
     writable: bool,
+    size: u64,
+    align: u64,
     /// What it refers to, and whether it only branches there.
     to: BTreeMap<usize, bool>,
 }
 
 impl Node {
-    /// Whether a pointer to it that boot made may outlive boot: every function's may but those that print, which lie on the
-    /// stack while something is printed.
+    /// Whether a pointer to it that boot made may outlive boot: every function's may but those of traits whose objects lie on
+    /// the stack.
     fn is_lasting(&self) -> bool {
         // The head is a place, and nobody calls it.
-        self.function.as_ref().is_some_and(|name| !name.contains("core::fmt::")) && self.name != HEAD
+        let lasting = |name: &String| !PASSING.iter().any(|module| name.contains(module));
+        self.function.as_ref().is_some_and(lasting) && self.name != HEAD
     }
 }
 
@@ -91,7 +119,10 @@ impl Graph {
             }
             to.remove(&section.index().0);
             let writable = flags.contains(SHF_WRITE);
-            nodes.insert(section.index().0, Node { name, function, writable, to });
+            nodes.insert(
+                section.index().0,
+                Node { name, function, writable, size: section.size(), align: section.align(), to },
+            );
         }
         for symbol in elf.file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text) {
             let node = symbol.section_index().and_then(|SectionIndex(index)| nodes.get_mut(&index));
@@ -104,7 +135,39 @@ impl Graph {
 
     /// Names of the sections of code and of constants that go.
     fn boot<'a>(&'a self) -> (Vec<&'a str>, Vec<&'a str>) {
-        let is_root = |node: &Node| node.writable || ENTERED.contains(&node.name.as_str());
+        let stays = self.stays();
+        let goes = self.0.iter().filter(|(index, _)| !stays.contains(index)).map(|(_, node)| node);
+        // The linker script places these two itself.
+        let goes = goes.filter(|node| node.name != HEAD && !node.name.starts_with(".note"));
+        let (code, constants): (Vec<_>, Vec<_>) = goes.partition(|node| node.function.is_some());
+        let names = |nodes: Vec<&'a Node>| nodes.into_iter().map(|node| node.name.as_str()).collect();
+        (names(code), names(constants))
+    }
+
+    /// The entries of the tables in order, each with functions that stay and are small enough to lie behind it.
+    fn slots(&self) -> Vec<Vec<String>> {
+        let stays = self.stays();
+        let code = stays.iter().filter_map(|index| self.0.get(index)).filter(|node| node.function.is_some());
+        let (mut slots, mut small): (Vec<&Node>, Vec<&Node>) = code.partition(|node| node.name.starts_with(SLOT));
+        slots.sort_by_key(|node| &node.name);
+        small.retain(|node| node.size < SLOT_BYTES && node.align <= 4 && !ENTERED.contains(&node.name.as_str()));
+        small.sort_by_key(|node| (node.size, &node.name));
+        let fill = |slot: &Node| {
+            let (mut names, mut left) = (vec![slot.name.clone()], SLOT_BYTES.saturating_sub(slot.size));
+            while let Some(place) = small.iter().rposition(|node| node.size <= left) {
+                let node = small.remove(place);
+                left -= node.size.next_multiple_of(4);
+                names.push(node.name.clone());
+            }
+            names
+        };
+        slots.into_iter().map(fill).collect()
+    }
+
+    /// What is reached after boot, or may be.
+    fn stays(&self) -> BTreeSet<usize> {
+        let entered = |name: &str| ENTERED.contains(&name) || name.starts_with(SLOT);
+        let is_root = |node: &Node| node.writable || entered(&node.name);
         let mut stays = BTreeSet::new();
         let mut new: Vec<usize> = self.0.iter().filter(|(_, node)| is_root(node)).map(|(&index, _)| index).collect();
         loop {
@@ -112,15 +175,9 @@ impl Graph {
             let goes = self.0.keys().filter(|&index| !stays.contains(index));
             new = goes.flat_map(|&index| self.left(index)).filter(|index| !stays.contains(index)).collect();
             if new.is_empty() {
-                break;
+                return stays;
             }
         }
-        let goes = self.0.iter().filter(|(index, _)| !stays.contains(index)).map(|(_, node)| node);
-        // The linker script places these two itself.
-        let goes = goes.filter(|node| node.name != HEAD && !node.name.starts_with(".note"));
-        let (code, constants): (Vec<_>, Vec<_>) = goes.partition(|node| node.function.is_some());
-        let names = |nodes: Vec<&'a Node>| nodes.into_iter().map(|node| node.name.as_str()).collect();
-        (names(code), names(constants))
     }
 
     fn reach(&self, stays: &mut BTreeSet<usize>, mut new: Vec<usize>) {
@@ -218,6 +275,8 @@ mod tests {
             name: (*name).into(),
             function: function.map(Into::into),
             writable: name.starts_with(".data"),
+            size: 64,
+            align: 4,
             to: to.iter().copied().collect(),
         };
         Graph(sections.iter().map(node).enumerate().collect())

@@ -166,22 +166,26 @@ impl Kernel {
                 return Ok((object.into(), slot));
             }
         }
-        self.get_far(caller, index, rights, argument)
+        let (object, slot) = self.far_object(caller, index, T::KIND, rights, argument)?;
+        Ok((object.offset(0), slot))
     }
 
+    /// As [`Self::far_slot`], of a capability that names an object.
     #[cold]
-    fn get_far<T: Object>(
+    #[inline(never)]
+    fn far_object(
         &self,
         caller: Ref<Thread>,
         index: u64,
+        kind: Kind,
         rights: Rights,
         argument: u8,
-    ) -> Res<(Ref<T>, Ref<Slot>)> {
-        let slot = self.far_slot(caller, index, T::KIND, rights, argument)?;
+    ) -> Res<(Ref<Header>, Ref<Slot>)> {
+        let slot = self.far_slot(caller, index, kind, rights, argument)?;
         let cap = &self.mem[slot].cap;
         match Direct::from_word(cap.object) {
             Some(object) => Ok((object.into(), slot)),
-            None => Err(refusal(cap, T::KIND, argument)),
+            None => Err(refusal(cap, kind, argument)),
         }
     }
 

@@ -248,10 +248,11 @@ secondary_upper:
     b {secondary}
     .ltorg
 
-    .balign 2048
+    .irp number, 00, 01, 02, 03, 04, 05, 06, 07, 08, 09, 10, 11, 12, 13, 14, 15
+    .section .text.slot.parking.\number, "axR"
+    .ifc \number, 00
 parking:
-    .rept 16
-    .balign 128
+    .endif
 1:  wfe
     b 1b
     .endr

@@ -78,7 +78,7 @@ fn backtrace(out: &mut Early, pc: u64, frame: u64) {
     let _ = writeln!(out, "    #0 {pc:#018x}");
     let stack = cores::stack();
     let mut frame = frame as usize;
-    for depth in 1..32 {
+    for depth in 1..32u64 {
         if !frame.is_multiple_of(16) || frame < stack.start || frame + 16 > stack.end {
             return;
         }
@@ -104,7 +104,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
         let _ = writeln!(out, "\nkernel panic: {}", info.message());
         let _ = writeln!(out, "  core {}", cores::number());
         if let Some(place) = info.location() {
-            let _ = writeln!(out, "  at {}:{}", place.file(), place.line());
+            let _ = writeln!(out, "  at {}:{}", place.file(), u64::from(place.line()));
         }
         let frame: u64;
         let pc: u64;

@@ -97,6 +97,7 @@ fn judge(k: &Kernel) {
     match audit::audit(k, Some(super::mmu::kernel_root())) {
         Ok(tally) if tally.spaces > SPACES.fetch_max(tally.spaces, Ordering::Relaxed) => {
             let audit::Tally { kernel, processes, spaces } = tally;
+            let spaces = u64::from(spaces);
             log::info!("maps: in order: {kernel} of the kernel, {processes} of {spaces} processes");
         }
         Ok(_) => {}

@@ -99,44 +99,51 @@ global_asm!(
     isb
     .endm
 
-    .macro vector target
-    .balign 128
+    // One of sixteen entries of 128 bytes. Each has a section of its own, behind which the linker puts what is small enough
+    // to fit (xtask/src/link.rs).
+    .macro slot table, number
+    .section .text.slot.\table\().\number, "axR"
+    .endm
+
+    .macro vector table, number, target
+    slot \table, \number
     b \target
     .endm
 
     // The kernel itself failed: its stack may be the reason, so the report has one of its own.
-    .macro fatal kind
-    .balign 128
+    .macro fatal table, number, kind
+    slot \table, \number
     msr tpidrro_el0, x0
     mov x0, #\kind
     b el1_fatal
     .endm
 
-    .macro fatal_from_kernel
-    fatal 0
-    fatal 1
-    fatal 2
-    fatal 3
-    fatal 4
-    fatal 5
-    fatal 6
-    fatal 7
+    .macro fatal_from_kernel table
+    slot \table, 00
+    .global \table
+\table:
+    msr tpidrro_el0, x0
+    mov x0, #0
+    b el1_fatal
+    fatal \table, 01, 1
+    fatal \table, 02, 2
+    fatal \table, 03, 3
+    fatal \table, 04, 4
+    fatal \table, 05, 5
+    fatal \table, 06, 6
+    fatal \table, 07, 7
     .endm
 
-    .macro fatal_from_aarch32
-    fatal 12
-    fatal 13
-    fatal 14
-    fatal 15
+    .macro fatal_from_aarch32 table
+    fatal \table, 12, 12
+    fatal \table, 13, 13
+    fatal \table, 14, 14
+    fatal \table, 15, 15
     .endm
 
-    .section .text.vectors, "ax"
-    .balign 2048
-    .global vectors
-vectors:
-    fatal_from_kernel
+    fatal_from_kernel vectors
     // x19 to x30 are free from here on. Call is 0 and ReplyReceive 2; at most eight words, no capabilities.
-    .balign 128
+    slot vectors, 08
 el0_sync:
 "purpose.dispatch.v1":
     save_kept
@@ -154,10 +161,10 @@ el0_sync:
     cmp w21, #{SIGNAL}              // or Wait, the next number
     b.eq fast_signal
     b slow_call
-    vector el0_irq
-    vector el0_irq
-    vector el0_serror
-    fatal_from_aarch32
+    vector vectors, 09, el0_irq
+    vector vectors, 10, el0_irq
+    vector vectors, 11, el0_serror
+    fatal_from_aarch32 vectors
 
     // What cores do that must first hide from speculation what user space taught the branch predictor (`crate::mitigation`).
     // Each has a table of its own. Afterwards every register is as it was, and the entry that all share goes on.
@@ -167,8 +174,8 @@ el0_sync:
     b.ne 1b
     .endm
 
-    .macro by_loop target
-    .balign 128
+    .macro by_loop table, number, target
+    slot \table, \number
     str x0, [sp]
     mrs x0, tpidr_el1
     ldr w0, [x0, #{LOOPS}]
@@ -179,16 +186,16 @@ el0_sync:
     b \target
     .endm
 
-    .macro by_instruction target
-    .balign 128
+    .macro by_instruction table, number, target
+    slot \table, \number
     hint #22                        // clearbhb
     isb
     b \target
     .endm
 
     // SMCCC lets the firmware change x0 to x3.
-    .macro by_firmware target
-    .balign 128
+    .macro by_firmware table, number, target
+    slot \table, \number
     stp x0, x1, [sp]
     stp x2, x3, [sp, #16]
     mrs x2, tpidr_el1
@@ -209,20 +216,18 @@ el0_sync:
     .endm
 
     .macro table name, mitigation
-    .balign 2048
-    .global \name
-\name:
-    fatal_from_kernel
-    \mitigation el0_sync
-    \mitigation el0_irq
-    \mitigation el0_irq
-    \mitigation el0_serror
-    fatal_from_aarch32
+    fatal_from_kernel \name
+    \mitigation \name, 08, el0_sync
+    \mitigation \name, 09, el0_irq
+    \mitigation \name, 10, el0_irq
+    \mitigation \name, 11, el0_serror
+    fatal_from_aarch32 \name
     .endm
 
     table vectors_loop, by_loop
     table vectors_instruction, by_instruction
     table vectors_firmware, by_firmware
+    .section .text.vectors, "ax"
 
     // The long way: everything is saved, the core's stack is taken.
     .global slow
