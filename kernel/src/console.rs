@@ -1,6 +1,6 @@
 //! The kernel's log: a ring that init reads, and the early console until the first thread runs.
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -26,13 +26,27 @@ pub static RING: Ring = Ring {
 /// Whether log lines also go to the early console.
 static EARLY: AtomicBool = AtomicBool::new(true);
 
+/// A text that is printed as it is. That of `str` can be cut and padded, and would bring the code for it along.
+pub struct Plain<'a>(pub &'a str);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// A character as a byte: what the kernel prints is ASCII.
+pub fn byte(character: char) -> u8 {
+    u8::try_from(u32::from(character)).unwrap_or(b'?')
+}
+
 struct Out;
 
-impl Write for Out {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+impl Out {
+    fn put(text: &[u8]) {
         let written = RING.written.load(Ordering::Relaxed);
         let (front, back) = RING.text.split_at((written % TEXT as u64) as usize);
-        let (first, rest) = text.as_bytes().split_at(text.len().min(back.len()));
+        let (first, rest) = text.split_at(text.len().min(back.len()));
         for (places, bytes) in [(back, first), (front, rest)] {
             for (place, &byte) in places.iter().zip(bytes) {
                 place.store(byte, Ordering::Relaxed);
@@ -40,8 +54,19 @@ impl Write for Out {
         }
         RING.written.store(written + text.len() as u64, Ordering::Release);
         if EARLY.load(Ordering::Relaxed) {
-            crate::arch::early_print(text.as_bytes());
+            crate::arch::early_print(text);
         }
+    }
+}
+
+impl Write for Out {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        Self::put(text.as_bytes());
+        Ok(())
+    }
+
+    fn write_char(&mut self, character: char) -> fmt::Result {
+        Self::put(&[byte(character)]);
         Ok(())
     }
 }
@@ -53,7 +78,7 @@ impl Log for Out {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            let _ = writeln!(Out, "kernel: {}: {}", name(record.level()), record.args());
+            let _ = writeln!(Out, "kernel: {}: {}", Plain(name(record.level())), record.args());
         }
     }
 

@@ -4,6 +4,7 @@ use core::fmt::Write;
 
 use abi::{FaultKind, FaultMessage, trace::Event};
 
+use crate::console::{Plain, byte};
 use crate::kernel::{Kernel, Next};
 use crate::mm::Ref;
 use crate::object::{Gate, State, Thread};
@@ -86,7 +87,7 @@ pub fn handle(k: &mut Kernel, thread: Ref<Thread>, fault: Fault) {
     };
     k.trace(Event::Fault, thread.number() | (fault.kind as u64) << 32, message.pc);
     let next = report(k, thread, fault.kind, message).unwrap_or_else(|| {
-        log::warn!("a thread without fault handler stopped: {} at {:#x}", fault.kind.text(), message.pc);
+        log::warn!("a thread without fault handler stopped: {} at {:#x}", Plain(fault.kind.text()), message.pc);
         if k.mem[thread].ceiling == ROOT {
             root_died(k, fault.kind, &message);
         }
@@ -123,7 +124,7 @@ const ROOT: u8 = u8::MAX;
 /// whoever drives it meanwhile, then power off. Where there is no firmware the others go on until they need init.
 fn root_died(k: &mut Kernel, kind: FaultKind, message: &FaultMessage) {
     let FaultMessage { pc, lr, address, syndrome, .. } = *message;
-    let what = kind.text();
+    let what = Plain(kind.text());
     // In the words of a crash report, so that xtask finds names for the addresses.
     let _ = writeln!(
         Early(k),
@@ -139,6 +140,11 @@ struct Early<'k>(&'k mut Kernel);
 impl Write for Early<'_> {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         self.0.machine.print(text.as_bytes());
+        Ok(())
+    }
+
+    fn write_char(&mut self, character: char) -> core::fmt::Result {
+        self.0.machine.print(&[byte(character)]);
         Ok(())
     }
 }

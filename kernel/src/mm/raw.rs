@@ -218,8 +218,9 @@ impl Mem {
     pub fn create<T>(&mut self, place: Phys, value: T) -> Ref<T> {
         const { assert!(align_of::<T>() <= 4096) };
         let granule = (place.0 - self.start) / GRANULE;
-        assert!(place.0.is_multiple_of(GRANULE.max(align_of::<T>() as u64)));
-        let index = u32::try_from(granule).ok().and_then(NonZeroU32::new).expect("object outside the reach of Ref");
+        assert!(place.0.is_multiple_of(GRANULE.max(align_of::<T>() as u64)), "misaligned");
+        let index = u32::try_from(granule).ok().and_then(NonZeroU32::new);
+        let Some(index) = index else { panic!("object outside RAM") };
         assert!(place.0 - self.start + size_of::<T>() as u64 <= self.bytes, "object outside RAM");
         // SAFETY: both ends lie in mapped RAM; by the caller's promise (room invariant) the memory is free.
         unsafe { self.at::<T>(place).write(value) };
@@ -234,8 +235,11 @@ impl Mem {
 
     fn create_of_bytes<T>(&mut self, place: Phys, model: *const u8, bytes: usize) -> Ref<T> {
         let offset = place.0.wrapping_sub(self.start);
-        assert!(offset.is_multiple_of(GRANULE) && offset < self.bytes && bytes as u64 <= self.bytes - offset);
-        let number = NonZeroU32::new((offset / GRANULE) as u32).expect("no object lies at the start of RAM");
+        assert!(
+            offset.is_multiple_of(GRANULE) && offset < self.bytes && bytes as u64 <= self.bytes - offset,
+            "object outside RAM"
+        );
+        let Some(number) = NonZeroU32::new((offset / GRANULE) as u32) else { panic!("object outside RAM") };
         // SAFETY: both ends lie in mapped RAM; by the caller's promise (room invariant) the memory is free. The model is an
         // object, of so many bytes, that nobody changes.
         unsafe { crate::arch::copy_object(model, (self.base + offset as usize) as *mut u8, bytes) };
@@ -258,7 +262,10 @@ impl Mem {
     /// Zeroes `bytes` bytes, a multiple of the granule, of memory that holds no object.
     pub fn zero(&mut self, place: Phys, bytes: u64) {
         let offset = place.0.wrapping_sub(self.start);
-        assert!((place.0 | bytes).is_multiple_of(GRANULE) && offset <= self.bytes && bytes <= self.bytes - offset);
+        assert!(
+            (place.0 | bytes).is_multiple_of(GRANULE) && offset <= self.bytes && bytes <= self.bytes - offset,
+            "memory outside RAM"
+        );
         let pointer = (self.base + offset as usize) as *mut u8;
         // SAFETY: first and last byte lie in mapped RAM and ranges that are carved have no holes; no object lies there.
         unsafe { crate::arch::zero(pointer, bytes as usize) };
@@ -267,7 +274,7 @@ impl Mem {
     /// Reads a 32-bit word of memory that user space may write at any time.
     #[inline(always)]
     pub fn read_u32(&self, place: Phys) -> u32 {
-        assert!(place.0.is_multiple_of(4));
+        assert!(place.0.is_multiple_of(4), "misaligned");
         // SAFETY: mapped RAM, aligned; volatile because user space may change it.
         unsafe { self.at::<u32>(place).read_volatile() }
     }
@@ -275,21 +282,21 @@ impl Mem {
     /// Reads a word of memory that user space may write at any time.
     #[inline(always)]
     pub fn read_u64(&self, place: Phys) -> u64 {
-        assert!(place.0.is_multiple_of(8));
+        assert!(place.0.is_multiple_of(8), "misaligned");
         // SAFETY: mapped RAM, aligned; volatile because user space may change it.
         unsafe { self.at::<u64>(place).read_volatile() }
     }
 
     /// Writes a word: of a page table, or of memory that holds no object.
     pub fn write_u64(&mut self, place: Phys, value: u64) {
-        assert!(place.0.is_multiple_of(8));
+        assert!(place.0.is_multiple_of(8), "misaligned");
         // SAFETY: mapped RAM, aligned; volatile because the MMU or user space may read it.
         unsafe { self.at::<u64>(place).write_volatile(value) }
     }
 
     /// Writes a word of memory that holds no object and that others read beside it.
     pub(crate) fn store(&mut self, place: Phys, value: u64, order: Ordering) {
-        assert!(place.0.is_multiple_of(8));
+        assert!(place.0.is_multiple_of(8), "misaligned");
         // SAFETY: mapped RAM, aligned, and in no object; others only read it, whole.
         unsafe { AtomicU64::from_ptr(self.at(place)) }.store(value, order);
     }
@@ -297,7 +304,7 @@ impl Mem {
     /// Words of memory that nothing writes meanwhile.
     #[cfg(test)]
     pub(crate) fn words(&self, place: Phys, count: usize) -> &[u64] {
-        assert!(place.0.is_multiple_of(8) && count > 0);
+        assert!(place.0.is_multiple_of(8) && count > 0, "misaligned");
         let _: *mut u64 = self.at(Phys(place.0 + 8 * (count as u64 - 1)));
         // SAFETY: both ends lie in mapped RAM, which has no hole on the host; `&self` forbids writes meanwhile.
         unsafe { core::slice::from_raw_parts(self.at(place), count) }
@@ -336,7 +343,7 @@ impl Mem {
 
     /// Copies words between two places that user space may read and write at any time.
     pub fn copy_words(&mut self, from: Phys, to: Phys, count: usize) {
-        assert!(from.0.is_multiple_of(8) && to.0.is_multiple_of(8));
+        assert!(from.0.is_multiple_of(8) && to.0.is_multiple_of(8), "misaligned");
         let Some(last) = count.checked_sub(1) else { return };
         let (source, target): (*const u64, *mut u64) = (self.at(from), self.at(to));
         let _: [*mut u64; 2] = [from, to].map(|place| self.at(Phys(place.0 + last as u64 * 8)));

@@ -4,6 +4,7 @@ use core::fmt::Write;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::{console, cores, psci};
+use crate::console::{Plain, byte};
 use crate::context::Context;
 
 static DEAD: AtomicBool = AtomicBool::new(false);
@@ -13,6 +14,11 @@ struct Early;
 impl Write for Early {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         console::early_print(text.as_bytes());
+        Ok(())
+    }
+
+    fn write_char(&mut self, character: char) -> core::fmt::Result {
+        console::early_print(&[byte(character)]);
         Ok(())
     }
 }
@@ -59,8 +65,8 @@ pub(super) extern "C" fn fatal(kind: u64, context: &Context, syndrome: u64, addr
         2 => "fast interrupt",
         _ => "SError",
     };
-    let _ = writeln!(out, "\nkernel fault: {what}, vector {kind}, core {}", cores::number());
-    let _ = writeln!(out, "  syndrome {syndrome:#x} ({})", status(syndrome));
+    let _ = writeln!(out, "\nkernel fault: {}, vector {kind}, core {}", Plain(what), cores::number());
+    let _ = writeln!(out, "  syndrome {syndrome:#x} ({})", Plain(status(syndrome)));
     let _ = writeln!(out, "  address {address:#018x}");
     let _ = writeln!(out, "  pc {:#018x}  spsr {:#x}", context.pc, context.spsr);
     for (index, pair) in context.x[..30].chunks(2).enumerate() {
@@ -104,7 +110,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
         let _ = writeln!(out, "\nkernel panic: {}", info.message());
         let _ = writeln!(out, "  core {}", cores::number());
         if let Some(place) = info.location() {
-            let _ = writeln!(out, "  at {}:{}", place.file(), u64::from(place.line()));
+            let _ = writeln!(out, "  at {}:{}", Plain(place.file()), u64::from(place.line()));
         }
         let frame: u64;
         let pc: u64;
