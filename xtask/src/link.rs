@@ -150,13 +150,14 @@ impl Graph {
         let code = stays.iter().filter_map(|index| self.0.get(index)).filter(|node| node.function.is_some());
         let (mut slots, mut small): (Vec<&Node>, Vec<&Node>) = code.partition(|node| node.name.starts_with(SLOT));
         slots.sort_by_key(|node| &node.name);
-        small.retain(|node| node.size < SLOT_BYTES && node.align <= 4 && !ENTERED.contains(&node.name.as_str()));
+        small.retain(|node| node.size < SLOT_BYTES && node.align <= 8 && !ENTERED.contains(&node.name.as_str()));
         small.sort_by_key(|node| (node.size, &node.name));
         let fill = |slot: &Node| {
-            let (mut names, mut left) = (vec![slot.name.clone()], SLOT_BYTES.saturating_sub(slot.size));
-            while let Some(place) = small.iter().rposition(|node| node.size <= left) {
+            let (mut names, mut end) = (vec![slot.name.clone()], slot.size);
+            let fits = |node: &Node, end: u64| end.next_multiple_of(node.align.max(4)) + node.size <= SLOT_BYTES;
+            while let Some(place) = small.iter().rposition(|node| fits(node, end)) {
                 let node = small.remove(place);
-                left -= node.size.next_multiple_of(4);
+                end = end.next_multiple_of(node.align.max(4)) + node.size;
                 names.push(node.name.clone());
             }
             names

@@ -33,8 +33,17 @@ _head:
     .long 0
 
     .section .text.boot, "ax"
+    // What stays lies in pieces that fit behind the entries of tables (xtask/src/link.rs). What goes is whole.
+    .macro piece number
+    b secondary_\number
+    .section .text.piece.secondary.\number, "ax"
+secondary_\number:
+    .endm
+    .macro whole number
+    .endm
+
     // Leaves EL2, if the core is there, and goes on behind it at EL1 with the MMU off. Uses x1 and x2.
-    .macro leave_el2
+    .macro leave_el2 cut
     mrs x1, CurrentEL
     cmp x1, #8
     b.ne 2f
@@ -54,7 +63,8 @@ _head:
     msr S3_4_C12_C9_5, x1
     isb
     msr S3_4_C12_C11_0, xzr         // ICH_HCR_EL2
-1:  mrs x1, midr_el1
+1:  \cut 1
+    mrs x1, midr_el1
     msr vpidr_el2, x1
     mrs x1, mpidr_el1
     msr vmpidr_el2, x1
@@ -72,6 +82,7 @@ _head:
     mrs x2, pmcr_el0
     ubfx x2, x2, #11, #5
 1:  msr mdcr_el2, x2
+    \cut 2
     adrp x1, parking
     add x1, x1, :lo12:parking
     msr vbar_el2, x1
@@ -86,7 +97,7 @@ _head:
     .endm
 
     // Turns the MMU on with the boot tables; the code goes on in the identity map. Uses x1 to x4.
-    .macro mmu_on
+    .macro mmu_on cut
     ldr x1, ={MAIR}
     msr mair_el1, x1
     ldr x1, ={TCR}
@@ -104,6 +115,7 @@ _head:
     cbz x2, 1f
     orr x1, x1, #(1 << 56)          // E0PD1: no walk for what EL0 asks of the upper half
 1:  msr tcr_el1, x1
+    \cut 4
     adrp x1, id_l0
     msr ttbr0_el1, x1
     adrp x1, k_l0
@@ -126,7 +138,7 @@ _head:
 primary_entry:
     msr daifset, #0xf
     mov x20, x0
-    leave_el2
+    leave_el2 whole
     mrs x21, cntvct_el0
     adrp x24, _head
 
@@ -202,7 +214,7 @@ primary_entry:
     b.lo 1b
     dsb sy
 
-    mmu_on
+    mmu_on whole
     ldr x1, =upper_half
     br x1
 upper_half:
@@ -228,10 +240,12 @@ upper_half:
 secondary_entry:
     msr daifset, #0xf
     mov x20, x0
-    leave_el2
-    mmu_on
+    leave_el2 piece
+    piece 3
+    mmu_on piece
     ldr x1, =secondary_upper
     br x1
+    .section .text.piece.secondary.5, "ax"
 secondary_upper:
     adrp x0, {ARRIVALS}
     add x0, x0, :lo12:{ARRIVALS}

@@ -288,8 +288,13 @@ slow_call:
 2:  call_signed {call}
     b 1b
 
+    .section .text.piece.serror, "ax"
 el0_serror:
-    save_context
+    save_kept
+    b serror_rest
+    .section .text.vectors, "ax"
+serror_rest:
+    save_rest
     mrs x1, esr_el1
     cbnz x3, 1f
     bl {serror}
@@ -297,11 +302,13 @@ el0_serror:
 1:  call_signed {serror}
     b el0_return
 
+    .section .text.piece.signed_irq, "ax"
 signed_irq:
     call_signed {irq}
     b el0_return
 
     // The first thread of a core: x1 is SCTLR_EL1 from now on.
+    .section .text.piece.enter, "ax"
     .global el0_enter
 el0_enter:
     msr sctlr_el1, x1
@@ -312,6 +319,7 @@ el0_enter:
     take_key {PROCESS_KEY}
     b el0_return
 
+    .section .text.vectors, "ax"
 el0_irq:
 "purpose.dispatch.v5":
     save_kept
@@ -355,6 +363,7 @@ el0_return:
     eret
     no_straight_line
 
+    .section .text.piece.fatal.1, "ax"
 el1_fatal:
     msr contextidr_el1, x1
     mov x1, sp
@@ -372,6 +381,9 @@ el1_fatal:
     stp x14, x15, [sp, #112]
     stp x16, x17, [sp, #128]
     stp x18, x19, [sp, #144]
+    b fatal_rest
+    .section .text.piece.fatal.2, "ax"
+fatal_rest:
     stp x20, x21, [sp, #160]
     stp x22, x23, [sp, #176]
     stp x24, x25, [sp, #192]
