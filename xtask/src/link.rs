@@ -150,7 +150,7 @@ impl Graph {
         let code = stays.iter().filter_map(|index| self.0.get(index)).filter(|node| node.function.is_some());
         let (mut slots, mut small): (Vec<&Node>, Vec<&Node>) = code.partition(|node| node.name.starts_with(SLOT));
         slots.sort_by_key(|node| &node.name);
-        small.retain(|node| node.size < SLOT_BYTES && node.align <= 8 && !ENTERED.contains(&node.name.as_str()));
+        small.retain(|node| node.size < SLOT_BYTES && node.align <= 8);
         small.sort_by_key(|node| (node.size, &node.name));
         let fill = |slot: &Node| {
             let (mut names, mut end) = (vec![slot.name.clone()], slot.size);

@@ -230,10 +230,12 @@ impl Mem {
     /// Puts a new object at `place`, which must be memory carved for it alone: like a model that lies elsewhere.
     pub fn create_like<T: Object>(&mut self, place: Phys, model: &'static T) -> Ref<T> {
         const { assert!(align_of::<T>() == GRANULE as usize) };
-        self.create_of_bytes(place, (&raw const *model).cast(), size_of::<T>())
+        Ref(self.create_of_bytes(place, (&raw const *model).cast(), size_of::<T>()), PhantomData)
     }
 
-    fn create_of_bytes<T>(&mut self, place: Phys, model: *const u8, bytes: usize) -> Ref<T> {
+    /// One for all kinds of objects; returns the number.
+    #[inline(never)]
+    fn create_of_bytes(&mut self, place: Phys, model: *const u8, bytes: usize) -> NonZeroU32 {
         let offset = place.0.wrapping_sub(self.start);
         assert!(
             offset.is_multiple_of(GRANULE) && offset < self.bytes && bytes as u64 <= self.bytes - offset,
@@ -243,7 +245,7 @@ impl Mem {
         // SAFETY: both ends lie in mapped RAM; by the caller's promise (room invariant) the memory is free. The model is an
         // object, of so many bytes, that nobody changes.
         unsafe { crate::arch::copy_object(model, (self.base + offset as usize) as *mut u8, bytes) };
-        Ref(number, PhantomData)
+        number
     }
 
     /// Where an object lies.
