@@ -48,6 +48,9 @@ bitflags! {
         const CLEAN_INVALIDATES = 1;
         /// TLB maintenance is complete only the second time; concerns every core, for it is broadcast.
         const TLBI_TWICE = 2;
+        /// No erratum: a core may have translations of processes under ASID 0, with which they are to go
+        /// ([`Mitigation::quirks`](crate::mitigation::Mitigation::quirks)).
+        const KERNEL_ASID = 8;
         /// Something is known for which nothing is done.
         const OPEN = 4;
     }
@@ -65,7 +68,7 @@ pub enum Answer {
     Avoided(Avoided),
     /// The firmware deals with it.
     Firmware,
-    /// The vectors are to: [`crate::mitigation`] chooses the trampoline for it, which is not built yet.
+    /// The vectors do: [`crate::mitigation`] chooses the trampoline for it.
     Vectors,
 }
 

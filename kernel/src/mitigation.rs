@@ -5,7 +5,7 @@
 
 use abi::Protections;
 
-use crate::errata::{ALL, Models, Span, UNPRIVILEGED_LOADS, arm, qualcomm};
+use crate::errata::{ALL, Models, Quirks, Span, UNPRIVILEGED_LOADS, arm, qualcomm};
 use crate::features::Identity;
 
 /// What the command line asks for: `mitigations=off|auto|force`.
@@ -134,6 +134,11 @@ impl Mitigation {
             (_, _) => Self { loops, exposed: true, ..Self::default() },
         };
         Self { trampoline, ..rest }
+    }
+
+    /// What it asks of all cores.
+    pub fn quirks(&self) -> Quirks {
+        if self.trampoline { Quirks::KERNEL_ASID } else { Quirks::empty() }
     }
 
     /// In words that people are shown.

@@ -198,6 +198,14 @@ pub fn tables_needed(regions: &Regions) -> u64 {
     regions.as_slice().len() as u64 * 4 + 4
 }
 
+/// Whether the kernel has something mapped at an address.
+pub fn is_mapped(address: usize) -> bool {
+    let found: u64;
+    // SAFETY: asks the hardware where the address lies.
+    unsafe { asm!("at s1e1r, {}", "isb", "mrs {}, par_el1", in(reg) address, out(reg) found, options(nostack)) };
+    found & 1 == 0
+}
+
 /// For a self-test during boot: maps the gigabyte around an address of the image once more, for user space, at the end of
 /// the identity map's table, and returns where.
 pub fn map_for_user(address: usize) -> usize {
@@ -225,7 +233,7 @@ pub fn guard_code() {
         }
     });
     // SAFETY: TLB maintenance changes no memory.
-    maintain(|| unsafe { asm!("tlbi vmalle1is", options(nostack, preserves_flags)) });
+    maintain(0, |_| unsafe { asm!("tlbi vmalle1is", options(nostack, preserves_flags)) });
     tables_written();
 }
 
@@ -270,15 +278,18 @@ pub fn user_table() -> u64 {
     ttbr
 }
 
-/// Makes table writes visible, drops translations of all cores, and waits for that.
+/// Makes table writes visible, drops translations of all cores, and waits for that. `tlbi` is called with an ASID in its place.
 #[inline(always)]
-fn maintain(tlbi: impl Fn()) {
+fn maintain(asid: u16, tlbi: impl Fn(u64)) {
+    let own = u64::from(asid) << 48;
     user_tables_written();
-    tlbi();
-    if identity::has(Quirks::TLBI_TWICE) {
+    tlbi(own);
+    if identity::has(Quirks::TLBI_TWICE | Quirks::KERNEL_ASID) {
+        tlbi(0);
         // SAFETY: a barrier.
         unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
-        tlbi();
+        tlbi(own);
+        tlbi(0);
     }
     // SAFETY: a barrier.
     unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
@@ -286,9 +297,8 @@ fn maintain(tlbi: impl Fn()) {
 
 /// Drops all translations of an ASID.
 pub fn flush_asid(asid: u16) {
-    let operand = u64::from(asid) << 48;
     // SAFETY: TLB maintenance changes no memory.
-    maintain(|| unsafe { asm!("tlbi aside1is, {}", in(reg) operand, options(nostack, preserves_flags)) });
+    maintain(asid, |asid| unsafe { asm!("tlbi aside1is, {}", in(reg) asid, options(nostack, preserves_flags)) });
     // SAFETY: a barrier.
     unsafe { asm!("isb", options(nostack, preserves_flags)) };
 }
@@ -299,8 +309,8 @@ pub fn flush_entries(asid: u16, start: u64, entries: u64, bits: u32) {
     if entries > 64 {
         return flush_asid(asid);
     }
-    maintain(|| {
-        let mut operand = u64::from(asid) << 48 | (start >> PAGE_BITS) & 0xfff_ffff_ffff;
+    maintain(asid, |asid| {
+        let mut operand = asid | (start >> PAGE_BITS) & 0xfff_ffff_ffff;
         for _ in 0..entries {
             // SAFETY: TLB maintenance changes no memory.
             unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack, preserves_flags)) };
@@ -312,9 +322,9 @@ pub fn flush_entries(asid: u16, start: u64, entries: u64, bits: u32) {
 /// Drops the translation of one page.
 #[inline(always)]
 pub fn flush_page(asid: u16, address: u64) {
-    let operand = u64::from(asid) << 48 | (address >> PAGE_BITS) & 0xfff_ffff_ffff;
+    let page = (address >> PAGE_BITS) & 0xfff_ffff_ffff;
     // SAFETY: TLB maintenance changes no memory.
-    maintain(|| unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack, preserves_flags)) });
+    maintain(asid, |asid| unsafe { asm!("tlbi vae1is, {}", in(reg) asid | page, options(nostack, preserves_flags)) });
 }
 
 /// Drops every translation of this core, the boot's identity map among them.

@@ -63,6 +63,7 @@ pub fn on_idle(k: &Kernel) {
         _ => forge(),
     }
     if WALK.load(Ordering::Relaxed) {
+        super::unmapped::check(k);
         walk(k);
     }
 }

@@ -35,6 +35,21 @@ pub fn cases() -> Vec<Case> {
         let text = format!("on {cpu} everything works through the most expensive vectors");
         cases.push(Case::new(id, text, move |lab| force(lab, cpu)));
     }
+    for (cpu, gic) in [("cortex-a53", 2), ("max", 3)] {
+        let id = format!("hardening.unmapped.{cpu}");
+        let text = format!("on {cpu} one page of the kernel is mapped while processes run, if that is asked for");
+        cases.push(Case::new(id, text, move |lab| unmapped(lab, cpu, gic)));
+    }
+    for (id, bootargs, translated) in
+        [("off", "log=info mitigations=off", true), ("force", "log=info mitigations=force", false)]
+    {
+        let text = format!(
+            "with mitigations={id} a process finds the kernel {}",
+            if translated { "forbidden" } else { "nowhere" }
+        );
+        let run = move |lab: &mut Lab| process_finds(lab, bootargs, translated);
+        cases.push(Case::new(format!("hardening.unmapped.{id}"), text, run));
+    }
     for cpu in ["cortex-a53", "max"] {
         let kinds: [(&str, &str, Says); 4] = [
             ("branch", "the kernel branches to landing pads only", kernel_branch),
@@ -199,5 +214,34 @@ fn force(lab: &mut Lab, cpu: &str) -> Result<()> {
     contains(&console.command("sha256 /README.TXT")?, &disk.sha256("README.TXT")?)?;
     let log = console.command("log")?;
     let line = log.lines().find(|line| line.contains("protections in use:")).unwrap_or_default();
-    contains(line, " LOOP")
+    contains(line, " LOOP TRAMPOLINE")
+}
+
+/// The cores that do that are 4.
+fn unmapped(lab: &mut Lab, cpu: &str, gic: u8) -> Result<()> {
+    let mut console = lab.boot_to_prompt(Boot { gic: Some(gic), ..four(cpu, "mitigations=force selftest=maps") })?;
+    let start = Instant::now();
+    loop {
+        let log = console.command("log")?;
+        let says = |core| log.contains(&format!("maps: core {core} has one page of the kernel while a process runs"));
+        if (0..4).all(says) && log.lines().any(|line| walked(line).is_some_and(|(spaces, ..)| spaces >= 3)) {
+            return Ok(());
+        }
+        ensure!(start.elapsed() < PATIENCE, "{log}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// The core says in the syndrome whether an address is translated, or only forbidden.
+fn process_finds(lab: &mut Lab, bootargs: &str, translated: bool) -> Result<()> {
+    let mut console = lab.boot_to_prompt(Boot { set: Some("isolation"), ..boot("cortex-a53", bootargs) })?;
+    let log = console.command("log")?;
+    let crash = log.lines().find(|line| line.contains("trespass-kernel") && line.contains(", syndrome 0x"));
+    let syndrome = crash.and_then(|line| line.split_once(", syndrome 0x")).and_then(|(_, word)| {
+        u64::from_str_radix(word.split(|letter: char| !letter.is_ascii_hexdigit()).next()?, 16).ok()
+    });
+    let status = syndrome.map(|syndrome| syndrome & 0x3c);
+    // Translation fault, permission fault.
+    ensure!(status == Some(if translated { 0xc } else { 4 }), "{syndrome:#x?}:\n{log}");
+    Ok(())
 }
