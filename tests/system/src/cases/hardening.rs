@@ -40,6 +40,7 @@ pub fn cases() -> Vec<Case> {
         let text = format!("on {cpu} one page of the kernel is mapped while processes run, if that is asked for");
         cases.push(Case::new(id, text, move |lab| unmapped(lab, cpu, gic)));
     }
+    cases.push(Case::new("hardening.unmapped.crash", "a fault of a kernel like that is reported", unmapped_crash));
     for (id, bootargs, translated) in
         [("off", "log=info mitigations=off", true), ("force", "log=info mitigations=force", false)]
     {
@@ -95,15 +96,21 @@ fn sees(lab: &Lab, cpu: &str) -> bool {
 }
 
 fn kernel_fails(lab: &mut Lab, cpu: &str, kind: &str, words: &str) -> Result<()> {
-    let mut console = lab.boot(boot(cpu, &format!("selftest={kind}")))?;
+    kernel_fails_at(lab, boot(cpu, &format!("selftest={kind}")), words)
+}
+
+fn kernel_fails_at(lab: &mut Lab, boot: Boot, words: &str) -> Result<()> {
+    let mut console = lab.boot(boot)?;
     console.expect("kernel halted")?;
     contains(&console.text(), words)
 }
 
 fn kernel_branch(lab: &mut Lab, cpu: &str) -> Result<()> {
-    let seen = sees(lab, cpu);
-    let words = if seen { "kernel fault: branch to what is no landing pad" } else { "where no landing pad is" };
-    kernel_fails(lab, cpu, "branch", words)
+    kernel_fails(lab, cpu, "branch", kernel_branch_words(sees(lab, cpu)))
+}
+
+fn kernel_branch_words(seen: bool) -> &'static str {
+    if seen { "kernel fault: branch to what is no landing pad" } else { "where no landing pad is" }
 }
 
 /// A core without FPAC says so when the address is used, which no address with a wrong signature is for.
@@ -230,6 +237,10 @@ fn unmapped(lab: &mut Lab, cpu: &str, gic: u8) -> Result<()> {
         ensure!(start.elapsed() < PATIENCE, "{log}");
         std::thread::sleep(Duration::from_millis(200));
     }
+}
+
+fn unmapped_crash(lab: &mut Lab) -> Result<()> {
+    kernel_fails_at(lab, boot("max", "mitigations=force selftest=branch"), kernel_branch_words(sees(lab, "max")))
 }
 
 /// The core says in the syndrome whether an address is translated, or only forbidden.

@@ -123,6 +123,7 @@ unmapped_leave:
 
     // The long way, for everything.
 unmapped_sync:
+"purpose.general_entry.u1":
     save_context
     mrs x1, esr_el1
     mrs x2, far_el1
@@ -133,6 +134,7 @@ unmapped_sync:
     b unmapped_return
 
 unmapped_irq:
+"purpose.general_entry.u2":
     save_context
     mov w1, #{NO_LINE}
     cbnz x3, 1f
@@ -150,6 +152,7 @@ unmapped_serror:
 1:  call_signed {serror}
 
 unmapped_return:
+"purpose.general_exit.u3":
     load_context
     msr tpidrro_el0, x30
     isb                             // the address space of the process, before its ASID
