@@ -200,6 +200,23 @@ mod tests {
     }
 
     #[test]
+    fn the_kernel_is_unmapped_where_faulting_loads_are_not_known_to_be_safe() {
+        for core in [CORTEX_A53, CORTEX_A57, CORTEX_A72, CORTEX_A76, MAX, NEW] {
+            assert!(!auto(core).trampoline && auto(core).quirks().is_empty(), "{core:?}");
+        }
+        // Cortex-A75, Kryo 3xx Gold, a stranger; the A75's successors say that they are safe.
+        for midr in [CORTEX_A75.midr, 0x516f_802d, 0x7f0f_0000] {
+            let mitigation = auto(Identity { midr, ..CORTEX_A75 });
+            assert!(mitigation.trampoline && mitigation.quirks() == Quirks::KERNEL_ASID, "{midr:#x}");
+            assert!(mitigation.protections().contains(Protections::TRAMPOLINE));
+            assert!(!auto(Identity { midr, pfr0: CORTEX_A75.pfr0 | 1 << 60, ..CORTEX_A75 }).trampoline, "{midr:#x}");
+        }
+        // Of the Cortex-A520 the releases up to r0p1 only, however safe they say they are.
+        assert!(auto(Identity { midr: 0x410f_d801, ..NEW }).protections().contains(Protections::TRAMPOLINE));
+        assert!(!auto(Identity { midr: 0x411f_d800, ..NEW }).trampoline);
+    }
+
+    #[test]
     fn the_command_line_has_the_last_word() {
         assert_eq!(Wish::parse("log=debug"), Ok(Wish::Auto));
         assert_eq!(Wish::parse("mitigations=force mitigations=off"), Ok(Wish::Off));

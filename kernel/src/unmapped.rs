@@ -1,6 +1,8 @@
 //! The tables of a core that must not have the kernel mapped while a process runs (decision 0019): a copy of the kernel's
 //! with nothing global, and one that maps a single page of code.
 
+use core::ops::Range;
+
 use crate::arch::pte;
 use crate::audit::{UPPER, Unsound};
 use crate::mm::regions::Regions;
@@ -35,14 +37,22 @@ const fn entry(table: Phys, level: u32, address: u64) -> Phys {
     Phys(table.0 + (address >> (39 - 9 * level) & 511) * 8)
 }
 
-/// Makes both out of the kernel's own; user space keeps the page of code at `page`. `None`: there is too little memory, or no
-/// such page.
-pub fn build(mem: &mut Mem, free: &mut Regions, root: Phys, page: u64) -> Option<Roots> {
+/// What of the kernel is where.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The page of code that user space keeps.
+    pub page: u64,
+    /// What is not mapped any more when these tables come into use.
+    pub gone: Range<u64>,
+}
+
+/// Makes both out of the kernel's own. `None`: there is too little memory, or no such page.
+pub fn build(mem: &mut Mem, free: &mut Regions, root: Phys, places: &Places) -> Option<Roots> {
     let pair = Phys(free.take(2 * TABLE, 2 * TABLE)?);
     mem.zero(pair, 2 * TABLE);
     let roots = Roots(pair.0);
-    copy(mem, free, (root, roots.full()), (0, UPPER), page)?;
-    map(mem, free, root, roots.thin(), page)?;
+    copy(mem, free, (root, roots.full()), (0, UPPER), places)?;
+    map(mem, free, root, roots.thin(), places.page)?;
     Some(roots)
 }
 
@@ -58,16 +68,20 @@ fn copy(
     free: &mut Regions,
     (from, to): (Phys, Phys),
     (level, base): (u32, u64),
-    page: u64,
+    places: &Places,
 ) -> Option<()> {
     for index in 0..512 {
         let value = mem.read_u64(Phys(from.0 + index * 8));
         let address = base + (index << (39 - 9 * level));
         let copied = if pte::is_leaf(value, level) {
-            if address == page { value } else { pte::not_global(value) }
+            match address {
+                _ if places.gone.contains(&address) => 0,
+                _ if address == places.page => value,
+                _ => pte::not_global(value),
+            }
         } else if level < 3 && pte::is_table(value) {
             let table = new_table(mem, free)?;
-            copy(mem, free, (pte::address(value), table), (level + 1, address), page)?;
+            copy(mem, free, (pte::address(value), table), (level + 1, address), places)?;
             pte::table(table)
         } else {
             0
@@ -97,11 +111,12 @@ fn map(mem: &mut Mem, free: &mut Regions, root: Phys, thin: Phys, page: u64) -> 
     Some(())
 }
 
-/// Judges both: user space has the one page and nothing else, and for the kernel nothing else is global.
+/// Judges both: user space has the one page and nothing else, and the kernel what `root`, the boot's, has, but nothing else is
+/// global.
 ///
 /// # Errors
 /// The first leaf that is not in order.
-pub fn audit(mem: &Mem, roots: Roots, page: u64) -> Result<(), Unsound> {
+pub fn audit(mem: &Mem, roots: Roots, root: Phys, page: u64) -> Result<(), Unsound> {
     let mut found = false;
     leaves(mem, roots.thin(), (0, UPPER), &mut |address, value| {
         found |= address == page;
@@ -110,7 +125,23 @@ pub fn audit(mem: &Mem, roots: Roots, page: u64) -> Result<(), Unsound> {
     if !found {
         return Err(Unsound { address: page, value: 0 });
     }
-    leaves(mem, roots.full(), (0, UPPER), &mut |address, value| pte::is_global(value) == (address == page))
+    leaves(mem, root, (0, UPPER), &mut |address, _| leaf_at(mem, roots.full(), address) != 0)?;
+    leaves(mem, roots.full(), (0, UPPER), &mut |address, value| {
+        let global = leaf_at(mem, root, address);
+        value == if address == page { global } else { pte::not_global(global) }
+    })
+}
+
+/// The last entry on the way to an address.
+fn leaf_at(mem: &Mem, mut table: Phys, address: u64) -> u64 {
+    for level in 0..3 {
+        let value = mem.read_u64(entry(table, level, address));
+        if !pte::is_table(value) {
+            return value;
+        }
+        table = pte::address(value);
+    }
+    mem.read_u64(entry(table, 3, address))
 }
 
 fn leaves(
@@ -137,17 +168,19 @@ fn leaves(
 mod tests {
     use super::*;
     use crate::arch::arena;
-    use crate::mm::regions::Range;
+    use crate::mm::regions;
 
     const RAM: u64 = 0x4000_0000;
     const PAGES: u64 = 64;
     const PAGE: u64 = 0xffff_ffff_8000_3000;
+    /// Nothing is gone.
+    const PLACES: Places = Places { page: PAGE, gone: 0..0 };
 
     /// Memory, what of it is free, and a kernel's tables: code, data, a block of 2 MiB, one of 1 GiB.
     fn kernel() -> (Mem, Regions, Phys) {
         let mut mem = arena(Phys(RAM), (PAGES * TABLE) as usize);
         let mut free = Regions::new();
-        free.add(Range { start: RAM, end: RAM + PAGES * TABLE }).unwrap();
+        free.add(regions::Range { start: RAM, end: RAM + PAGES * TABLE }).unwrap();
         let root = new_table(&mut mem, &mut free).unwrap();
         for (address, level, attributes) in [
             (0xffff_ffff_8000_2000, 3, pte::KERNEL_CODE),
@@ -185,7 +218,7 @@ mod tests {
     fn user_space_keeps_one_page_and_the_kernel_all_of_them() {
         let (mut mem, mut free, root) = kernel();
         let before = all(&mem, root);
-        let roots = build(&mut mem, &mut free, root, PAGE).unwrap();
+        let roots = build(&mut mem, &mut free, root, &PLACES).unwrap();
         assert_eq!(all(&mem, root), before, "other cores' tables are as they were");
         assert_eq!(all(&mem, roots.thin()), before.iter().copied().filter(|leaf| leaf.0 == PAGE).collect::<Vec<_>>());
         let full = all(&mem, roots.full());
@@ -196,27 +229,44 @@ mod tests {
         }
         assert!(roots.thin().0.is_multiple_of(2 * TABLE) && roots.full().0 == roots.thin().0 + TABLE);
         assert_eq!(Roots::of_full(roots.full()), roots);
-        assert_eq!(audit(&mem, roots, PAGE), Ok(()));
+        assert_eq!(audit(&mem, roots, root, PAGE), Ok(()));
     }
 
     #[test]
     fn a_second_page_for_user_space_and_a_global_one_are_found() {
         let (mut mem, mut free, root) = kernel();
-        let roots = build(&mut mem, &mut free, root, PAGE).unwrap();
+        let roots = build(&mut mem, &mut free, root, &PLACES).unwrap();
         let last = |mem: &Mem, root: Phys| {
             (0..3).fold(root, |table, level| pte::address(mem.read_u64(entry(table, level, PAGE))))
         };
         let more = entry(last(&mem, roots.thin()), 3, PAGE + 0x1000);
         let value = pte::leaf(0x8000_0000, 3, pte::KERNEL_DATA);
         mem.write_u64(more, value);
-        assert_eq!(audit(&mem, roots, PAGE), Err(Unsound { address: PAGE + 0x1000, value }));
+        assert_eq!(audit(&mem, roots, root, PAGE), Err(Unsound { address: PAGE + 0x1000, value }));
         mem.write_u64(more, 0);
-        assert_eq!(audit(&mem, roots, PAGE), Ok(()));
+        assert_eq!(audit(&mem, roots, root, PAGE), Ok(()));
         mem.write_u64(entry(last(&mem, roots.full()), 3, PAGE + 0x1000), value);
-        assert_eq!(audit(&mem, roots, PAGE), Err(Unsound { address: PAGE + 0x1000, value }));
+        assert_eq!(audit(&mem, roots, root, PAGE), Err(Unsound { address: PAGE + 0x1000, value }));
         let only = entry(last(&mem, roots.thin()), 3, PAGE);
         mem.write_u64(only, 0);
-        assert_eq!(audit(&mem, roots, PAGE), Err(Unsound { address: PAGE, value: 0 }));
+        assert_eq!(audit(&mem, roots, root, PAGE), Err(Unsound { address: PAGE, value: 0 }));
+    }
+
+    #[test]
+    fn what_is_gone_by_then_is_not_in_them() {
+        let (mut mem, mut free, root) = kernel();
+        let places = Places { page: PAGE, gone: 0xffff_ffff_8000_0000..PAGE };
+        let roots = build(&mut mem, &mut free, root, &places).unwrap();
+        let full = all(&mem, roots.full());
+        assert!(full.len() == 5 && full.iter().all(|(address, _)| !places.gone.contains(address)), "{full:x?}");
+        // As long as it is not gone, the kernel lacks a page; had that not been said, it would have one too many afterwards.
+        let gone = PAGE - 0x1000;
+        assert_eq!(audit(&mem, roots, root, PAGE).map_err(|found| found.address), Err(gone));
+        let too_many = build(&mut mem, &mut free, root, &PLACES).unwrap();
+        let last = (0..3).fold(root, |table, level| pte::address(mem.read_u64(entry(table, level, PAGE))));
+        mem.write_u64(entry(last, 3, gone), 0);
+        assert_eq!(audit(&mem, roots, root, PAGE), Ok(()));
+        assert_eq!(audit(&mem, too_many, root, PAGE).map_err(|found| found.address), Err(gone));
     }
 
     #[test]
@@ -225,13 +275,14 @@ mod tests {
         let needed = (0..).find(|&pages| {
             let mut some = Regions::new();
             let start = free.as_slice()[0].start.next_multiple_of(2 * TABLE);
-            some.add(Range { start, end: start + pages * TABLE }).unwrap();
-            build(&mut mem, &mut some, root, PAGE).is_some()
+            some.add(regions::Range { start, end: start + pages * TABLE }).unwrap();
+            build(&mut mem, &mut some, root, &PLACES).is_some()
         });
         // Two roots, three tables for the page, and as many as the kernel has below its root.
         assert_eq!(needed, Some(2 + 3 + 6));
         for missing in [0xffff_ffff_8000_7000, 0xffff_ffff_c000_0000, 0xffff_8000_0000_0000, 0xffff_ffff_8000_4000] {
-            assert_eq!(build(&mut mem, &mut free.clone(), root, missing), None, "{missing:#x}");
+            let places = Places { page: missing, ..PLACES };
+            assert_eq!(build(&mut mem, &mut free.clone(), root, &places), None, "{missing:#x}");
         }
     }
 }

@@ -82,12 +82,13 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
     let in_use = cores::start_all(kernel, &described, &mut window, &mut handover.free, image, community);
     guard::settle(kernel, in_use, handover.seed);
     handover.protections = unmapped::settle(kernel, &mut handover.free, in_use);
-    unmapped::begin();
     if let Err(error) = boot::start_init(kernel, handover) {
         give_up(Some(&described), format_args!("{error}"));
     }
     log::debug!("entering init");
     console::leave_early();
+    // Its tables lack what only boot needs.
+    unmapped::begin();
     enter_user(trap::first(kernel))
 }
 

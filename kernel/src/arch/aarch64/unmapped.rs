@@ -9,13 +9,17 @@ use abi::Protections;
 use super::{cores, layout, mmu, trap};
 use crate::audit::Unsound;
 use crate::kernel::Kernel;
+use crate::mm::Phys;
 use crate::mm::regions::Regions;
-use crate::unmapped::{self, Roots};
+use crate::unmapped::{self, Places, Roots};
 
 /// TCR_EL1.A1: the ASID is that of TTBR1.
 const ASID_OF_UPPER: u64 = 1 << 22;
 
 unsafe extern "C" {
+    static __image_start: u8;
+    /// Where what stays after boot begins.
+    static __text_start: u8;
     /// The page of code that user space keeps.
     static trampoline: u8;
     /// Changes to a core's own roots, of which the kernel's is given, and TCR_EL1.
@@ -26,6 +30,8 @@ unsafe extern "C" {
 
 /// The kernel's root on the cores that need this; 0: there is none.
 static ROOT: AtomicU64 = AtomicU64::new(0);
+/// The root of the boot, which the other cores keep.
+static BOOT_ROOT: AtomicU64 = AtomicU64::new(0);
 
 fn page() -> u64 {
     &raw const trampoline as u64
@@ -36,8 +42,11 @@ pub(super) fn settle(k: &mut Kernel, free: &mut Regions, in_use: Protections) ->
     if !in_use.contains(Protections::TRAMPOLINE) {
         return in_use;
     }
-    if let Some(roots) = unmapped::build(&mut k.mem, free, mmu::kernel_root(), page()) {
+    let places = Places { page: page(), gone: &raw const __image_start as u64..&raw const __text_start as u64 };
+    let boot = mmu::kernel_root();
+    if let Some(roots) = unmapped::build(&mut k.mem, free, boot, &places) {
         mmu::tables_written();
+        BOOT_ROOT.store(boot.0, Ordering::Relaxed);
         ROOT.store(roots.full().0, Ordering::Relaxed);
         return in_use;
     }
@@ -67,7 +76,9 @@ pub(super) fn check(k: &Kernel) {
     if !is_concerned() || SEEN.fetch_or(1 << core, Ordering::Relaxed) & 1 << core != 0 {
         return;
     }
-    if let Err(Unsound { address, value }) = unmapped::audit(&k.mem, Roots::of_full(mmu::kernel_root()), page()) {
+    let roots = Roots::of_full(mmu::kernel_root());
+    let boot = Phys(BOOT_ROOT.load(Ordering::Relaxed));
+    if let Err(Unsound { address, value }) = unmapped::audit(&k.mem, roots, boot, page()) {
         panic!("unmapped: {address:#x} has the leaf {value:#x}");
     }
     let data = &raw const trap::KERNEL as usize;
