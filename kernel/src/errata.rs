@@ -46,11 +46,9 @@ bitflags! {
         /// Cleaning a cache line must invalidate it too. User
         /// space's own maintenance then traps on all cores and is done for it ([`crate::maintenance`]).
         const CLEAN_INVALIDATES = 1;
-        /// TLB maintenance is complete only the second time; concerns every core, for it is broadcast.
+        /// TLB maintenance is complete only the second time; concerns every core, for it is broadcast. ASID 0 is
+        /// dropped too then, which cores need that do not map the kernel for processes ([`crate::mitigation::Mitigation::quirks`]).
         const TLBI_TWICE = 2;
-        /// No erratum: a core may have translations of processes under ASID 0, with which they are to go
-        /// ([`Mitigation::quirks`](crate::mitigation::Mitigation::quirks)).
-        const KERNEL_ASID = 8;
         /// Something is known for which nothing is done.
         const OPEN = 4;
     }

@@ -136,9 +136,9 @@ impl Mitigation {
         Self { trampoline, ..rest }
     }
 
-    /// What it asks of all cores.
+    /// What it asks of all cores: with a trampoline, translations of processes may stand under ASID 0 as well.
     pub fn quirks(&self) -> Quirks {
-        if self.trampoline { Quirks::KERNEL_ASID } else { Quirks::empty() }
+        if self.trampoline { Quirks::TLBI_TWICE } else { Quirks::empty() }
     }
 
     /// In words that people are shown.
@@ -207,7 +207,7 @@ mod tests {
         // Cortex-A75, Kryo 3xx Gold, a stranger; the A75's successors say that they are safe.
         for midr in [CORTEX_A75.midr, 0x516f_802d, 0x7f0f_0000] {
             let mitigation = auto(Identity { midr, ..CORTEX_A75 });
-            assert!(mitigation.trampoline && mitigation.quirks() == Quirks::KERNEL_ASID, "{midr:#x}");
+            assert!(mitigation.trampoline && mitigation.quirks() == Quirks::TLBI_TWICE, "{midr:#x}");
             assert!(mitigation.protections().contains(Protections::TRAMPOLINE));
             assert!(!auto(Identity { midr, pfr0: CORTEX_A75.pfr0 | 1 << 60, ..CORTEX_A75 }).trampoline, "{midr:#x}");
         }

@@ -233,7 +233,7 @@ pub fn guard_code() {
         }
     });
     // SAFETY: TLB maintenance changes no memory.
-    maintain(0, |_| unsafe { asm!("tlbi vmalle1is", options(nostack, preserves_flags)) });
+    maintain(|| unsafe { asm!("tlbi vmalle1is", options(nostack, preserves_flags)) });
     tables_written();
 }
 
@@ -278,18 +278,17 @@ pub fn user_table() -> u64 {
     ttbr
 }
 
-/// Makes table writes visible, drops translations of all cores, and waits for that. `tlbi` is called with an ASID in its place.
+/// Makes table writes visible, drops translations of all cores, and waits for that.
 #[inline(always)]
-fn maintain(asid: u16, tlbi: impl Fn(u64)) {
-    let own = u64::from(asid) << 48;
+fn maintain(tlbi: impl Fn()) {
     user_tables_written();
-    tlbi(own);
-    if identity::has(Quirks::TLBI_TWICE | Quirks::KERNEL_ASID) {
-        tlbi(0);
-        // SAFETY: a barrier.
-        unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
-        tlbi(own);
-        tlbi(0);
+    tlbi();
+    if identity::has(Quirks::TLBI_TWICE) {
+        // SAFETY: TLB maintenance changes no memory. What cores have looked up ahead of time under the kernel's own ASID goes too.
+        unsafe { asm!("tlbi aside1is, xzr", "dsb ish", options(nostack, preserves_flags)) };
+        tlbi();
+        // SAFETY: the same once more.
+        unsafe { asm!("tlbi aside1is, xzr", options(nostack, preserves_flags)) };
     }
     // SAFETY: a barrier.
     unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
@@ -297,8 +296,9 @@ fn maintain(asid: u16, tlbi: impl Fn(u64)) {
 
 /// Drops all translations of an ASID.
 pub fn flush_asid(asid: u16) {
+    let operand = u64::from(asid) << 48;
     // SAFETY: TLB maintenance changes no memory.
-    maintain(asid, |asid| unsafe { asm!("tlbi aside1is, {}", in(reg) asid, options(nostack, preserves_flags)) });
+    maintain(|| unsafe { asm!("tlbi aside1is, {}", in(reg) operand, options(nostack, preserves_flags)) });
     // SAFETY: a barrier.
     unsafe { asm!("isb", options(nostack, preserves_flags)) };
 }
@@ -309,8 +309,8 @@ pub fn flush_entries(asid: u16, start: u64, entries: u64, bits: u32) {
     if entries > 64 {
         return flush_asid(asid);
     }
-    maintain(asid, |asid| {
-        let mut operand = asid | (start >> PAGE_BITS) & 0xfff_ffff_ffff;
+    maintain(|| {
+        let mut operand = u64::from(asid) << 48 | (start >> PAGE_BITS) & 0xfff_ffff_ffff;
         for _ in 0..entries {
             // SAFETY: TLB maintenance changes no memory.
             unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack, preserves_flags)) };
@@ -322,9 +322,9 @@ pub fn flush_entries(asid: u16, start: u64, entries: u64, bits: u32) {
 /// Drops the translation of one page.
 #[inline(always)]
 pub fn flush_page(asid: u16, address: u64) {
-    let page = (address >> PAGE_BITS) & 0xfff_ffff_ffff;
+    let operand = u64::from(asid) << 48 | (address >> PAGE_BITS) & 0xfff_ffff_ffff;
     // SAFETY: TLB maintenance changes no memory.
-    maintain(asid, |asid| unsafe { asm!("tlbi vae1is, {}", in(reg) asid | page, options(nostack, preserves_flags)) });
+    maintain(|| unsafe { asm!("tlbi vae1is, {}", in(reg) operand, options(nostack, preserves_flags)) });
 }
 
 /// Drops every translation of this core, the boot's identity map among them.
