@@ -1,7 +1,7 @@
-    // Cores that read ahead of time what only the kernel may: in user space the page of `.trampoline` is all there is of the
+    // Cores that read ahead of time what only the kernel may: in user space the page of `.text.trampoline` is all there is of the
     // kernel (decision 0019). The roots are a pair of pages, bit 12 of TTBR1 is set in the kernel's; its ASID is 0.
 
-    .section .trampoline, "ax"
+    .section .text.trampoline, "ax"
 
     // The kernel is mapped from here on, if it was not already. x0 waits in TPIDRRO_EL0.
     .macro map_kernel
@@ -118,6 +118,8 @@ unmapped_leave:
     // The rest of the page: a table of other cores, which is no secret either.
     table vectors_loop, by_loop
     .balign 2048
+    .global trampoline_end
+trampoline_end:
 
     .section .text.vectors, "ax"
 
