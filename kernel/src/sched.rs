@@ -148,15 +148,23 @@ impl Scheduler {
         }
     }
 
-    fn mark(&mut self, priority: u8) {
-        let bit = 1 << (priority % 64);
-        let word = &mut self.occupied[usize::from(priority / 64)];
-        match self.queues[usize::from(priority)].first() {
-            Some(_) => *word |= bit,
-            None => *word &= !bit,
-        }
-        self.top = self.highest();
+    /// A thread came into this queue.
+    fn came(&mut self, priority: u8) {
+        self.occupied[usize::from(priority / 64)] |= 1 << (priority % 64);
+        self.top = self.top.max(priority.into());
         self.tell_floor();
+    }
+
+    /// A thread left this queue.
+    fn left(&mut self, priority: u8) {
+        if self.queues[usize::from(priority)].first().is_some() {
+            return;
+        }
+        self.occupied[usize::from(priority / 64)] &= !(1 << (priority % 64));
+        if self.top == i32::from(priority) {
+            self.top = self.highest();
+            self.tell_floor();
+        }
     }
 
     /// Tells the fast paths what they may not pass over.
@@ -195,12 +203,14 @@ impl Kernel {
     /// A thread that stands in no queue may run, as soon as it has time.
     pub fn make_ready(&mut self, thread: Ref<Thread>) {
         self.mem[thread].state = State::Ready;
-        self.set_key(thread);
+        let time = self.time_of(thread);
+        let core = time.map_or(self.sched.own(), |time| self.mem[time].core.into());
+        self.set_key_for(thread, core);
         if self.sched.current == Some(thread) || self.mem[thread].queued {
             return;
         }
-        if self.can_run(thread) {
-            self.enqueue(thread, false);
+        if time.is_some_and(|time| self.has_time(time)) {
+            self.enqueue_on(core, thread, false);
         } else {
             self.out_of_time(thread, false);
         }
@@ -209,12 +219,20 @@ impl Kernel {
     /// The fast paths of the core it runs on may let this thread go on.
     pub(crate) fn set_key(&mut self, thread: Ref<Thread>) {
         let core = self.core_of(thread).unwrap_or(self.sched.own());
+        self.set_key_for(thread, core);
+    }
+
+    fn set_key_for(&mut self, thread: Ref<Thread>, core: usize) {
         self.mem[thread].key = key(core, self.mem[thread].priority.into());
     }
 
     /// Whether a thread has time to run on.
     fn can_run(&mut self, thread: Ref<Thread>) -> bool {
-        let Some(context) = self.time_of(thread) else { return false };
+        self.time_of(thread).is_some_and(|time| self.has_time(time))
+    }
+
+    /// Whether a thread can run on this now.
+    fn has_time(&mut self, context: Ref<SchedContext>) -> bool {
         if !self.mem[context].has_time() {
             let now = self.machine.now();
             self.mem[context].refill(now);
@@ -223,8 +241,12 @@ impl Kernel {
     }
 
     fn enqueue(&mut self, thread: Ref<Thread>, front: bool) {
-        debug_assert!(!self.mem[thread].queued);
         let core = self.core_of(thread).unwrap_or(0);
+        self.enqueue_on(core, thread, front);
+    }
+
+    fn enqueue_on(&mut self, core: usize, thread: Ref<Thread>, front: bool) {
+        debug_assert!(!self.mem[thread].queued);
         let object = &mut self.mem[thread];
         (object.queued, object.core) = (true, core as u8);
         let priority = object.priority;
@@ -235,7 +257,7 @@ impl Kernel {
         } else {
             queue.push_back(&mut self.mem, thread);
         }
-        sched.mark(priority);
+        sched.came(priority);
         if sched.top == i32::from(priority) {
             self.kick(core);
         }
@@ -249,7 +271,7 @@ impl Kernel {
             let Thread { priority, core, .. } = self.mem[thread];
             let sched = self.sched.of_mut(core.into());
             sched.queues[usize::from(priority)].remove(&mut self.mem, thread);
-            sched.mark(priority);
+            sched.left(priority);
         } else {
             self.take_from_other_core(thread);
         }
@@ -386,6 +408,13 @@ impl Kernel {
             self.trace_switch(Some(thread));
         }
         true
+    }
+
+    /// What the address space of this thread is changes: if it runs here, its is loaded anew before it goes on.
+    pub(crate) fn forget_if_loaded(&mut self, thread: Ref<Thread>) {
+        if self.sched.loaded == Some(thread) {
+            self.forget_loaded();
+        }
     }
 
     /// No thread's address space is loaded any more, or the thread got another.

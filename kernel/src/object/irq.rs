@@ -121,8 +121,7 @@ impl Kernel {
     }
 
     /// Its Notification is gone.
-    pub(crate) fn irq_lost(&mut self, cap: Cap) {
-        let Some(irq) = Ref::<Irq>::from_number(cap.holder.into()) else { return };
+    pub(crate) fn irq_lost(&mut self, irq: Ref<Irq>) {
         self.mem[irq].pending = false;
         if let Some(line) = self.mem[irq].line {
             self.reopen(line);

@@ -114,10 +114,8 @@ impl Kernel {
     }
 
     /// What the timer acts on is gone.
-    pub(crate) fn timer_lost(&mut self, cap: Cap) {
-        if let Some(timer) = Ref::<Timer>::from_number(cap.holder.into()) {
-            self.forget_deadline(timer);
-        }
+    pub(crate) fn timer_lost(&mut self, timer: Ref<Timer>) {
+        self.forget_deadline(timer);
     }
 
     /// The deadline came.
