@@ -204,8 +204,7 @@ impl Kernel {
     pub fn make_ready(&mut self, thread: Ref<Thread>) {
         self.mem[thread].state = State::Ready;
         let time = self.time_of(thread);
-        let core = time.map_or(self.sched.own(), |time| self.mem[time].core.into());
-        self.set_key_for(thread, core);
+        let core = self.set_key_on(thread, time);
         if self.sched.current == Some(thread) || self.mem[thread].queued {
             return;
         }
@@ -218,12 +217,15 @@ impl Kernel {
 
     /// The fast paths of the core it runs on may let this thread go on.
     pub(crate) fn set_key(&mut self, thread: Ref<Thread>) {
-        let core = self.core_of(thread).unwrap_or(self.sched.own());
-        self.set_key_for(thread, core);
+        let time = self.time_of(thread);
+        self.set_key_on(thread, time);
     }
 
-    fn set_key_for(&mut self, thread: Ref<Thread>, core: usize) {
+    /// The same, with the time it has; returns the core.
+    pub(crate) fn set_key_on(&mut self, thread: Ref<Thread>, time: Option<Ref<SchedContext>>) -> usize {
+        let core = time.map_or(self.sched.own(), |time| self.mem[time].core.into());
         self.mem[thread].key = key(core, self.mem[thread].priority.into());
+        core
     }
 
     /// Whether a thread has time to run on.
@@ -341,51 +343,51 @@ impl Kernel {
         if let Some(current) = self.sched.current
             && self.mem[current].state == State::Ready
         {
-            if self.uses_time(current) && self.sched.top <= i32::from(self.mem[current].priority) {
+            let time = self.time_of(current);
+            let uses_it = time.is_some() && time == self.sched.context;
+            if uses_it && self.sched.top <= i32::from(self.mem[current].priority) {
                 return Some(current);
             }
             self.settle_time();
             self.sched.current = None;
-            if self.can_run(current) {
-                let rest = self.time_of(current).is_some_and(|time| self.mem[time].slice > 0);
-                self.enqueue(current, rest);
-            } else {
-                self.out_of_time(current, true);
+            match time {
+                Some(time) if self.has_time(time) => {
+                    let SchedContext { slice, core, .. } = self.mem[time];
+                    self.enqueue_on(core.into(), current, slice > 0);
+                }
+                _ => self.out_of_time(current, true),
             }
         }
         self.settle_time();
         self.sched.current = None;
         self.sched.use_time(None);
-        let Some(next) = self.take_first() else {
+        let Some((next, time)) = self.take_first() else {
             // Nothing better to do; whoever is woken by that runs.
             let buried = self.graves.is_some() && self.bury().is_ok();
             return if buried { self.choose() } else { None };
         };
         self.sched.current = Some(next);
-        let time = self.time_of(next);
-        self.sched.use_time(time);
-        if let Some(time) = time {
-            let slice = &mut self.mem[time].slice;
-            if *slice == 0 {
-                *slice = self.machine.ticks_of_ms(SLICE_MS);
-            }
-            self.sched.slice_end = self.sched.stretch + *slice;
+        self.sched.use_time(Some(time));
+        let slice = &mut self.mem[time].slice;
+        if *slice == 0 {
+            *slice = self.machine.ticks_of_ms(SLICE_MS);
         }
+        self.sched.slice_end = self.sched.stretch + *slice;
         self.sched.stale = true;
         Some(next)
     }
 
-    /// Takes the first thread out of the ready queues. Time that was in use until now may have ended while its next holder
+    /// Takes the first thread out of the ready queues, and what it runs on. Time that was in use until now may have ended while its next holder
     /// stood there already.
-    fn take_first(&mut self) -> Option<Ref<Thread>> {
+    fn take_first(&mut self) -> Option<(Ref<Thread>, Ref<SchedContext>)> {
         loop {
             let top = usize::try_from(self.sched.top).ok()?;
             let next = self.sched.queues[top].first()?;
             self.unqueue(next);
-            if self.can_run(next) {
-                return Some(next);
+            match self.time_of(next) {
+                Some(time) if self.has_time(time) => return Some((next, time)),
+                _ => self.out_of_time(next, false),
             }
-            self.out_of_time(next, false);
         }
     }
 

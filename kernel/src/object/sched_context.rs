@@ -457,8 +457,8 @@ impl Kernel {
     }
 
     /// A call was taken: the caller's time goes along, even when nothing of it is left: the receiver's own is the reserve.
-    pub(crate) fn donate(&mut self, reply: Ref<Reply>, caller: Ref<Thread>, receiver: Ref<Thread>) {
-        self.mem[reply].time = self.time_of(caller).map(Direct::from);
+    pub(crate) fn donate(&mut self, reply: Ref<Reply>, time: Option<Ref<SchedContext>>, receiver: Ref<Thread>) {
+        self.mem[reply].time = time.map(Direct::from);
         if self.sched.current() == Some(receiver) {
             // It goes on, but on other time.
             self.forget_loaded();

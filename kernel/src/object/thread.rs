@@ -3,7 +3,7 @@
 use abi::{ErrorCode, Kind, Rights, SyscallError, layout::MemoryType, layout::PAGE, layout::USER_END};
 
 use super::{AddressSpace, Endpoint, Header, Notification, Reply, SchedContext};
-use crate::cap::{Cap, CapTable, Flags, Slot};
+use crate::cap::{CapTable, Flags, Slot};
 use crate::context::Context;
 use crate::fault::Report;
 use crate::fpu::FpuState;

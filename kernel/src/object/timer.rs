@@ -3,7 +3,7 @@
 use abi::{ErrorCode, Kind, Rights, SyscallError};
 
 use super::{Header, Notification, Thread};
-use crate::cap::{Cap, Flags, Slot};
+use crate::cap::{Flags, Slot};
 use crate::deadline::{Node, Owner};
 use crate::kernel::{Kernel, Next, Res};
 use crate::mm::{Object, Ref};
