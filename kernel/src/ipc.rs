@@ -36,7 +36,7 @@ pub(crate) use page::WORDS;
 /// `TooManyWords`, `TooManyCaps`, `NoMessagePage`, `SlotOutOfRange` and `EmptySlot` (a capability to send), `Closed`
 /// (label: the reason), and once it waits `PeerGone`, `Cancelled`, `Revoked`.
 pub fn call(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (endpoint, slot) = k.get::<Endpoint>(caller, args.target, Rights::SEND, 0)?;
+    let (endpoint, slot) = k.get::<Endpoint>(caller, args.target(), Rights::SEND, 0)?;
     k.check_message(caller, args.input)?;
     let cap = k.mem[slot].cap;
     if args.input.caps() > 0 && !cap.rights.contains(Rights::GRANT) {
@@ -112,7 +112,7 @@ pub fn reply_receive(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Ne
 /// # Errors
 /// `InvalidState` (nobody waits, or another thread took the call), and those of the message as in [`call`].
 pub fn reply(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (reply, _) = k.get::<Reply>(caller, args.target, Rights::INVOKE, 0)?;
+    let (reply, _) = k.get::<Reply>(caller, args.target(), Rights::INVOKE, 0)?;
     k.check_message(caller, args.input)?;
     if k.mem[reply].caller.is_none() || k.mem[reply].receiver != Some(caller) {
         return Err(SyscallError::new(ErrorCode::InvalidState, 0));
@@ -124,7 +124,7 @@ pub fn reply(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 }
 
 fn receive_args(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<Endpoint>, Ref<Reply>)> {
-    let (endpoint, _) = k.get::<Endpoint>(caller, args.target, Rights::RECEIVE, 0)?;
+    let (endpoint, _) = k.get::<Endpoint>(caller, args.target(), Rights::RECEIVE, 0)?;
     let (reply, _) = k.get::<Reply>(caller, args.reply(), Rights::INVOKE, 9)?;
     if k.waits_with(reply).is_some() {
         return Err(SyscallError::new(ErrorCode::Busy, 9));

@@ -11,6 +11,9 @@ use rustc_demangle::demangle;
 
 use crate::pack::{self, Elf};
 
+/// What a label begins with that says what the assembly behind it is for: `purpose.NAME.NUMBER`.
+pub const PURPOSE: &str = "purpose.";
+
 /// A program as the debugger needs it.
 pub struct Program {
     symbols: BTreeMap<u64, Symbol>,
@@ -59,7 +62,7 @@ impl Program {
 
     /// The symbol that covers an address, and its start. One of unknown size reaches to the next.
     pub fn symbol(&self, address: u64) -> Option<(u64, &Symbol)> {
-        let (&start, symbol) = self.symbols.range(..=address).next_back()?;
+        let (start, symbol) = self.symbol_before(address, |symbol| !symbol.name.starts_with(PURPOSE))?;
         let inside = match symbol.size {
             0 => self.symbols.range(address..).next().is_some() || self.bytes(address, 4).is_some(),
             size => address - start < size,

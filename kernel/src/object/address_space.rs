@@ -158,7 +158,7 @@ pub fn add_pool(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     if k.bury().is_err() {
         return Ok(Next::Restart);
     }
-    let (space, _) = k.get::<AddressSpace>(caller, args.target, Rights::POOL, 0)?;
+    let (space, _) = k.get::<AddressSpace>(caller, args.target(), Rights::POOL, 0)?;
     let (slot, cap) = k.get_cap(caller, args.words[0], Kind::Untyped, Rights::RETYPE, 1)?;
     if cap.flags.intersects(Flags::DEVICE | Flags::KEEP) {
         return Err(SyscallError::new(ErrorCode::InvalidArgument, 1));

@@ -195,7 +195,7 @@ fn bad(argument: u8) -> SyscallError {
 /// SchedControl is another core's.
 pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let [context, budget, period, flags, ..] = args.words;
-    let control = k.get_slot(caller, args.target, Kind::SchedControl, Rights::INVOKE, 0)?;
+    let control = k.get_slot(caller, args.target(), Kind::SchedControl, Rights::INVOKE, 0)?;
     let (context, _) = k.get::<SchedContext>(caller, context, Rights::SCHED_BIND, 1)?;
     if budget > period {
         return Err(bad(2));
@@ -235,7 +235,7 @@ pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> 
 /// # Errors
 /// `Busy`: the SchedContext has a thread, or the thread has a SchedContext.
 pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (context, _) = k.get::<SchedContext>(caller, args.target, Rights::SCHED_BIND, 0)?;
+    let (context, _) = k.get::<SchedContext>(caller, args.target(), Rights::SCHED_BIND, 0)?;
     let (thread, _) = k.get::<Thread>(caller, args.words[0], Rights::CONTROL, 1)?;
     if k.mem[context].home.is_some() {
         return Err(SyscallError::new(ErrorCode::Busy, 0));
@@ -256,7 +256,7 @@ pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// Those of the look-up.
 pub fn unbind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (context, _) = k.get::<SchedContext>(caller, args.target, Rights::SCHED_BIND, 0)?;
+    let (context, _) = k.get::<SchedContext>(caller, args.target(), Rights::SCHED_BIND, 0)?;
     k.settle_core(k.mem[context].core.into());
     k.take_home(context);
     Ok(Next::Done)
@@ -271,7 +271,7 @@ pub fn unbind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// Those of the look-up.
 pub fn consumed(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (context, _) = k.get::<SchedContext>(caller, args.target, Rights::SCHED_READ, 0)?;
+    let (context, _) = k.get::<SchedContext>(caller, args.target(), Rights::SCHED_READ, 0)?;
     k.settle_core(k.mem[context].core.into());
     let consumed = k.mem[context].consumed;
     Ok(k.answer_one(caller, consumed))

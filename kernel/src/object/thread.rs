@@ -317,7 +317,7 @@ fn state(argument: u8) -> SyscallError {
 /// and those of the look-ups.
 pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let [table, space, page, address, fault, priority, ..] = args.words;
-    let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONFIGURE, 0)?;
+    let (thread, _) = k.get::<Thread>(caller, args.target(), Rights::CONFIGURE, 0)?;
     if !matches!(k.mem[thread].state, State::Suspended | State::Faulted) {
         return Err(state(0));
     }
@@ -369,7 +369,7 @@ pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> 
 /// # Errors
 /// `InvalidState`: it has no table or address space.
 pub fn resume(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONTROL, 0)?;
+    let (thread, _) = k.get::<Thread>(caller, args.target(), Rights::CONTROL, 0)?;
     if matches!(k.mem[thread].state, State::Suspended | State::Faulted) {
         if k.mem[thread].table().is_none() || k.mem[thread].space().is_none() {
             return Err(state(0));
@@ -389,7 +389,7 @@ pub fn resume(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// Those of the look-up.
 pub fn suspend(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONTROL, 0)?;
+    let (thread, _) = k.get::<Thread>(caller, args.target(), Rights::CONTROL, 0)?;
     if thread == caller {
         k.mem[caller].context.answer(&[0; 8]);
         k.halt(thread, State::Suspended);
@@ -409,7 +409,7 @@ pub fn suspend(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// `InvalidState` (it is not suspended), `InvalidArgument` (no such register, or a vector register and it may not use them).
 pub fn write_registers(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONFIGURE, 0)?;
+    let (thread, _) = k.get::<Thread>(caller, args.target(), Rights::CONFIGURE, 0)?;
     let (first, count) = (args.words[0], args.words[1]);
     if !matches!(k.mem[thread].state, State::Suspended | State::Faulted) {
         return Err(state(0));
@@ -452,7 +452,7 @@ pub fn write_registers(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<
 /// # Errors
 /// `InvalidState` (it is not suspended), `InvalidArgument` (no such register).
 pub fn read_registers(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONFIGURE, 0)?;
+    let (thread, _) = k.get::<Thread>(caller, args.target(), Rights::CONFIGURE, 0)?;
     if !matches!(k.mem[thread].state, State::Suspended | State::Faulted) {
         return Err(state(0));
     }
@@ -477,7 +477,7 @@ pub fn read_registers(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<N
 /// # Errors
 /// `Busy`: the Notification is bound or waited for already.
 pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (thread, _) = k.get::<Thread>(caller, args.target, Rights::BIND, 0)?;
+    let (thread, _) = k.get::<Thread>(caller, args.target(), Rights::BIND, 0)?;
     if args.words[0] == 0 {
         k.unbind(thread);
         return Ok(Next::Done);
@@ -503,7 +503,7 @@ pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// Those of the look-up.
 pub fn cancel(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (thread, _) = k.get::<Thread>(caller, args.target, Rights::CONTROL, 0)?;
+    let (thread, _) = k.get::<Thread>(caller, args.target(), Rights::CONTROL, 0)?;
     k.cancel_ipc(thread, ErrorCode::Cancelled);
     Ok(Next::Done)
 }

@@ -54,7 +54,7 @@ impl Default for Timer {
 /// `WrongKind` (neither Notification nor Thread), `InvalidArgument` (bits for a Thread), and those of the look-ups.
 pub fn arm(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let [deadline, slot, bits, ..] = args.words;
-    let (timer, _) = k.get::<Timer>(caller, args.target, Rights::INVOKE, 0)?;
+    let (timer, _) = k.get::<Timer>(caller, args.target(), Rights::INVOKE, 0)?;
     let source = match k.get::<Notification>(caller, slot, Rights::SIGNAL, 2) {
         Ok((_, source)) => source,
         Err(SyscallError { code: ErrorCode::WrongKind, .. }) => {
@@ -88,7 +88,7 @@ pub fn arm(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// Those of the look-up.
 pub fn cancel(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (timer, _) = k.get::<Timer>(caller, args.target, Rights::INVOKE, 0)?;
+    let (timer, _) = k.get::<Timer>(caller, args.target(), Rights::INVOKE, 0)?;
     k.disarm(timer);
     Ok(Next::Done)
 }

@@ -47,8 +47,14 @@ global_asm!(
     r#"
     .section .text.vectors, "ax"
 
+    // What the instructions behind this are for: `bench --explain` adds them up by it.
+    .macro purpose name
+"purpose.\name\().\@":
+    .endm
+
     // From here on no slow path runs beside this one, or the gate is closed. x28 is this core's area, x20 is not 0.
     .macro reader_begins
+    purpose keeping_apart
     mrs x28, tpidr_el1
     str w20, [x28, #{READER}]
     dmb ish
@@ -59,12 +65,14 @@ global_asm!(
     // All that was read and written lies before this. What follows touches only the registers of the thread that this
     // core runs, which others stop first.
     .macro reader_ends
+    purpose keeping_apart
     add x28, x28, #{READER}
     stlr wzr, [x28]
     .endm
 
     // Stack pointer, program counter, state and thread pointer of user space.
     .macro save_user
+    purpose registers
     mrs x10, sp_el0
     mrs x11, elr_el1
     mrs x12, spsr_el1
@@ -76,6 +84,7 @@ global_asm!(
     // Everything but x0 to x9 of the thread whose registers x24 points at, and back to it.
     .macro go_on
     reader_ends
+    purpose registers
     mov sp, x24
     ldp x10, x11, [sp, #248]
     ldp x12, x13, [sp, #264]
@@ -99,6 +108,7 @@ global_asm!(
 
     // Clears the pair of registers that begins with this one.
     .macro clear first, second
+    purpose message
     ldp \first, \second, [x28, #{ZEROS}]
     .endm
 
@@ -110,6 +120,7 @@ bail:
     // The words of a message from the ninth on, from where x19 points to the page of the thread at x24, if it has one; else the
     // message is cut. x8 is what that thread gets. Both pages stay what they are until the reader ends.
     .macro copy_page
+    purpose message
     ldr x26, [x24, #{WORDS_AT}]
     cbz x26, 6f
     tbz w8, #8, 1f
@@ -148,20 +159,24 @@ bail:
     ldr x19, [sp, #{WORDS_AT}]
     cbz x19, bail
     .endif
+    purpose look-up
     ldp x21, x22, [sp, #{TABLE}]
     tst x9, x22
     b.ne bail
     add x21, x21, x9, lsl #6
     ldp x22, x23, [x21]             // capability: facts, endpoint
     tbz w22, #{FAST_SEND}, bail
+    purpose receiver
     ldr x24, [x23, #{E_WORD}]       // receiver
     tbnz x24, #{NOBODY}, bail
+    purpose scheduling
     ldp x25, x26, [x24, #{KEY}]
     ldp x27, x30, [x28, #{FLOOR}]   // floor, time in use
 \name\()_closed:
     sub x25, x25, x27
     cmp x25, #256                   // of this core, and nobody is more urgent
     b.hi \name\()_open
+    purpose hand-over
     ldr x29, [x26]                  // TTBR0
     ldr x25, [x24, #{FAST_REPLY}]
     mov x26, sp
@@ -170,11 +185,13 @@ bail:
     stp x20, x25, [sp, #{STATE}]    // AwaitingReply(Reply)
     str xzr, [x24, #{STATE}]        // Ready
     msr ttbr0_el1, x29
+    purpose message
     ldr x9, [x21, #{BADGE}]
     save_user
     .if \long
     copy_page
     .else
+    purpose message
     tbz w8, #11, fewer
     go_on
     .endif
@@ -201,6 +218,7 @@ fast_call:
 
     // Fewer than eight words: the others are 0.
 fewer:
+    purpose message
     tbnz w8, #10, 4f
     clear x4, x5
     clear x6, x7
@@ -236,6 +254,7 @@ fewer:
     ldr x19, [sp, #{WORDS_AT}]
     cbz x19, bail
     .endif
+    purpose look-up
     ldp x21, x22, [sp, #{PAIR_MASK}]
     tst x9, x21
     b.ne bail
@@ -246,6 +265,7 @@ fewer:
     ldp x24, x25, [x21]             // capability: facts, endpoint
     ldr x26, [x23, #8]              // Reply
     tbz w24, #{FAST_RECEIVE}, bail
+    purpose receiver
     ldr x27, [sp, #{FAST_REPLY}]
     ldr x21, [x25, #{E_WORD}]
     ldp x24, x22, [x27, #{R_CALLER}]// caller, the time that came from it
@@ -258,10 +278,12 @@ fewer:
     .else
     b.ne fast_retry                 // or nothing of the kind
     .endif
+    purpose scheduling
     ldp x21, x22, [x24, #{KEY}]
 \name\()_closed:
     cmp x21, x23                    // it lent time of this core
     b.lt \name\()_open
+    purpose hand-over
     ldr x22, [x22]                  // TTBR0
     stp xzr, xzr, [x27, #{R_CALLER}]
     mov x26, sp
@@ -276,6 +298,7 @@ fewer:
     .if \long
     copy_page
     .else
+    purpose message
     tbz w8, #11, fewer
     go_on
     .endif
@@ -287,6 +310,7 @@ fewer:
     // The operation's bit 1 is set.
     .global fast_odd
 fast_odd:
+    purpose dispatch
     eor w21, w8, #2
     ror w21, w21, #8
     cmp x19, x20
@@ -295,6 +319,7 @@ fast_odd:
     reply reply, 0
 
 not_reply:
+    purpose dispatch
     b.vs exception                  // no system call
     and w21, w8, #0xff
     cmp w21, #{POLL}
@@ -302,12 +327,14 @@ not_reply:
 
     // Poll: takes the bits and returns to the caller.
     reader_begins
+    purpose look-up
     ldp x22, x23, [sp, #{TABLE}]
     tst x9, x23
     b.ne bail
     add x22, x22, x9, lsl #6
     ldp x22, x23, [x22]             // capability: facts, notification
     tbz w22, #{FAST_WAIT}, bail
+    purpose notification
     ldp x21, x30, [x23, #{N_BITS}]
     cmp x30, x28                    // this core's
     b.ne bail
@@ -315,6 +342,7 @@ not_reply:
     cbz x0, 1f
     str xzr, [x23, #{N_BITS}]
 1:  reader_ends
+    purpose registers
     ldp x19, x20, [sp, #152]
     ldp x21, x22, [sp, #168]
     ldr x23, [sp, #184]
@@ -328,6 +356,7 @@ not_reply:
 
     // More than eight words, no capabilities.
 not_poll:
+    purpose dispatch
     eor w21, w8, #2
     ror w21, w21, #8
     cmp w21, #{MAX_WORDS}

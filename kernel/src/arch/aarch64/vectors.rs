@@ -12,7 +12,7 @@ use crate::syscall::Args;
 
 const _: () = assert!(offset_of!(Area, signs) == offset_of!(Area, stack) + 8);
 const _: () = assert!(offset_of!(Area, conduit) == offset_of!(Area, firmware) + 4);
-const _: () = assert!(offset_of!(Args, input) == 64 && offset_of!(Args, target) == 72 && offset_of!(Args, slots) == 80);
+const _: () = assert!(offset_of!(Args, input) == 64 && offset_of!(Args, slots) == 72);
 
 /// Where the table of a core lies that does this.
 pub fn table(mitigation: &Mitigation) -> usize {
@@ -138,6 +138,7 @@ vectors:
     // x19 to x30 are free from here on. Call is 0 and ReplyReceive 2; at most eight words, no capabilities.
     .balign 128
 el0_sync:
+"purpose.dispatch.v1":
     save_kept
     mrs x19, esr_el1
     mov w20, #{SVC}
@@ -226,6 +227,7 @@ el0_sync:
     // The long way: everything is saved, the core's stack is taken.
     .global slow
 slow:
+"purpose.general_entry.v2":
     save_rest
     mrs x1, esr_el1
     mrs x2, far_el1
@@ -239,6 +241,7 @@ slow:
     // Rust code keeps need not be loaded again.
     .global slow_call
 slow_call:
+"purpose.general_entry.v3":
     stp x0, x1, [sp]
     stp x2, x3, [sp, #16]
     stp x4, x5, [sp, #32]
@@ -249,18 +252,17 @@ slow_call:
     ldp x10, x21, [x20, #{STACK}]
     mov x19, sp
     sub sp, x10, #{ARGS}
-    mov w10, w9
     stp x0, x1, [sp]
     stp x2, x3, [sp, #16]
     stp x4, x5, [sp, #32]
     stp x6, x7, [sp, #48]
-    stp x8, x10, [sp, #64]
-    str x9, [sp, #80]
+    stp x8, x9, [sp, #64]
     mov x0, x19
     mov x1, sp
     mov x29, xzr
     cbnz x21, 2f
     bl {call}
+"purpose.general_exit.v4":
 1:  cbnz x0, el0_return
     mov sp, x19
     ldp x0, x1, [sp]
@@ -306,12 +308,14 @@ el0_enter:
     b el0_return
 
 el0_irq:
+"purpose.dispatch.v5":
     save_kept
     b fast_irq
 
     // w30 is the line that was acknowledged, if one was.
     .global slow_irq
 slow_irq:
+"purpose.general_entry.v6":
     save_rest
     mov w1, w30
     cbnz x3, signed_irq
@@ -319,6 +323,7 @@ slow_irq:
 
     .global el0_return
 el0_return:
+"purpose.general_exit.v7":
     mov sp, x0
     ldp x30, x21, [sp, #240]
     ldp x22, x23, [sp, #256]

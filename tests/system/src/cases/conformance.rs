@@ -9,11 +9,16 @@ use crate::lab::{Boot, Case, Lab, contains, in_turn_beyond};
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
-    let exact =
-        Case::new("conformance.time", "all conformance cases, those of time too, hold where time is exact", exact);
+    let exact = ["fast", "slow"].map(|paths| {
+        let says = format!(
+            "all conformance cases, those of time too, hold where time is exact, {}",
+            if paths == "fast" { "with fast paths" } else { "without" }
+        );
+        Case::new(format!("conformance.time.{paths}"), says, move |lab| exact(lab, paths == "fast"))
+    });
     let random = Case::new("conformance.random", "the system survives system calls at random", random);
     let rows = matrix().into_iter().map(|row| Case::new(row.id(), row.says(), move |lab| row.run(lab)));
-    rows.chain([exact, random]).collect()
+    rows.chain(exact).chain([random]).collect()
 }
 
 /// Long enough for eight emulated cores on a busy host of two.
@@ -80,10 +85,11 @@ impl Row {
 }
 
 /// On a machine whose clock counts instructions.
-fn exact(lab: &mut Lab) -> Result<()> {
+fn exact(lab: &mut Lab, fast: bool) -> Result<()> {
+    let fast = if fast { "" } else { " fast=off" };
     let boot = Boot {
         smp: Some(1),
-        bootargs: Some("log=info conformance.timed=1".into()),
+        bootargs: Some(format!("log=info conformance.timed=1{fast}")),
         extra: ["-icount", "shift=0,sleep=off"].map(str::to_owned).into(),
         ..Boot::default()
     };

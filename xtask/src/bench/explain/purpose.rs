@@ -1,9 +1,6 @@
 //! What an instruction is for.
 
-use crate::program::{Frame, Program};
-
-/// A label that says what the assembly behind it is for: `purpose.NAME.NUMBER`.
-const LABEL: &str = "purpose.";
+use crate::program::{Frame, PURPOSE, Program};
 
 /// Source files of the kernel and what their code is for; the first that fits. Others go by their own name.
 const FILES: [(&str, &str); 14] = [
@@ -47,8 +44,8 @@ pub fn in_user(name: &str, frames: &[Frame]) -> String {
 
 /// The purpose that a label before the address says, if no function begins between the two.
 fn labelled(program: &Program, address: u64) -> Option<String> {
-    let (_, symbol) = program.symbol_before(address, |symbol| symbol.size > 0 || symbol.name.starts_with(LABEL))?;
-    let name = symbol.name.strip_prefix(LABEL)?;
+    let (_, symbol) = program.symbol_before(address, |symbol| symbol.size > 0 || symbol.name.starts_with(PURPOSE))?;
+    let name = symbol.name.strip_prefix(PURPOSE)?;
     let name = name.rsplit_once('.').map_or(name, |(name, _)| name);
     Some(name.replace('_', " "))
 }

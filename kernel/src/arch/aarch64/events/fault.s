@@ -4,6 +4,7 @@
     // goes to the handler that waits, if no Reserve has a page for it.
     .global fast_fault
 fast_fault:
+"purpose.fault.e5":
     cmp w21, #{DATA_ABORT}
     b.ne slow
     ubfx w21, w19, #2, #4           // 1: no translation. 3: no permission
@@ -76,6 +77,7 @@ fast_fault:
     // x24 and x22 the caller and the time of the Reply at x27, x26 the Reply that was named.
     .global fast_retry
 fast_retry:
+"purpose.answer_to_a_fault.e6":
     cbnz x22, away
     cbz x24, away
     cmp x26, x27

@@ -3,6 +3,7 @@
     // x19 to x30 are stored.
     .global fast_irq
 fast_irq:
+"purpose.interrupt.e7":
     mrs x28, tpidr_el1
     mov w20, #1
     mov w30, #{NO_LINE}

@@ -8,6 +8,7 @@ away:
     // Signal or Wait. x20 is not 0.
     .global fast_signal
 fast_signal:
+"purpose.signal.e1":
     mrs x28, tpidr_el1
     str w20, [x28, #{READER}]
     dmb ish
@@ -33,6 +34,7 @@ fast_signal:
     cbnz w27, tell
 1:  str x19, [x23, #{BITS}]
 back:
+"purpose.registers.e4":
     events_end
     ldp x19, x20, [sp, #152]
     ldp x21, x22, [sp, #168]
@@ -71,6 +73,7 @@ tell:
 
     // Somebody waits.
 wake:
+"purpose.wake.e2":
     cbz x19, back
     mov x25, #{MAP}
     orr x24, x25, x26, lsl #6
@@ -121,6 +124,7 @@ wake_urgent:
 
     // Takes the bits, or waits for them: the first of the most urgent threads goes on.
 wait:
+"purpose.wait.e3":
     ldp x19, x23, [x22]
     tbz w19, #{FAST_WAIT}, away
     ldp x24, x25, [x23, #{BITS}]

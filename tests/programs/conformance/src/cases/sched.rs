@@ -112,7 +112,7 @@ pub const CASES: &[Case] = &[
     refusals("TM-CANCEL-001", "disarming needs a Timer", &[(Op::TimerCancel, LOOK_UP_RIGHT)], cancel_look_up),
     case("TM-CANCEL-002", "a Timer that was disarmed, or that ended, does not fire", disarmed),
     case("PR-READY-001", "of those who are ready the most urgent runs first", urgent_first).on_one_core(),
-    case("PR-READY-002", "equals run in the order in which they became ready", equals_in_order).on_one_core(),
+    case("PR-READY-002", "equals run in the order in which they became ready", equals_in_order).timed(),
     case("PR-READY-003", "nobody runs while somebody more urgent does", nobody_below).on_one_core(),
     case("PR-READY-004", "equals take turns", turns).on_one_core(),
     case("PR-WAKE-001", "who is woken and more urgent runs before the waker goes on", woken_first).on_one_core(),
