@@ -112,6 +112,9 @@ pub struct Scheduler {
 /// Length of a slice in milliseconds.
 const SLICE_MS: u64 = 5;
 
+/// Deadlines that are served one after the other.
+const DEADLINES: u32 = 16;
+
 impl Scheduler {
     /// Nobody runs.
     pub const fn new() -> Self {
@@ -473,26 +476,24 @@ impl Kernel {
         self.machine.set_timer(next);
     }
 
-    /// The hardware timer fired: deadlines, the end of a budget, the end of a slice. A device that waits meanwhile comes
-    /// before the next of many deadlines: the timer is set to what is due, and its line is less urgent. When all that were due
-    /// are served there is none for as long as that took: deadlines have half of the core's time at most.
+    /// The hardware timer fired: deadlines, the end of a budget, the end of a slice. Then there is no deadline for as long as
+    /// that took, whatever is still due: deadlines have half of the core's time at most, in small pieces.
     pub(crate) fn tick(&mut self) {
         self.machine.set_timer(u64::MAX);
         self.settle_time();
         let now = self.sched.stretch;
-        let all = self.serve_deadlines(now);
+        self.serve_deadlines(now);
         self.end_slice_or_budget(now);
-        if all {
-            let end = self.machine.now();
-            self.sched.quiet = end + (end - now);
-        }
+        let end = self.machine.now();
+        self.sched.quiet = end + (end - now);
         // The line stays asserted until the timer is set anew.
         self.set_timer();
     }
 
-    /// `false`: a device waits, and some may still be due.
-    fn serve_deadlines(&mut self, now: u64) -> bool {
-        while let Some(due) = self.sched.deadlines.take_due(&mut self.mem, now) {
+    /// Serves what is due, or the first of it: a device or another core that waits comes before the next of many.
+    fn serve_deadlines(&mut self, now: u64) {
+        for _ in 0..DEADLINES {
+            let Some(due) = self.sched.deadlines.take_due(&mut self.mem, now) else { return };
             match due {
                 Due::Refill(context) => {
                     self.trace(Event::Timer, context.number(), 0);
@@ -503,11 +504,10 @@ impl Kernel {
                     self.timer_fired(timer);
                 }
             }
-            if self.machine.device_waits() {
-                return false;
+            if self.machine.device_waits() || self.machine.lock_wanted() {
+                return;
             }
         }
-        true
     }
 
     fn end_slice_or_budget(&mut self, now: u64) {

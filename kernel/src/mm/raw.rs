@@ -161,6 +161,12 @@ fn not_mapped(place: Phys) -> ! {
     panic!("address {:#x} is not kernel-mapped RAM", place.0)
 }
 
+#[cfg(test)]
+std::thread_local! {
+    /// How often this thread looked at an object: how long what the kernel does takes, roughly.
+    pub static LOOKS: core::cell::Cell<u64> = const { core::cell::Cell::new(0) };
+}
+
 /// All memory that can hold objects.
 #[derive(Debug)]
 pub struct Mem {
@@ -197,6 +203,8 @@ impl Mem {
 
     #[inline(always)]
     fn pointer<T>(&self, object: Ref<T>) -> *mut T {
+        #[cfg(test)]
+        LOOKS.set(LOOKS.get() + 1);
         crate::arch::place_of_number(self.base, object.0.get()) as *mut T
     }
 

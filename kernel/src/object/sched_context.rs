@@ -330,7 +330,11 @@ impl Kernel {
 
     /// Who has a SchedContext: the last it was lent to through calls that are not answered, else the thread whose it is.
     pub fn holder(&self, context: Ref<SchedContext>) -> Option<Ref<Thread>> {
-        let mut holder = self.mem[context].home?;
+        self.holder_from(self.mem[context].home?, context)
+    }
+
+    /// [`Self::holder`], where that is this thread or one that it came to through this one.
+    fn holder_from(&self, mut holder: Ref<Thread>, context: Ref<SchedContext>) -> Option<Ref<Thread>> {
         while let State::AwaitingReply(reply) = self.mem[holder].state
             && self.mem[reply].time == Some(context.into())
         {
@@ -469,7 +473,8 @@ impl Kernel {
     /// down.
     pub(crate) fn give_back(&mut self, reply: Ref<Reply>) {
         let Reply { receiver, time, .. } = self.mem[reply];
-        let holder = time.and_then(|time| self.holder(time.into()));
+        // Not from the owner on: the calls that lie around this one may be many.
+        let holder = receiver.zip(time).and_then(|(receiver, time)| self.holder_from(receiver, time.into()));
         if let Some(holder) = holder {
             self.unqueue(holder);
         }

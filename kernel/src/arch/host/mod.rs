@@ -138,6 +138,8 @@ pub struct Machine {
     /// Every this many looks an interrupt seems to wait; 0: never.
     pub preempt_every: u32,
     looks: std::cell::Cell<u32>,
+    /// Whether another core seems to wait for the lock.
+    pub wanted: bool,
     /// Ticks that pass from each look at the clock to the next, beside those that tests let pass.
     pub pace: u64,
     passed: std::cell::Cell<u64>,
@@ -245,9 +247,9 @@ impl Machine {
         }
     }
 
-    /// Nobody else waits: cores enter one after the other.
+    /// Whether another core seems to wait: cores enter one after the other.
     pub fn lock_wanted(&self) -> bool {
-        false
+        self.wanted
     }
 
     /// Notes that the kernel is traced.
