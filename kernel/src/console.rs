@@ -139,8 +139,8 @@ mod tests {
         let all = line.iter().cycle().take(line.len() * 3 * TEXT / 250).copied().collect::<Vec<_>>();
         all.chunks(line.len()).for_each(|piece| HERE.write(piece));
         assert_eq!(HERE.written.load(Ordering::Relaxed), all.len() as u64);
-        for at in all.len() - TEXT..all.len() {
-            assert_eq!(HERE.text[at % TEXT].load(Ordering::Relaxed), all[at], "byte {at}");
+        for (at, &byte) in all.iter().enumerate().skip(all.len() - TEXT) {
+            assert_eq!(HERE.text[at % TEXT].load(Ordering::Relaxed), byte, "byte {at}");
         }
     }
 
