@@ -64,6 +64,15 @@ pub fn untranslated(k: &mut Kernel, thread: Ref<Thread>, address: u64, fault: im
     }
 }
 
+/// A bus error came while this thread ran: the device or the thread is at fault, not the kernel. It does not come again, so its
+/// thread is told though the core was stopped meanwhile, unless it does not run here any more.
+pub fn bus_error(k: &mut Kernel, thread: Option<Ref<Thread>>, syndrome: u64) {
+    match thread.filter(|_| k.sched.current() == thread) {
+        Some(thread) => handle(k, thread, Fault { kind: FaultKind::Bus, address: 0, syndrome }),
+        None => log::warn!("a bus error of a thread that was stopped meanwhile: syndrome {syndrome:#x}"),
+    }
+}
+
 /// Tells the handler of the current thread, which waits for the answer. Without a handler it stops.
 pub fn handle(k: &mut Kernel, thread: Ref<Thread>, fault: Fault) {
     let context = &k.mem[thread].context;

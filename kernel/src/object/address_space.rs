@@ -94,7 +94,7 @@ impl Kernel {
             // The core may be in it still, and must not fill what is flushed below from its tables.
             let ttbr = self.take_asid(robbed);
             if pte::asid(ttbr) != 0 {
-                self.leave_space(ttbr);
+                self.leave_space(robbed, ttbr);
             }
         }
         let ttbr = pte::ttbr(self.mem[space].root, asid);
@@ -108,7 +108,7 @@ impl Kernel {
         let ttbr = self.take_asid(space);
         self.forget_loaded();
         if pte::asid(ttbr) != 0 {
-            self.leave_space(ttbr);
+            self.leave_space(space, ttbr);
             self.machine.flush_asid(ttbr);
             self.asids.release(pte::asid(ttbr));
         }

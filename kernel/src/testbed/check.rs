@@ -150,6 +150,7 @@ impl Checker {
         }
         self.check_deadlines(k)?;
         self.check_fpu(k)?;
+        self.check_loaded(k)?;
         if self.deep {
             self.check_lost_asids(k)?;
         }

@@ -121,6 +121,8 @@ pub struct Machine {
     pub stopped: BTreeSet<usize>,
     /// TTBR0 and timer of the cores that are not in the kernel.
     pub others: [(u64, u64); crate::gate::MAX_CORES],
+    /// Where the registers of the threads lie that the cores ran which are not in the kernel.
+    pub threads: [usize; crate::gate::MAX_CORES],
     /// Cores that left their address space.
     pub evicted: BTreeSet<usize>,
     /// Vector registers of each core.
@@ -257,8 +259,9 @@ impl Machine {
         self.traced = traced;
     }
 
-    /// Another core enters the kernel.
-    pub fn go_to(&mut self, own: usize, core: usize) {
+    /// Another core enters the kernel; where the registers of the thread lie that this one runs, 0: it is idle.
+    pub fn go_to(&mut self, own: usize, thread: usize, core: usize) {
+        self.threads[own] = thread;
         self.others[own] = (self.loaded, self.deadline);
         (self.loaded, self.deadline) = self.others[core];
     }
@@ -266,6 +269,11 @@ impl Machine {
     /// Notes the interrupt.
     pub fn kick(&mut self, core: usize) {
         self.kicked.insert(core);
+    }
+
+    /// Where the registers of a core's thread lie, unless it was stopped.
+    pub fn park(&mut self, core: usize) -> Option<usize> {
+        (!self.stopped.contains(&core)).then_some(self.threads[core])
     }
 
     /// Other cores stand still while one is in the kernel, and what they run is exact.
