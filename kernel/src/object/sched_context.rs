@@ -321,10 +321,8 @@ impl Kernel {
             (Some(time), None) => Some(time.into()),
             (Some(time), Some(home)) if self.mem[home].used_for != reply => Some(time.into()),
             (_, Some(home)) => Some(home),
-            (None, None) => {
-                let mut owed = core::iter::successors(debts, |&debt| self.mem[debt].next);
-                owed.find_map(|debt| self.mem[debt].time).map(Ref::from)
-            }
+            // Those that brought time come first.
+            (None, None) => debts.and_then(|debt| self.mem[debt].time).map(Ref::from),
         }
     }
 
@@ -408,14 +406,14 @@ impl Kernel {
     /// The time that came through `reply` is its caller's again; those it was lent to further lose it too: their callers
     /// had it from this one.
     fn take_time_back(&mut self, reply: Ref<Reply>) {
-        let time = self.mem[reply].time.take();
+        let time = self.take_time(reply);
         let mut at = self.mem[reply].receiver;
         while let Some(receiver) = at
             && let State::AwaitingReply(newer) = self.mem[receiver].state
             && time.is_some()
             && self.mem[newer].time == time
         {
-            self.mem[newer].time = None;
+            self.take_time(newer.into());
             at = self.mem[newer].receiver;
         }
     }

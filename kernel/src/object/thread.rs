@@ -90,8 +90,10 @@ pub struct Thread {
     pub home: Option<Ref<SchedContext>>,
     /// The Reply it takes calls with. While that holds a caller the thread owes the answer.
     pub reply: Option<Ref<Reply>>,
-    /// The other Replies it owes answers to, the first of the list.
+    /// The other Replies it owes answers to, the first of the list: those that brought time, then those without.
     pub debts: Option<Ref<Reply>>,
+    /// The last of that list.
+    pub last_debt: Option<Ref<Reply>>,
     /// The Notification that also ends its receives.
     pub bound: Option<Ref<Notification>>,
     /// Next in whatever queue it stands in.
@@ -147,6 +149,7 @@ impl Thread {
             home: None,
             reply: None,
             debts: None,
+            last_debt: None,
             bound: None,
             next: None,
             prev: None,
