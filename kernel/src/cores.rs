@@ -5,7 +5,7 @@ use core::ops::{Deref, DerefMut};
 use crate::gate::MAX_CORES;
 use crate::kernel::Kernel;
 use crate::mm::Ref;
-use crate::object::{State, Thread};
+use crate::object::{AddressSpace, State, Thread};
 use crate::sched::Scheduler;
 
 /// The scheduler of each core. It dereferences to that of the core which is in the kernel.
@@ -120,16 +120,25 @@ impl Kernel {
         }
     }
 
-    /// No core is in the address space with this TTBR0 any more, and none enters it before its thread's is loaded anew.
-    pub(crate) fn leave_space(&mut self, ttbr: u64) {
+    /// No core is in this address space, whose TTBR0 this was, any more, and none enters it before its thread's is loaded anew.
+    pub(crate) fn leave_space(&mut self, space: Ref<AddressSpace>, ttbr: u64) {
         self.machine.leave_space(ttbr);
         self.sched.loaded = None;
         for core in 0..self.sched.count() {
-            if core != self.sched.own() {
+            if core != self.sched.own() && !self.is_elsewhere(core, space) {
                 self.stop_core(core);
                 self.machine.evict(core);
                 self.sched.of_mut(core).loaded = None;
             }
         }
+    }
+
+    /// Whether another core, which waits for the lock from now on, is surely in another address space. Who revokes many would
+    /// otherwise take back what it waits for again and again.
+    fn is_elsewhere(&mut self, core: usize, space: Ref<AddressSpace>) -> bool {
+        // Once it was stopped its thread may have lost the address space that the core still is in.
+        let Some(address) = self.machine.park(core) else { return false };
+        let thread = self.mem.thread_at(address);
+        thread.and_then(|thread| self.mem[thread].space()).is_some_and(|own| own != space)
     }
 }

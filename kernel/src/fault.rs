@@ -43,6 +43,11 @@ impl Report {
         Self { kind: kind as u32, message }
     }
 
+    /// There is none any more.
+    pub const fn clear(&mut self) {
+        self.kind = 0;
+    }
+
     /// Whether there is one.
     pub const fn is_some(&self) -> bool {
         self.kind != 0
@@ -61,6 +66,15 @@ pub fn untranslated(k: &mut Kernel, thread: Ref<Thread>, address: u64, fault: im
         Ok(true) => {}
         Ok(false) => handle(k, thread, fault()),
         Err(kind) => handle(k, thread, Fault { kind, ..fault() }),
+    }
+}
+
+/// A bus error came while this thread ran: the device or the thread is at fault, not the kernel. It does not come again, so its
+/// thread is told though the core was stopped meanwhile, unless it does not run here any more.
+pub fn bus_error(k: &mut Kernel, thread: Option<Ref<Thread>>, syndrome: u64) {
+    match thread.filter(|_| k.sched.current() == thread) {
+        Some(thread) => handle(k, thread, Fault { kind: FaultKind::Bus, address: 0, syndrome }),
+        None => log::warn!("a bus error of a thread that was stopped meanwhile: syndrome {syndrome:#x}"),
     }
 }
 

@@ -131,7 +131,9 @@ impl Kernel {
     /// Stores what a core holds; then it has no owner, and nobody reaches what is left in it.
     pub(crate) fn empty_core(&mut self, core: usize) {
         let Some(owner) = self.mem.thread_at(self.machine.fpu_owner(core)) else { return };
-        self.stop_core(core);
+        if core != self.sched.own() {
+            self.machine.park(core);
+        }
         self.machine.save_fpu(core);
         self.machine.set_fpu_owner(core, 0);
         self.sched.of_mut(core).tell_floor();

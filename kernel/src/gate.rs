@@ -360,19 +360,24 @@ impl Lock {
         self.next.load(Ordering::Relaxed).wrapping_sub(serving) > 1
     }
 
-    /// Stops another core: `interrupt` is called unless it is parked. `None`: it was stopped already since it came to the
+    /// Makes another core wait for the lock: `interrupt` is called unless it is parked. What it came for, or comes for now, is
+    /// not void by that. Returns where its thread's registers lie, 0: it is idle. `None`: it was stopped since it came to the
     /// lock. Called by the holder.
-    pub fn stop(&self, area: &Area, interrupt: impl FnOnce()) -> Option<Stopped> {
+    pub fn park(&self, area: &Area, interrupt: impl FnOnce()) -> Option<usize> {
         if !area.is_parked() {
             interrupt();
             while !area.is_parked() {
                 spin_loop();
             }
         }
-        if area.stopped.swap(true, Ordering::Relaxed) {
-            return None;
-        }
-        let thread = area.thread.load(Ordering::Relaxed);
+        if area.stopped.load(Ordering::Relaxed) { None } else { Some(area.thread.load(Ordering::Relaxed)) }
+    }
+
+    /// Stops another core: `interrupt` is called unless it is parked. `None`: it was stopped already since it came to the
+    /// lock. Called by the holder.
+    pub fn stop(&self, area: &Area, interrupt: impl FnOnce()) -> Option<Stopped> {
+        let thread = self.park(area, interrupt)?;
+        area.stopped.store(true, Ordering::Relaxed);
         Some(Stopped { thread, call: area.event.load(Ordering::Relaxed) == Event::Call as u32 })
     }
 

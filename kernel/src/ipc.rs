@@ -6,7 +6,6 @@ use abi::{
 };
 
 use crate::cap::Slot;
-use crate::fault::Report;
 use crate::gate::key;
 use crate::kernel::{Kernel, Next, Res};
 use crate::mm::{Phys, Ref};
@@ -37,7 +36,7 @@ pub(crate) use page::WORDS;
 /// `TooManyWords`, `TooManyCaps`, `NoMessagePage`, `SlotOutOfRange` and `EmptySlot` (a capability to send), `Closed`
 /// (label: the reason), and once it waits `PeerGone`, `Cancelled`, `Revoked`.
 pub fn call(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (endpoint, slot) = k.get::<Endpoint>(caller, args.target, Rights::SEND, 0)?;
+    let (endpoint, slot) = k.get::<Endpoint>(caller, args.target(), Rights::SEND, 0)?;
     k.check_message(caller, args.input)?;
     let cap = k.mem[slot].cap;
     if args.input.caps() > 0 && !cap.rights.contains(Rights::GRANT) {
@@ -96,7 +95,10 @@ pub fn reply_receive(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Ne
     }
     k.wait_for_message(caller, endpoint, reply);
     Ok(match woken {
-        Some(woken) => Next::Switch(woken),
+        Some(woken) => {
+            k.set_key(woken);
+            Next::Switch(woken)
+        }
         None => Next::Schedule,
     })
 }
@@ -110,7 +112,7 @@ pub fn reply_receive(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Ne
 /// # Errors
 /// `InvalidState` (nobody waits, or another thread took the call), and those of the message as in [`call`].
 pub fn reply(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (reply, _) = k.get::<Reply>(caller, args.target, Rights::INVOKE, 0)?;
+    let (reply, _) = k.get::<Reply>(caller, args.target(), Rights::INVOKE, 0)?;
     k.check_message(caller, args.input)?;
     if k.mem[reply].caller.is_none() || k.mem[reply].receiver != Some(caller) {
         return Err(SyscallError::new(ErrorCode::InvalidState, 0));
@@ -122,7 +124,7 @@ pub fn reply(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 }
 
 fn receive_args(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<Endpoint>, Ref<Reply>)> {
-    let (endpoint, _) = k.get::<Endpoint>(caller, args.target, Rights::RECEIVE, 0)?;
+    let (endpoint, _) = k.get::<Endpoint>(caller, args.target(), Rights::RECEIVE, 0)?;
     let (reply, _) = k.get::<Reply>(caller, args.reply(), Rights::INVOKE, 9)?;
     if k.waits_with(reply).is_some() {
         return Err(SyscallError::new(ErrorCode::Busy, 9));
@@ -267,29 +269,28 @@ impl Kernel {
             }
         }
         if !self.mem[sender].fault.is_some() {
-            self.set_key(sender);
-            self.donate(reply, sender, receiver);
+            let time = self.time_of(sender);
+            self.set_key_on(sender, time);
+            self.donate(reply, time, receiver);
         } else {
             self.mem[sender].key = Thread::SLOW_KEY;
         }
         self.owe(reply, sender);
     }
 
-    /// Answers whoever a Reply holds. Returns the thread that can go on, which stands in no queue.
+    /// Answers whoever a Reply holds. Returns the thread that can go on, which stands in no queue and which no fast path knows
+    /// of yet.
     fn answer(&mut self, server: Ref<Thread>, reply: Ref<Reply>, input: InWord) -> Option<Ref<Thread>> {
         let caller = self.settle(reply)?;
         self.trace(Event::Answer, pair(server, Some(caller)), input.label().into());
-        if core::mem::replace(&mut self.mem[caller].fault, Report::none()).is_some() {
+        if self.mem[caller].fault.is_some() {
+            self.mem[caller].fault.clear();
             let resume = input.label() == 0;
             self.mem[caller].state = if resume { State::Ready } else { State::Faulted };
-            if resume {
-                self.set_key(caller);
-            }
             return resume.then_some(caller);
         }
         self.transfer(server, caller, input, 0);
         self.mem[caller].state = State::Ready;
-        self.set_key(caller);
         Some(caller)
     }
 

@@ -15,8 +15,6 @@ pub struct Args {
     pub words: [u64; 8],
     /// x8.
     pub input: InWord,
-    /// The slot that is invoked.
-    pub target: u64,
     /// x9.
     pub slots: Slots,
 }
@@ -24,13 +22,13 @@ pub struct Args {
 impl Args {
     fn of(k: &Kernel, caller: Ref<Thread>) -> Self {
         let x = &k.mem[caller].context.x;
-        let slots = Slots(x[9]);
-        Self {
-            words: [x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]],
-            input: InWord(x[8]),
-            target: slots.target().into(),
-            slots,
-        }
+        Self { words: [x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]], input: InWord(x[8]), slots: Slots(x[9]) }
+    }
+
+    /// The slot that is invoked.
+    #[inline(always)]
+    pub fn target(&self) -> u64 {
+        self.slots.target().into()
     }
 
     /// The slot of the Reply.
@@ -89,7 +87,7 @@ fn end(k: &mut Kernel, caller: Ref<Thread>, result: Res<Next>) -> After {
 
 #[cold]
 fn traced(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> After {
-    k.trace(Event::Call, caller.number(), u64::from(args.input.op()) | args.target << 32);
+    k.trace(Event::Call, caller.number(), u64::from(args.input.op()) | args.target() << 32);
     let result = perform(k, caller, args);
     end(k, caller, result);
     k.trace(Event::Return, caller.number(), result.map_or_else(|error| error.code as u64, |_| 0));

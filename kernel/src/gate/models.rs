@@ -176,6 +176,29 @@ fn a_stopped_core_does_not_run_its_thread() {
     });
 }
 
+/// Core 0 only wants to know what core 1 runs: what that came for is done nevertheless.
+#[test]
+fn a_parked_core_does_what_it_came_for() {
+    model(3, || {
+        let world = World::new(2);
+        let other = world.clone();
+        let core = thread::spawn(move || {
+            other.areas[1].thread.store(7, Ordering::Relaxed);
+            other.enter(1, Event::Call);
+            assert!(!other.lock.was_stopped(&other.areas[1]));
+            other.change();
+            other.leave(1);
+        });
+        world.enter(0, Event::Call);
+        if world.areas[1].is_parked() {
+            assert_eq!(world.lock.park(&world.areas[1], || ()), Some(7));
+            world.change();
+        }
+        world.leave(0);
+        core.join().unwrap();
+    });
+}
+
 #[test]
 fn an_idle_core_is_stopped_without_an_interrupt() {
     model(3, || {

@@ -94,7 +94,7 @@ impl Kernel {
             // The core may be in it still, and must not fill what is flushed below from its tables.
             let ttbr = self.take_asid(robbed);
             if pte::asid(ttbr) != 0 {
-                self.leave_space(ttbr);
+                self.leave_space(robbed, ttbr);
             }
         }
         let ttbr = pte::ttbr(self.mem[space].root, asid);
@@ -108,7 +108,7 @@ impl Kernel {
         let ttbr = self.take_asid(space);
         self.forget_loaded();
         if pte::asid(ttbr) != 0 {
-            self.leave_space(ttbr);
+            self.leave_space(space, ttbr);
             self.machine.flush_asid(ttbr);
             self.asids.release(pte::asid(ttbr));
         }
@@ -158,7 +158,7 @@ pub fn add_pool(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     if k.bury().is_err() {
         return Ok(Next::Restart);
     }
-    let (space, _) = k.get::<AddressSpace>(caller, args.target, Rights::POOL, 0)?;
+    let (space, _) = k.get::<AddressSpace>(caller, args.target(), Rights::POOL, 0)?;
     let (slot, cap) = k.get_cap(caller, args.words[0], Kind::Untyped, Rights::RETYPE, 1)?;
     if cap.flags.intersects(Flags::DEVICE | Flags::KEEP) {
         return Err(SyscallError::new(ErrorCode::InvalidArgument, 1));

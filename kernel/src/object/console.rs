@@ -18,7 +18,7 @@ use crate::syscall::Args;
 /// # Errors
 /// Those of the look-up. Bytes beyond the message's words are not printed.
 pub fn write(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    k.get_cap(caller, args.target, Kind::KernelConsole, Rights::INVOKE, 0)?;
+    k.get_cap(caller, args.target(), Kind::KernelConsole, Rights::INVOKE, 0)?;
     let page = k.mem[caller].page;
     let words = usize::from(args.input.words()).min(if page == Phys(0) { abi::REG_WORDS } else { abi::MAX_WORDS });
     let (count, mut done) = (args.words[0] & u64::from(u32::MAX), args.words[0] >> 32);
@@ -52,7 +52,7 @@ pub fn write(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// `SlotOccupied`, `SlotOutOfRange`.
 pub fn ring(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (slot, _) = k.get_cap(caller, args.target, Kind::KernelConsole, Rights::INVOKE, 0)?;
+    let (slot, _) = k.get_cap(caller, args.target(), Kind::KernelConsole, Rights::INVOKE, 0)?;
     let target = k.empty_slot(k.table_of(caller)?, args.words[0], 1)?;
     let (base, bytes) = k.machine.log_ring();
     let pages = (bytes / abi::layout::PAGE) as u32;

@@ -8,7 +8,7 @@ use crate::mm::Ref;
 use crate::syscall::Args;
 
 fn allowed(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<()> {
-    k.get_cap(caller, args.target, Kind::Debug, Rights::INVOKE, 0).map(drop)
+    k.get_cap(caller, args.target(), Kind::Debug, Rights::INVOKE, 0).map(drop)
 }
 
 /// What lies in a slot of somebody's table.

@@ -10,7 +10,7 @@ use crate::mm::Ref;
 use crate::syscall::Args;
 
 fn decode(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<Cap> {
-    k.get_cap(caller, args.target, Kind::DmaSpace, Rights::INVOKE, 0)?;
+    k.get_cap(caller, args.target(), Kind::DmaSpace, Rights::INVOKE, 0)?;
     let (_, cap) = k.get_cap(caller, args.words[0], Kind::Frame, Rights::DMA, 1)?;
     if cap.flags.contains(Flags::DEVICE) {
         return Err(SyscallError::new(ErrorCode::InvalidArgument, 1));

@@ -71,7 +71,7 @@ impl Default for Endpoint {
 /// # Errors
 /// Those of the look-up.
 pub fn open(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (endpoint, _) = k.get::<Endpoint>(caller, args.target, Rights::RECEIVE, 0)?;
+    let (endpoint, _) = k.get::<Endpoint>(caller, args.target(), Rights::RECEIVE, 0)?;
     k.thaw(endpoint);
     k.mem[endpoint].gate = Gate::Open;
     k.freeze(endpoint);
@@ -87,7 +87,7 @@ pub fn open(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// `InvalidArgument`: the reason has more than 32 bits.
 pub fn close(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (endpoint, _) = k.get::<Endpoint>(caller, args.target, Rights::RECEIVE, 0)?;
+    let (endpoint, _) = k.get::<Endpoint>(caller, args.target(), Rights::RECEIVE, 0)?;
     let reason = u32::try_from(args.words[0]).map_err(|_| SyscallError::new(ErrorCode::InvalidArgument, 1))?;
     k.thaw(endpoint);
     k.mem[endpoint].gate = Gate::Closed(reason);

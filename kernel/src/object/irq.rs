@@ -3,7 +3,7 @@
 use abi::{ErrorCode, Kind, Rights, SyscallError};
 
 use super::{Header, Notification, Thread};
-use crate::cap::{Cap, Flags, Slot};
+use crate::cap::{Flags, Slot};
 use crate::kernel::{Kernel, Next, Res};
 use crate::mm::{Object, Ref};
 use crate::syscall::Args;
@@ -121,8 +121,7 @@ impl Kernel {
     }
 
     /// Its Notification is gone.
-    pub(crate) fn irq_lost(&mut self, cap: Cap) {
-        let Some(irq) = Ref::<Irq>::from_number(cap.holder.into()) else { return };
+    pub(crate) fn irq_lost(&mut self, irq: Ref<Irq>) {
         self.mem[irq].pending = false;
         if let Some(line) = self.mem[irq].line {
             self.reopen(line);
@@ -158,7 +157,7 @@ impl Kernel {
 /// that differs from the other sharers'), `Busy` (eight share it already).
 pub fn set(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let [irq, line, trigger, ..] = args.words;
-    k.get_cap(caller, args.target, Kind::IrqControl, Rights::INVOKE, 0)?;
+    k.get_cap(caller, args.target(), Kind::IrqControl, Rights::INVOKE, 0)?;
     let (irq, _) = k.get::<Irq>(caller, irq, Rights::IRQ_BIND, 1)?;
     if k.mem[irq].line.is_some() {
         return Err(SyscallError::new(ErrorCode::InvalidState, 1));
@@ -192,7 +191,7 @@ pub fn set(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// `InvalidState`: the Irq has no line.
 pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (irq, _) = k.get::<Irq>(caller, args.target, Rights::IRQ_BIND, 0)?;
+    let (irq, _) = k.get::<Irq>(caller, args.target(), Rights::IRQ_BIND, 0)?;
     let (_, source) = k.get::<Notification>(caller, args.words[0], Rights::SIGNAL, 1)?;
     let line = k.mem[irq].line.ok_or(SyscallError::new(ErrorCode::InvalidState, 0))?;
     let slot = Kernel::irq_slot(irq);
@@ -218,7 +217,7 @@ pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// `InvalidState`: the Irq has no line.
 pub fn ack(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (irq, _) = k.get::<Irq>(caller, args.target, Rights::IRQ_ACK, 0)?;
+    let (irq, _) = k.get::<Irq>(caller, args.target(), Rights::IRQ_ACK, 0)?;
     let line = k.mem[irq].line.ok_or(SyscallError::new(ErrorCode::InvalidState, 0))?;
     k.mem[irq].pending = false;
     k.reopen(line);

@@ -97,7 +97,7 @@ fn bad(argument: u8) -> SyscallError {
 /// those of the look-ups.
 pub fn map(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let [frame, address, first, pages, perms, ..] = args.words;
-    let (space, _) = k.get::<AddressSpace>(caller, args.target, Rights::MAP, 0)?;
+    let (space, _) = k.get::<AddressSpace>(caller, args.target(), Rights::MAP, 0)?;
     let slot = k.get_slot(caller, frame, Kind::Frame, Rights::empty(), 1)?;
     let cap = &k.mem[slot].cap;
     let perms = frame::check_perms(cap, perms, 5)?;
@@ -237,7 +237,7 @@ impl Kernel {
 /// The slot of a Frame that is mapped in the address space.
 #[inline(always)]
 fn mapped_frame(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<AddressSpace>, Ref<Slot>)> {
-    let (space, _) = k.get::<AddressSpace>(caller, args.target, Rights::MAP, 0)?;
+    let (space, _) = k.get::<AddressSpace>(caller, args.target(), Rights::MAP, 0)?;
     let slot = k.get_slot(caller, args.words[0], Kind::Frame, Rights::empty(), 1)?;
     Ok((space, slot))
 }

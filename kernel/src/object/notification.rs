@@ -50,7 +50,7 @@ impl Default for Notification {
 /// # Errors
 /// Those of the look-up.
 pub fn signal(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (notification, slot) = k.get::<Notification>(caller, args.target, Rights::SIGNAL, 0)?;
+    let (notification, slot) = k.get::<Notification>(caller, args.target(), Rights::SIGNAL, 0)?;
     let badge = k.mem[slot].cap.word;
     k.notify(notification, args.words[0] | badge);
     Ok(Next::Done)
@@ -65,7 +65,7 @@ pub fn signal(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// `Busy` (another thread waits), `Cancelled`, `Revoked`.
 pub fn wait(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (notification, _) = k.get::<Notification>(caller, args.target, Rights::WAIT, 0)?;
+    let (notification, _) = k.get::<Notification>(caller, args.target(), Rights::WAIT, 0)?;
     k.own(notification);
     let object = &mut k.mem[notification];
     if object.bits != 0 {
@@ -89,7 +89,7 @@ pub fn wait(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// Those of the look-up.
 pub fn poll(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (notification, _) = k.get::<Notification>(caller, args.target, Rights::WAIT, 0)?;
+    let (notification, _) = k.get::<Notification>(caller, args.target(), Rights::WAIT, 0)?;
     let bits = core::mem::take(&mut k.mem[notification].bits);
     k.own(notification);
     Ok(k.answer_one(caller, bits))

@@ -235,7 +235,7 @@ pub fn reserve(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         return Ok(Next::Restart);
     }
     let [untyped, address, pages, ..] = args.words;
-    let (space, _) = k.get::<AddressSpace>(caller, args.target, Rights::MAP, 0)?;
+    let (space, _) = k.get::<AddressSpace>(caller, args.target(), Rights::MAP, 0)?;
     let (slot, cap) = k.get_cap(caller, untyped, Kind::Untyped, Rights::RETYPE, 1)?;
     if cap.flags.intersects(Flags::DEVICE | Flags::KEEP) {
         return Err(SyscallError::new(ErrorCode::InvalidArgument, 1));
@@ -265,7 +265,7 @@ pub fn reserve(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// being taken away), and those of the look-up.
 pub fn release(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let [mut address, pages, ..] = args.words;
-    let (_, cap) = k.get_cap(caller, args.target, Kind::Reserve, Rights::INVOKE, 0)?;
+    let (_, cap) = k.get_cap(caller, args.target(), Kind::Reserve, Rights::INVOKE, 0)?;
     let found = cap.space.and_then(|space| Some((space, window(space, k.window_at(space, cap.word)?))));
     let (space, window) = found.ok_or(SyscallError::new(ErrorCode::InvalidState, 0))?;
     check_range((address, pages), (k.mem[window].start, k.mem[window].end), 1)?;

@@ -34,7 +34,7 @@ impl Cap {
 /// `SlotOccupied`, `SlotOutOfRange`, `InvalidArgument` (no functions, functions of several services, or the kernel's own), and
 /// those of the look-up.
 pub fn make(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (control, _) = k.get_cap(caller, args.target, Kind::SmcControl, Rights::INVOKE, 0)?;
+    let (control, _) = k.get_cap(caller, args.target(), Kind::SmcControl, Rights::INVOKE, 0)?;
     let (slot, functions) = asked_for(k, caller, args)?;
     k.insert(slot, Cap::smc(functions), Some(control));
     Ok(Next::Done)
@@ -50,7 +50,7 @@ pub fn make(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// `SlotOccupied`, `SlotOutOfRange`, `InvalidArgument` (no functions, functions of several services, or the kernel's own),
 /// `MissingRight` (functions that this one is not for), and those of the look-up.
 pub fn narrow(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (smc, cap) = k.get_cap(caller, args.target, Kind::Smc, Rights::INVOKE, 0)?;
+    let (smc, cap) = k.get_cap(caller, args.target(), Kind::Smc, Rights::INVOKE, 0)?;
     let (slot, functions) = asked_for(k, caller, args)?;
     if !cap.functions().covers(functions) {
         return Err(SyscallError::new(ErrorCode::MissingRight, 2));
@@ -77,7 +77,7 @@ fn asked_for(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<Slot>, Fu
 /// `MissingRight` (the function is not in the set), `Unsupported` (the machine has no firmware that is known how to call), and
 /// once it waits `Cancelled`, `Revoked`: then the firmware goes on, and what it returns is dropped.
 pub fn call(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (_, cap) = k.get_cap(caller, args.target, Kind::Smc, Rights::INVOKE, 0)?;
+    let (_, cap) = k.get_cap(caller, args.target(), Kind::Smc, Rights::INVOKE, 0)?;
     if !cap.functions().contains(args.words[0]) {
         return Err(SyscallError::new(ErrorCode::MissingRight, 1));
     }

@@ -9,23 +9,18 @@ use crate::mm::Ref;
 use crate::mm::raw::GRANULE;
 use crate::syscall::Args;
 
-/// Where a copy or move comes from and goes to.
+/// Where a copy or move comes from; `target` is the table it goes to, and `slot` what names that.
 #[inline(always)]
-fn ends(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<Slot>, Ref<Slot>)> {
-    let [to, table, from, ..] = args.words;
-    let (target, slot) = k.get::<CapTable>(caller, args.target, Rights::PUT, 0)?;
+fn source(k: &Kernel, caller: Ref<Thread>, args: &Args, target: Ref<CapTable>, slot: Ref<Slot>) -> Res<Ref<Slot>> {
+    let [_, table, from, ..] = args.words;
     // Most often they are one.
-    let source = if table == args.target && k.mem[slot].cap.rights.contains(Rights::TAKE) {
+    let table = if table == args.target() && k.mem[slot].cap.rights.contains(Rights::TAKE) {
         target
     } else {
         k.get::<CapTable>(caller, table, Rights::TAKE, 2)?.0
     };
-    let from = k.slot(source, from, 3)?;
-    if k.mem[from].is_empty() {
-        return Err(SyscallError::new(ErrorCode::EmptySlot, 3));
-    }
-    let empty = k.empty_slot(target, to, 1)?;
-    Ok((from, empty))
+    let from = k.slot(table, from, 3)?;
+    if k.mem[from].is_empty() { Err(SyscallError::new(ErrorCode::EmptySlot, 3)) } else { Ok(from) }
 }
 
 /// Copies a capability with at most the given rights; a badge fills fields that are empty.
@@ -37,7 +32,9 @@ fn ends(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<Slot>, Ref<Slo
 /// # Errors
 /// `EmptySlot`, `SlotOccupied`, `InvalidArgument` (Untyped, Reserve and Reply are never copied; unknown rights), `BadgeSet`.
 pub fn copy(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (from, to) = ends(k, caller, args)?;
+    let (target, slot) = k.get::<CapTable>(caller, args.target(), Rights::PUT, 0)?;
+    let from = source(k, caller, args, target, slot)?;
+    let to = k.empty_slot(target, args.words[0], 1)?;
     let cap = &k.mem[from].cap;
     if !cap.is_copyable() {
         return Err(SyscallError::new(ErrorCode::InvalidArgument, 3));
@@ -67,8 +64,9 @@ pub fn copy(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// `EmptySlot`, `SlotOccupied`, `InvalidArgument` (an Untyped that is slots of a table, to a slot behind a table's first part).
 pub fn move_cap(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (from, to) = ends(k, caller, args)?;
-    let (target, _) = k.get::<CapTable>(caller, args.target, Rights::PUT, 0)?;
+    let (target, slot) = k.get::<CapTable>(caller, args.target(), Rights::PUT, 0)?;
+    let from = source(k, caller, args, target, slot)?;
+    let to = k.empty_slot(target, args.words[0], 1)?;
     if !k.may_stand_at(from, target, args.words[0]) {
         return Err(SyscallError::new(ErrorCode::InvalidArgument, 1));
     }
@@ -85,7 +83,7 @@ pub fn move_cap(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// `SlotOutOfRange`.
 pub fn delete(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (table, _) = k.get::<CapTable>(caller, args.target, Rights::TAKE, 0)?;
+    let (table, _) = k.get::<CapTable>(caller, args.target(), Rights::TAKE, 0)?;
     let slot = k.slot(table, args.words[0], 1)?;
     if k.delete(slot).is_err() {
         return Ok(Next::Restart);
@@ -112,7 +110,7 @@ pub fn grow(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         return Ok(Next::Restart);
     }
     let [memory, bits, ..] = args.words;
-    let (table, _) = k.get::<CapTable>(caller, args.target, Rights::PUT, 0)?;
+    let (table, _) = k.get::<CapTable>(caller, args.target(), Rights::PUT, 0)?;
     let (slot, cap) = k.get_cap(caller, memory, Kind::Untyped, Rights::RETYPE, 1)?;
     let bad = |argument| Err(SyscallError::new(ErrorCode::InvalidArgument, argument));
     let first_part = memory < k.mem[k.table_of(caller)?].slots().into();
@@ -153,7 +151,7 @@ pub fn grow(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// `SlotOutOfRange`, `EmptySlot`.
 pub fn revoke(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (table, _) = k.get::<CapTable>(caller, args.target, Rights::REVOKE, 0)?;
+    let (table, _) = k.get::<CapTable>(caller, args.target(), Rights::REVOKE, 0)?;
     let slot = k.slot(table, args.words[0], 1)?;
     if k.mem[slot].is_empty() {
         return Err(SyscallError::new(ErrorCode::EmptySlot, 1));

@@ -191,7 +191,10 @@ impl Kernel {
         attributes: u64,
         most: u64,
     ) -> Result<u64, ErrorCode> {
-        let (above, table) = self.table_for::<LEVEL>(space, piece.address)?;
+        let (above, table) = match self.table_at::<LEVEL>(space, piece.address) {
+            Ok(found) => found,
+            Err(way) => self.tables_for(space, way, piece.address, LEVEL)?,
+        };
         let (first, bits) = (entry(table, LEVEL, piece.address), span_bits(LEVEL));
         let run = (piece.pages >> (bits - PAGE_BITS)).min(512 - index(piece.address, LEVEL)).min(most);
         let mut place = first;
@@ -211,36 +214,32 @@ impl Kernel {
         Ok(run << (bits - PAGE_BITS))
     }
 
-    /// The table at a level, not 0, on the way to an address, and the entry that points to it. Those that are missing are made:
-    /// nothing lies in them, so whoever asked will not be refused any more.
+    /// The table at a level, not 0, on the way to an address, and the entry that points to it, or where the way ends before.
     #[inline(always)]
-    fn table_for<const LEVEL: u32>(
-        &mut self,
-        space: Ref<AddressSpace>,
-        address: u64,
-    ) -> Result<(Phys, Phys), ErrorCode> {
+    fn table_at<const LEVEL: u32>(&self, space: Ref<AddressSpace>, address: u64) -> Result<(Phys, Phys), Way> {
         let (place, value) = self.look(self.mem[space].root, 0, address);
         if !pte::is_table(value) {
-            return self.tables_for(space, Way { above: Phys(0), place, level: 0, value }, address, LEVEL);
+            return Err(Way { above: Phys(0), place, level: 0, value });
         }
         if LEVEL == 1 {
             return Ok((place, pte::address(value)));
         }
         let (above, (place, value)) = (place, self.look(pte::address(value), 1, address));
         if !pte::is_table(value) {
-            return self.tables_for(space, Way { above, place, level: 1, value }, address, LEVEL);
+            return Err(Way { above, place, level: 1, value });
         }
         if LEVEL == 2 {
             return Ok((place, pte::address(value)));
         }
         let (above, (place, value)) = (place, self.look(pte::address(value), 2, address));
         if !pte::is_table(value) {
-            return self.tables_for(space, Way { above, place, level: 2, value }, address, LEVEL);
+            return Err(Way { above, place, level: 2, value });
         }
         Ok((place, pte::address(value)))
     }
 
-    /// [`Self::table_for`] where the way ends before the level.
+    /// [`Self::table_at`] where the way ends before the level: the tables that are missing are made. Nothing lies in them, so
+    /// whoever asked will not be refused any more.
     #[cold]
     fn tables_for(
         &mut self,

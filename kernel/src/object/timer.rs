@@ -3,7 +3,7 @@
 use abi::{ErrorCode, Kind, Rights, SyscallError};
 
 use super::{Header, Notification, Thread};
-use crate::cap::{Cap, Flags, Slot};
+use crate::cap::{Flags, Slot};
 use crate::deadline::{Node, Owner};
 use crate::kernel::{Kernel, Next, Res};
 use crate::mm::{Object, Ref};
@@ -54,7 +54,7 @@ impl Default for Timer {
 /// `WrongKind` (neither Notification nor Thread), `InvalidArgument` (bits for a Thread), and those of the look-ups.
 pub fn arm(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let [deadline, slot, bits, ..] = args.words;
-    let (timer, _) = k.get::<Timer>(caller, args.target, Rights::INVOKE, 0)?;
+    let (timer, _) = k.get::<Timer>(caller, args.target(), Rights::INVOKE, 0)?;
     let source = match k.get::<Notification>(caller, slot, Rights::SIGNAL, 2) {
         Ok((_, source)) => source,
         Err(SyscallError { code: ErrorCode::WrongKind, .. }) => {
@@ -88,7 +88,7 @@ pub fn arm(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// Those of the look-up.
 pub fn cancel(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (timer, _) = k.get::<Timer>(caller, args.target, Rights::INVOKE, 0)?;
+    let (timer, _) = k.get::<Timer>(caller, args.target(), Rights::INVOKE, 0)?;
     k.disarm(timer);
     Ok(Next::Done)
 }
@@ -114,10 +114,8 @@ impl Kernel {
     }
 
     /// What the timer acts on is gone.
-    pub(crate) fn timer_lost(&mut self, cap: Cap) {
-        if let Some(timer) = Ref::<Timer>::from_number(cap.holder.into()) {
-            self.forget_deadline(timer);
-        }
+    pub(crate) fn timer_lost(&mut self, timer: Ref<Timer>) {
+        self.forget_deadline(timer);
     }
 
     /// The deadline came.

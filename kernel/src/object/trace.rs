@@ -61,7 +61,7 @@ const MOST_PAGES: u64 = (1 << 14) + 1;
 /// # Errors
 /// `InvalidArgument` (no such core), `Busy` (the ring has a core, or the core has a ring), and those of the look-ups.
 pub fn start(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    k.get_cap(caller, args.target, Kind::Trace, Rights::TRACE_CONTROL, 0)?;
+    k.get_cap(caller, args.target(), Kind::Trace, Rights::TRACE_CONTROL, 0)?;
     let (ring, _) = k.get::<Trace>(caller, args.words[0], Rights::TRACE_MAP, 1)?;
     let core = usize::try_from(args.words[1]).ok().filter(|&core| core < k.sched.count());
     let core = core.ok_or(SyscallError::new(ErrorCode::InvalidArgument, 2))?;
@@ -84,7 +84,7 @@ pub fn start(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// `InvalidState` (no core writes into it), and those of the look-ups.
 pub fn stop(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    k.get_cap(caller, args.target, Kind::Trace, Rights::TRACE_CONTROL, 0)?;
+    k.get_cap(caller, args.target(), Kind::Trace, Rights::TRACE_CONTROL, 0)?;
     let (ring, _) = k.get::<Trace>(caller, args.words[0], Rights::TRACE_MAP, 1)?;
     if k.mem[ring].core.is_none() {
         return Err(SyscallError::new(ErrorCode::InvalidState, 1));
@@ -102,7 +102,7 @@ pub fn stop(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Errors
 /// `SlotOccupied`, `SlotOutOfRange`, and those of the look-up.
 pub fn map(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let (ring, slot) = k.get::<Trace>(caller, args.target, Rights::TRACE_MAP, 0)?;
+    let (ring, slot) = k.get::<Trace>(caller, args.target(), Rights::TRACE_MAP, 0)?;
     let target = k.empty_slot(k.table_of(caller)?, args.words[0], 1)?;
     let Trace { pages, .. } = k.mem[ring];
     let place = k.mem[ring].place(k.mem.address(ring));

@@ -77,7 +77,7 @@ fn measure(kind: Kind, size: u64) -> Res<(u64, u64)> {
 
 fn decode(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<Plan> {
     let [kind, size, align, table, index, address, memory, _] = args.words;
-    let untyped = k.get_slot(caller, args.target, Kind::Untyped, Rights::RETYPE, 0)?;
+    let untyped = k.get_slot(caller, args.target(), Kind::Untyped, Rights::RETYPE, 0)?;
     let cap = &k.mem[untyped].cap;
     let kind = u8::try_from(kind).ok().and_then(Kind::from_number).ok_or(bad(1))?;
     let (bytes, natural) = measure(kind, size)?;
@@ -150,12 +150,15 @@ impl Kernel {
             // What lies before an aligned object stays as it is: zeroed memory begins anew here.
             (cap.holder, cap.extra) = ((from / GRANULE) as u32, from);
         }
-        while self.mem[untyped].cap.extra < end {
-            let mark = self.mem[untyped].cap.extra;
+        let mut mark = self.mem[untyped].cap.extra;
+        while mark < end {
             let slice = ZERO_SLICE.min(end - mark);
             self.mem.zero(Phys(base + mark), slice);
-            self.mem[untyped].cap.extra = mark + slice;
-            self.preemption_point()?;
+            mark += slice;
+            self.mem[untyped].cap.extra = mark;
+            if mark < end {
+                self.preemption_point()?;
+            }
         }
         Ok(())
     }
@@ -204,4 +207,24 @@ fn perform(k: &mut Kernel, plan: Plan) -> Result<(), Preempted> {
         k.trace(Event::Create, cap.object, 0);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::arena;
+    use crate::mm::Object;
+
+    /// What of an object is not copied from its model is zeros there too.
+    #[test]
+    fn zeroed_memory_and_the_part_that_begins_are_the_object() {
+        fn same<T: Object + core::fmt::Debug>(model: &'static T) {
+            let (mut mem, place) = (arena(Phys(0x4000_0000), 4096), Phys(0x4000_0040));
+            mem.zero(place, (size_of::<T>() as u64).next_multiple_of(GRANULE));
+            let object = mem.create_like(place, model);
+            assert_eq!(format!("{:?}", mem[object]), format!("{model:?}"));
+        }
+        same(const { &Thread::new() });
+        same(const { &SchedContext::new() });
+    }
 }

@@ -144,7 +144,8 @@ impl Bed {
     pub fn take(&mut self, step: &Step) -> Option<Done> {
         let own = self.k.sched.own();
         if step.core != own {
-            self.k.machine.go_to(own, step.core);
+            let thread = self.k.sched.current().map_or(0, |thread| self.k.mem.context_address(thread));
+            self.k.machine.go_to(own, thread, step.core);
             self.k.sched.set_own(step.core);
         }
         let done = self.happen(&step.event);

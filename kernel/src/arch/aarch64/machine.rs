@@ -66,6 +66,12 @@ impl Machine {
         self.gic.kick(core);
     }
 
+    /// Makes another core wait for the lock, with all that it came for; says where the registers of its thread lie, 0: it is
+    /// idle, unless it was stopped before.
+    pub fn park(&mut self, core: usize) -> Option<usize> {
+        cores::LOCK.park(&cores::AREAS[core % MAX_CORES], || self.gic.kick(core))
+    }
+
     /// Stops another core in front of the lock; says what it was doing, unless it was stopped before.
     pub fn stop(&mut self, core: usize) -> Option<Stopped> {
         cores::LOCK.stop(&cores::AREAS[core % MAX_CORES], || self.gic.kick(core))

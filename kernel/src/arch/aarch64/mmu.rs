@@ -18,6 +18,8 @@ unsafe extern "C" {
     static mut id_l1: [u64; 512];
     static mut k_l3: [u64; 512];
     static __image_start: u8;
+    static __boot_rodata_start: u8;
+    static __text_start: u8;
     static __rodata_start: u8;
 }
 
@@ -216,13 +218,27 @@ pub fn map_for_user(address: usize) -> usize {
 /// From here on an indirect branch in the kernel must end at a landing pad.
 pub fn guard_code() {
     let page = |symbol: *const u8| (symbol as usize >> PAGE_BITS) & 511;
-    (page(&raw const __image_start)..page(&raw const __rodata_start)).for_each(|index| {
+    let boot = page(&raw const __image_start)..page(&raw const __boot_rodata_start);
+    let stays = page(&raw const __text_start)..page(&raw const __rodata_start);
+    boot.chain(stays).for_each(|index| {
         // SAFETY: boot runs alone; these are the entries of the kernel's code, and nothing but the guard of what they map
         // changes, which takes no break before make (ARM DDI 0487, D8.16).
         unsafe {
             let entry = (&raw mut k_l3[index]).cast::<u64>();
             entry.write_volatile(entry.read_volatile() | pte::GUARDED);
         }
+    });
+    // SAFETY: TLB maintenance changes no memory.
+    maintain(|| unsafe { asm!("tlbi vmalle1is", options(nostack, preserves_flags)) });
+    tables_written();
+}
+
+/// Boot is over: its code and constants are mapped no more, on any core.
+pub fn forget_boot() {
+    let page = |symbol: *const u8| (symbol as usize >> PAGE_BITS) & 511;
+    (page(&raw const __image_start)..page(&raw const __text_start)).for_each(|index| {
+        // SAFETY: the entries of what nothing refers to that still runs, as was checked when the kernel was linked.
+        unsafe { (&raw mut k_l3[index]).write_volatile(0) };
     });
     // SAFETY: TLB maintenance changes no memory.
     maintain(|| unsafe { asm!("tlbi vmalle1is", options(nostack, preserves_flags)) });

@@ -146,12 +146,10 @@ pub(super) extern "C" fn sync(context: usize, syndrome: u64, address: u64) -> us
     leave(k)
 }
 
-/// An asynchronous bus error while user space ran: the device or the thread is at fault, not the kernel.
+/// An asynchronous bus error while user space ran.
 pub(super) extern "C" fn serror(context: usize, syndrome: u64) -> usize {
-    let (k, live) = enter(context, Event::Other);
-    if live && let Some(thread) = k.sched.current() {
-        fault::handle(k, thread, Fault { kind: FaultKind::Bus, address: 0, syndrome });
-    }
+    let (k, _) = enter(context, Event::Other);
+    fault::bus_error(k, Direct::from_word(context as u64).map(Ref::from), syndrome);
     leave(k)
 }
 

@@ -12,7 +12,7 @@ use crate::syscall::Args;
 
 const _: () = assert!(offset_of!(Area, signs) == offset_of!(Area, stack) + 8);
 const _: () = assert!(offset_of!(Area, conduit) == offset_of!(Area, firmware) + 4);
-const _: () = assert!(offset_of!(Args, input) == 64 && offset_of!(Args, target) == 72 && offset_of!(Args, slots) == 80);
+const _: () = assert!(offset_of!(Args, input) == 64 && offset_of!(Args, slots) == 72);
 
 /// Where the table of a core lies that does this.
 pub fn table(mitigation: &Mitigation) -> usize {
@@ -252,13 +252,11 @@ slow_call:
     ldp x10, x21, [x20, #{STACK}]
     mov x19, sp
     sub sp, x10, #{ARGS}
-    mov w10, w9
     stp x0, x1, [sp]
     stp x2, x3, [sp, #16]
     stp x4, x5, [sp, #32]
     stp x6, x7, [sp, #48]
-    stp x8, x10, [sp, #64]
-    str x9, [sp, #80]
+    stp x8, x9, [sp, #64]
     mov x0, x19
     mov x1, sp
     mov x29, xzr

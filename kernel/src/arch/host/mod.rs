@@ -121,6 +121,8 @@ pub struct Machine {
     pub stopped: BTreeSet<usize>,
     /// TTBR0 and timer of the cores that are not in the kernel.
     pub others: [(u64, u64); crate::gate::MAX_CORES],
+    /// Where the registers of the threads lie that the cores ran which are not in the kernel.
+    pub threads: [usize; crate::gate::MAX_CORES],
     /// Cores that left their address space.
     pub evicted: BTreeSet<usize>,
     /// Vector registers of each core.
@@ -138,6 +140,8 @@ pub struct Machine {
     /// Every this many looks an interrupt seems to wait; 0: never.
     pub preempt_every: u32,
     looks: std::cell::Cell<u32>,
+    /// Whether another core seems to wait for the lock.
+    pub wanted: bool,
     /// Ticks that pass from each look at the clock to the next, beside those that tests let pass.
     pub pace: u64,
     passed: std::cell::Cell<u64>,
@@ -245,9 +249,9 @@ impl Machine {
         }
     }
 
-    /// Nobody else waits: cores enter one after the other.
+    /// Whether another core seems to wait: cores enter one after the other.
     pub fn lock_wanted(&self) -> bool {
-        false
+        self.wanted
     }
 
     /// Notes that the kernel is traced.
@@ -255,8 +259,9 @@ impl Machine {
         self.traced = traced;
     }
 
-    /// Another core enters the kernel.
-    pub fn go_to(&mut self, own: usize, core: usize) {
+    /// Another core enters the kernel; where the registers of the thread lie that this one runs, 0: it is idle.
+    pub fn go_to(&mut self, own: usize, thread: usize, core: usize) {
+        self.threads[own] = thread;
         self.others[own] = (self.loaded, self.deadline);
         (self.loaded, self.deadline) = self.others[core];
     }
@@ -264,6 +269,11 @@ impl Machine {
     /// Notes the interrupt.
     pub fn kick(&mut self, core: usize) {
         self.kicked.insert(core);
+    }
+
+    /// Where the registers of a core's thread lie, unless it was stopped.
+    pub fn park(&mut self, core: usize) -> Option<usize> {
+        (!self.stopped.contains(&core)).then_some(self.threads[core])
     }
 
     /// Other cores stand still while one is in the kernel, and what they run is exact.

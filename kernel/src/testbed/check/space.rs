@@ -87,9 +87,21 @@ impl Checker {
         Ok(())
     }
 
+    /// No core is in an address space that is gone.
+    pub(super) fn check_loaded(&self, k: &Kernel) -> Check {
+        for core in 0..k.sched.count() {
+            let ttbr = if core == k.sched.own() { k.machine.loaded } else { k.machine.others[core].0 };
+            must!(
+                pte::asid(ttbr) == 0 || is_held(k, ttbr),
+                "core {core} is in the address space {ttbr:#x}, which is gone"
+            );
+        }
+        Ok(())
+    }
+
     /// An ASID that an address space lost, or that died, was flushed.
     pub(super) fn check_lost_asids(&mut self, k: &Kernel) -> Check {
-        let held = |ttbr: u64| k.asids.owner(pte::asid(ttbr)).is_some_and(|space| k.mem[space].ttbr == ttbr);
+        let held = |ttbr: u64| is_held(k, ttbr);
         let lost: Vec<_> = self.cached.keys().copied().filter(|&ttbr| !held(ttbr)).collect();
         for ttbr in lost {
             let (flushes, before) = self.cached.remove(&ttbr).unwrap_or_default();
@@ -99,6 +111,11 @@ impl Checker {
         }
         Ok(())
     }
+}
+
+/// Whether an address space has this TTBR0.
+fn is_held(k: &Kernel, ttbr: u64) -> bool {
+    k.asids.owner(pte::asid(ttbr)).is_some_and(|space| k.mem[space].ttbr == ttbr)
 }
 
 /// Whether the translation of an address was flushed.

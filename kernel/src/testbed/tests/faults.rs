@@ -2,10 +2,11 @@
 
 use abi::{FaultKind, Kind, Op, Rights};
 
-use super::{Bed, Message, Outcome, REPLY, State, returned};
+use super::{Bed, Message, Outcome, REPLY, State, returned, run_on_core_1};
 use crate::fault::{self, Fault};
 use crate::mm::Ref;
 use crate::object::Thread;
+use crate::testbed::step::{Event, Step};
 
 const FAULTS: u32 = 70;
 const FAULTY: u32 = 50;
@@ -130,4 +131,36 @@ fn a_faulted_thread_can_be_suspended_configured_and_resumed() {
     assert_eq!(bed.ipc(thread, Op::Call, 10, 0, super::words(&[1])), Outcome::Blocked);
     let (words, out, _) = returned(receive(&mut bed));
     assert_eq!((words[0], out.words()), (1, 1));
+}
+
+/// A thread on core 1 that has a handler. `stop` is what core 0 does while core 1 waits at the lock with a bus error.
+fn bus_error(stop: impl FnOnce(&mut Bed)) -> (Bed, Ref<Thread>) {
+    let mut bed = Bed::new().anew(2);
+    bed.make(Kind::Endpoint, 0, FAULTS);
+    bed.give(1, 71, FAULTS, Rights::SEND, 0x99 << 40);
+    let thread = bed.process(super::MEMORY, FAULTY, 100, 71);
+    run_on_core_1(&mut bed, FAULTY);
+    stop(&mut bed);
+    let init = bed.k.mem.context_address(bed.init);
+    bed.k.machine.go_to(0, init, 1);
+    bed.k.sched.set_own(1);
+    fault::bus_error(&mut bed.k, Some(thread), 0xbe00_0000);
+    bed.leave();
+    bed.take(&Step::from(Event::Look).on(0));
+    bed.check();
+    (bed, thread)
+}
+
+#[test]
+fn a_bus_error_of_a_core_that_was_stopped_meanwhile_is_told() {
+    for stop in [|_: &mut Bed| (), |bed: &mut Bed| bed.k.stop_core(1)] {
+        let (mut bed, _) = bus_error(stop);
+        let (words, out, badge) = returned(receive(&mut bed));
+        assert_eq!((words[2], out.label(), badge), (0xbe00_0000, FaultKind::Bus as u32, 0x99 << 40));
+    }
+    // It was meant for a thread that does not run any more.
+    let (bed, thread) = bus_error(|bed| {
+        bed.ok(Op::ThreadSuspend, FAULTY + 2, &[]);
+    });
+    assert_eq!(bed.k.mem[thread].state, State::Suspended);
 }

@@ -19,8 +19,9 @@ mod timers;
 mod traces;
 mod untyped;
 
-use abi::{ErrorCode, Kind, OutWord, Rights, SyscallError};
+use abi::{ErrorCode, Kind, Op, OutWord, Rights, SyscallError};
 
+use super::step::{Event, Step};
 use super::{Bed, Message, Outcome};
 use crate::mm::Ref;
 use crate::object::{State, Thread};
@@ -39,6 +40,18 @@ const DOOR: u32 = 10;
 const REPLY: u32 = abi::SLOT_REPLY;
 /// First slot of the receive window.
 const WINDOW: u32 = 24;
+
+/// Moves the process at these slots to core 1, where it runs then, beside init on core 0.
+fn run_on_core_1(bed: &mut Bed, process: u32) {
+    let (time, control) = (process + 5, abi::SLOT_SCHED_CONTROL + 1);
+    bed.ok(Op::SchedUnbind, time, &[]);
+    bed.ok(Op::SchedConfigure, control, &[time.into(), 1, 1, 0]);
+    bed.ok(Op::SchedBind, time, &[(process + 2).into()]);
+    bed.take(&Step::from(Event::Look).on(1));
+    assert_eq!(bed.k.sched.current(), bed.cap(bed.init, process + 2).object_of());
+    bed.take(&Step::from(Event::Look).on(0));
+    assert_eq!(bed.k.sched.current(), Some(bed.init));
+}
 
 /// A client that may call and a server that may receive.
 struct Pair {

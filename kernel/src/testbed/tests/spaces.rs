@@ -5,10 +5,11 @@ use abi::{
     layout::{PAGE, USER_END},
 };
 
-use super::{Bed, MEMORY, TABLE};
+use super::{Bed, MEMORY, TABLE, run_on_core_1};
 use crate::mm::Ref;
-use crate::object::AddressSpace;
+use crate::object::{AddressSpace, Thread};
 use crate::testbed::Outcome;
+use crate::testbed::step::{Event, Step};
 
 const SPACE: u32 = 40;
 const FRAME: u32 = 41;
@@ -374,4 +375,49 @@ fn asids_are_stolen() {
     bed.k.activate(spaces[0]);
     bed.ok(Op::Revoke, 1, &[42]);
     bed.make_of(42, Kind::Frame, 700, 43);
+}
+
+fn space_of(bed: &Bed, thread: Ref<Thread>) -> (Ref<AddressSpace>, u64) {
+    let space = bed.k.mem[thread].space().expect("it has one");
+    (space, bed.k.mem[space].ttbr)
+}
+
+/// What a core waits for at the lock is not taken back because an address space ends that it is not in: one who revokes many
+/// would keep it waiting for all of them.
+#[test]
+fn the_end_of_an_address_space_stops_nobody_who_is_elsewhere() {
+    let mut bed = Bed::new().anew(2);
+    let stays = bed.process(MEMORY, 50, 100, 0);
+    let goes = bed.process(MEMORY, 60, 100, 0);
+    bed.call(goes, Op::SchedConsumed, 6, &[]).unwrap();
+    run_on_core_1(&mut bed, 50);
+    let ttbr = space_of(&bed, stays).1;
+    assert_ne!((ttbr, bed.k.machine.others[1].0), (space_of(&bed, goes).1, 0));
+    bed.ok(Op::Revoke, 1, &[61]);
+    bed.ok(Op::Delete, 1, &[61]);
+    let machine = &bed.k.machine;
+    assert!(machine.stopped.is_empty() && machine.evicted.is_empty(), "{:?} {:?}", machine.stopped, machine.evicted);
+    assert_eq!(machine.others[1].0, ttbr);
+    // Nor does it notice later.
+    bed.take(&Step::from(Event::Look).on(1));
+    assert_eq!((bed.k.sched.current(), bed.k.machine.loaded), (Some(stays), ttbr));
+}
+
+#[test]
+fn who_is_in_an_address_space_that_ends_leaves_it() {
+    // Its thread goes on elsewhere, or loses it first.
+    let mut bed = Bed::new().anew(2);
+    let thread = bed.process(MEMORY, 50, 100, 0);
+    run_on_core_1(&mut bed, 50);
+    let (space, ttbr) = space_of(&bed, thread);
+    bed.k.leave_space(space, ttbr);
+    assert!(bed.k.machine.stopped.contains(&1) && bed.k.machine.evicted.contains(&1));
+    assert_eq!((bed.k.sched.of(1).loaded, bed.k.machine.others[1].0), (None, 0));
+    let mut bed = Bed::new().anew(2);
+    bed.process(MEMORY, 50, 100, 0);
+    run_on_core_1(&mut bed, 50);
+    bed.ok(Op::Revoke, 1, &[51]);
+    bed.ok(Op::Delete, 1, &[51]);
+    assert!(bed.k.machine.evicted.contains(&1));
+    assert_eq!((bed.k.sched.of(1).current(), bed.k.machine.others[1].0), (None, 0));
 }

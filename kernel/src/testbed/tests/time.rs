@@ -6,6 +6,7 @@ use super::scheduling::{used, without_init};
 use super::{Bed, CLIENT, DOOR, MEMORY, Message, Outcome, Pair, REPLY, SERVER, State, error, refusal, returned};
 use crate::fault::Fault;
 use crate::mm::Ref;
+use crate::mm::raw::LOOKS;
 use crate::object::{SchedContext, Thread};
 
 const CONTROL: u32 = abi::SLOT_SCHED_CONTROL;
@@ -269,6 +270,64 @@ fn nested_calls_hand_it_on_and_back() {
     pair.reply_receive(Message::default());
     assert_eq!(current(&pair.bed), Some(pair.client));
     assert_eq!((used(&mut pair.bed, pair.client), used(&mut pair.bed, third)), (20, 0));
+}
+
+/// How much the last of so many servers that each call the next has to look at when it answers.
+fn looks_of_an_answer(servers: u32) -> u64 {
+    let mut bed = Bed::new();
+    let base = |server: u32| 100 + 8 * server;
+    let threads: Vec<_> = (0..=servers).map(|server| bed.process(MEMORY, base(server), 100, 0)).collect();
+    for server in 1..=servers {
+        let door = base(server) + 7;
+        bed.make(Kind::Endpoint, 0, door);
+        bed.give(base(server), DOOR, door, Rights::RECEIVE, 0);
+        bed.give(base(server - 1), 12, door, Rights::SEND, 0);
+        bed.ipc(threads[server as usize], Op::Receive, DOOR, REPLY, Message::default());
+    }
+    for &thread in &threads[..servers as usize] {
+        assert_eq!(bed.ipc(thread, Op::Call, 12, 0, Message::default()), Outcome::Blocked);
+    }
+    let last = *threads.last().unwrap();
+    assert_eq!(bed.k.holder(time_of(&bed, base(0))), Some(last));
+    bed.k.force(last);
+    let before = LOOKS.get();
+    bed.k.give_back(bed.k.mem[last].reply.unwrap());
+    LOOKS.get() - before
+}
+
+/// The kernel holds its lock meanwhile.
+#[test]
+fn an_answer_takes_no_longer_however_many_calls_lie_in_one_another() {
+    assert_eq!(looks_of_an_answer(30), looks_of_an_answer(2));
+}
+
+/// How much it takes to find the time of a server without any of its own that owes so many calls, of which the first brought time.
+fn looks_at_debts(calls: u32) -> u64 {
+    let mut pair = Pair::new();
+    let bed = &mut pair.bed;
+    let base = |client: u32| 100 + 8 * client;
+    for client in 0..calls {
+        let thread = bed.process(MEMORY, base(client), 100, 0);
+        bed.give(base(client), DOOR, super::ENDPOINT, Rights::SEND, 0);
+        bed.make(Kind::Reply, 0, base(client) + 7);
+        bed.ok(Op::Move, SERVER, &[(14 + client).into(), 1, (base(client) + 7).into()]);
+        bed.ipc(pair.server, Op::Receive, DOOR, 14 + client, Message::default());
+        bed.ipc(thread, Op::Call, DOOR, 0, Message::default());
+    }
+    for client in 1..calls {
+        bed.ok(Op::SchedUnbind, base(client) + TIME, &[]);
+    }
+    bed.ok(Op::SchedUnbind, SERVER + TIME, &[]);
+    let before = LOOKS.get();
+    let time = bed.k.time_of(pair.server);
+    let looks = LOOKS.get() - before;
+    assert_eq!(time, Some(time_of(bed, base(0))));
+    looks
+}
+
+#[test]
+fn the_time_of_a_call_is_found_however_many_are_owed() {
+    assert_eq!(looks_at_debts(15), looks_at_debts(3));
 }
 
 #[test]

@@ -65,6 +65,47 @@ fn a_device_comes_before_the_next_of_many_deadlines() {
     assert_eq!(bed.ok(Op::Poll, abi::SLOT_NOTIFICATION, &[])[0], 3 - first);
 }
 
+#[test]
+fn another_core_comes_before_the_next_of_many_deadlines() {
+    let mut bed = Bed::new();
+    at_once(&mut bed, 2);
+    bed.k.machine.wanted = true;
+    bed.interrupt(&[]);
+    assert_eq!(fired(&bed, 2), 1, "the lock was kept");
+    bed.k.machine.wanted = false;
+    bed.pass(0);
+    assert_eq!(fired(&bed, 2), 2);
+}
+
+#[test]
+fn many_deadlines_at_once_leave_the_threads_half_of_the_time() {
+    const MANY: u32 = 60;
+    let mut bed = Bed::new();
+    at_once(&mut bed, MANY);
+    bed.k.machine.pace = 10;
+    bed.interrupt(&[]);
+    assert!(fired(&bed, MANY) < MANY / 2, "nobody ran before {} deadlines were served", fired(&bed, MANY));
+    assert!(bed.k.machine.deadline > 30, "nobody runs before the next are served");
+    bed.k.machine.pace = 0;
+    bed.pass(10_000);
+    assert_eq!(fired(&bed, MANY), MANY);
+}
+
+/// So many Timers that are due now.
+fn at_once(bed: &mut Bed, count: u32) {
+    for slot in 100..100 + count {
+        bed.make(Kind::Timer, 0, slot);
+        bed.ok(Op::TimerArm, slot, &[10, abi::SLOT_NOTIFICATION.into(), 1]);
+    }
+    bed.k.machine.clock += 20;
+    bed.k.machine.pending.push_back(bed.k.machine.timer_line());
+}
+
+fn fired(bed: &Bed, count: u32) -> u32 {
+    let timers = (100..100 + count).map(|slot| bed.cap(bed.init, slot).object_of::<Timer>().unwrap());
+    timers.filter(|&timer| !bed.k.mem[timer].node.queued).count() as u32
+}
+
 /// Timers that are due soon after one another.
 fn many(bed: &mut Bed) {
     for slot in 46..50 {
