@@ -11,11 +11,11 @@ use clap::Args;
 
 use crate::board::{Board, Selection};
 use crate::component::{self, Description};
-use crate::image;
 use crate::pack::{self, Elf};
 use crate::setup::Setup;
 use crate::toolchain::{Target, Toolchain};
 use crate::workspace::{self, Workspace};
+use crate::{image, link};
 
 /// The kernel's crate and program.
 pub const KERNEL: &str = "tutti-kernel";
@@ -71,9 +71,9 @@ pub fn build(workspace: &Workspace, setup: &Setup, board: &Board) -> Result<Buil
     }
     let folder = workspace.out(&board.name);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let guarded = compile(workspace, setup, board, &known)?;
-    let built = Built { image: folder.join("Image"), folder, guarded };
-    let programs = Programs { workspace, folder: &built.folder };
+    let toolchain = compile(workspace, setup, board, &known)?;
+    let built = Built { image: folder.join("Image"), folder, guarded: toolchain.is_guarded() };
+    let programs = Programs { workspace, toolchain: &toolchain, folder: &built.folder };
     write_if_changed(&built.image, &programs.image()?)?;
     for (set, selection) in &selections {
         write_if_changed(&built.bundle(*set), &programs.bundle(selection, &known)?)?;
@@ -81,8 +81,13 @@ pub fn build(workspace: &Workspace, setup: &Setup, board: &Board) -> Result<Buil
     Ok(built)
 }
 
-/// One call of cargo for everything that runs on a target. Says whether code has landing pads.
-fn compile(workspace: &Workspace, setup: &Setup, board: &Board, known: &BTreeMap<String, Description>) -> Result<bool> {
+/// One call of cargo for everything that runs on a target.
+fn compile(
+    workspace: &Workspace,
+    setup: &Setup,
+    board: &Board,
+    known: &BTreeMap<String, Description>,
+) -> Result<Toolchain> {
     let toolchain = Toolchain::find(workspace, setup)?;
     for target in Target::ALL {
         let mut programs = programs(board, known, target).peekable();
@@ -95,7 +100,7 @@ fn compile(workspace: &Workspace, setup: &Setup, board: &Board, known: &BTreeMap
         }
         workspace::run(&mut cargo).with_context(|| format!("the programs for {} do not build", target.triple()))?;
     }
-    Ok(toolchain.is_guarded())
+    Ok(toolchain)
 }
 
 /// Package and program of all that is built for a target.
@@ -114,13 +119,22 @@ pub fn programs<'a>(
 /// What cargo made.
 struct Programs<'a> {
     workspace: &'a Workspace,
+    toolchain: &'a Toolchain,
     folder: &'a Path,
 }
 
 impl Programs<'_> {
-    /// A program's bytes; a copy with its symbols lies beside the results, for the debugger.
+    /// What cargo made.
+    fn path(&self, name: &str, target: Target) -> PathBuf {
+        self.workspace.root.join("target/bare").join(target.triple()).join("release").join(name)
+    }
+
     fn read(&self, name: &str, target: Target) -> Result<(PathBuf, Vec<u8>)> {
-        let path = self.workspace.root.join("target/bare").join(target.triple()).join("release").join(name);
+        self.keep(name, self.path(name, target))
+    }
+
+    /// A program's bytes; a copy with its symbols lies beside the results, for the debugger.
+    fn keep(&self, name: &str, path: PathBuf) -> Result<(PathBuf, Vec<u8>)> {
         let bytes = pack::read(&path)?;
         write_if_changed(&self.folder.join(format!("{name}.elf")), &bytes)?;
         Ok((path, bytes))
@@ -130,7 +144,8 @@ impl Programs<'_> {
         let (path, bytes) = self.read(INIT, Target::Soft)?;
         let init = write::init_image(&Elf::parse(&path, &bytes)?.program()?);
         let init = init.with_context(|| format!("{}", path.display()))?;
-        let (path, bytes) = self.read(KERNEL, Target::Soft)?;
+        let kernel = link::link(&self.workspace.root, self.toolchain, &self.path(KERNEL, Target::Soft))?;
+        let (path, bytes) = self.keep(KERNEL, kernel)?;
         image::image(&Elf::parse(&path, &bytes)?, &init)
     }
 

@@ -12,6 +12,7 @@ mod fuzz;
 mod gdb;
 mod image;
 mod layering;
+mod link;
 mod pack;
 mod program;
 mod qemu;

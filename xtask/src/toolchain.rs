@@ -178,6 +178,16 @@ impl Toolchain {
         flags
     }
 
+    /// The linker, for what is linked in two steps. The relocations stay in the file, to be checked.
+    pub fn link(&self) -> Command {
+        let mut command = Command::new(&self.linker);
+        if self.linker.file_name().is_some_and(|name| name == "rust-lld") {
+            command.args(["-flavor", "gnu"]);
+        }
+        command.args(["-static", "-O1", "-z", "noexecstack", "--emit-relocs", "--fix-cortex-a53-843419"]);
+        command
+    }
+
     /// Whether code gets landing pads and signed return addresses: only where `core` is built the same way.
     pub const fn is_guarded(&self) -> bool {
         self.build_std

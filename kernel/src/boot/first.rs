@@ -35,6 +35,8 @@ pub struct Handover<'a> {
     pub bundle: Option<Range>,
     /// Free memory.
     pub free: Regions,
+    /// Code and constants of boot: free when init runs, not before.
+    pub boot: Range,
     /// CNTVCT when the kernel was entered.
     pub boot_ticks: u64,
     /// Ticks of a second.
@@ -208,7 +210,8 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     let info = boot.take(PAGE)?;
     boot.map(space, USER_INFO, info, 1, Perms::READ)?;
 
-    let Boot { k, free } = boot;
+    let Boot { k, mut free } = boot;
+    free.add(handover.boot).map_err(|_| InitError::Memory)?;
     let cores = k.sched.count() as u32;
     let mut fill = |index: u32, cap: Cap| -> Ref<Slot> {
         let slot = table.offset(index);

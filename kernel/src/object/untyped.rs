@@ -241,3 +241,23 @@ fn perform(k: &mut Kernel, plan: Plan) -> Result<(), Preempted> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::arena;
+    use crate::mm::Object;
+
+    /// What of an object is not copied from its model is zeros there too.
+    #[test]
+    fn zeroed_memory_and_the_part_that_begins_are_the_object() {
+        fn same<T: Object + core::fmt::Debug>(model: &'static T) {
+            let (mut mem, place) = (arena(Phys(0x4000_0000), 4096), Phys(0x4000_0040));
+            mem.zero(place, (size_of::<T>() as u64).next_multiple_of(GRANULE));
+            let object = mem.create_like(place, model);
+            assert_eq!(format!("{:?}", mem[object]), format!("{model:?}"));
+        }
+        same(const { &Thread::new() });
+        same(const { &SchedContext::new() });
+    }
+}

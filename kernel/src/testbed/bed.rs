@@ -87,7 +87,9 @@ impl Bed {
         let mut forbidden = Regions::new();
         forbidden.add(ram).unwrap();
         let mut free = Regions::new();
-        free.add(Range { start: IMAGE + 2 * PAGE, end: ram.end }).unwrap();
+        // Joins what is free.
+        let boot = Range { start: ram.end - 2 * PAGE, end: ram.end };
+        free.add(Range { start: IMAGE + 2 * PAGE, end: boot.start }).unwrap();
         mem.zero(Phys(IMAGE), 2 * PAGE);
         let mut k = Box::new(Kernel::new(mem, Machine::new(), forbidden));
         (1..cores).for_each(|_| k.sched.add());
@@ -102,6 +104,7 @@ impl Bed {
             frequency: 1_000_000,
             seed: [0; 4],
             protections: abi::Protections::empty(),
+            boot,
             kernel_pages: 2,
         };
         let init = start_init(&mut k, handover).unwrap();

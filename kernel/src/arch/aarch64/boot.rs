@@ -146,7 +146,9 @@ primary_entry:
 2:
     .endm
     adrp x0, k_l3
-    map_pages __image_start, __rodata_start, {CODE}
+    map_pages __image_start, __boot_rodata_start, {CODE}
+    map_pages __boot_rodata_start, __text_start, {READ_ONLY}
+    map_pages __text_start, __rodata_start, {CODE}
     map_pages __rodata_start, __data_start, {READ_ONLY}
     map_pages __data_start, __data_end, {DATA}
     map_pages __stack_bottom, __stack_top, {DATA}
@@ -217,7 +219,10 @@ upper_half:
     mov x1, x24
     mov x2, x21
     b {start}
+    .ltorg
 
+    // A core may come when boot is long over, if it comes late: this stays.
+    .section .text.secondary, "ax"
     // PSCI CPU_ON enters here (ARM DEN0022, 6.4): MMU off, at the level of the boot core, x0 = the number of the attempt.
     .global secondary_entry
 secondary_entry:

@@ -18,6 +18,8 @@ unsafe extern "C" {
     static mut id_l1: [u64; 512];
     static mut k_l3: [u64; 512];
     static __image_start: u8;
+    static __boot_rodata_start: u8;
+    static __text_start: u8;
     static __rodata_start: u8;
 }
 
@@ -198,6 +200,14 @@ pub fn tables_needed(regions: &Regions) -> u64 {
     regions.as_slice().len() as u64 * 4 + 4
 }
 
+/// Whether the kernel has something mapped at an address.
+pub fn is_mapped(address: usize) -> bool {
+    let found: u64;
+    // SAFETY: asks the hardware where the address lies.
+    unsafe { asm!("at s1e1r, {}", "isb", "mrs {}, par_el1", in(reg) address, out(reg) found, options(nostack)) };
+    found & 1 == 0
+}
+
 /// For a self-test during boot: maps the gigabyte around an address of the image once more, for user space, at the end of
 /// the identity map's table, and returns where.
 pub fn map_for_user(address: usize) -> usize {
@@ -216,13 +226,27 @@ pub fn map_for_user(address: usize) -> usize {
 /// From here on an indirect branch in the kernel must end at a landing pad.
 pub fn guard_code() {
     let page = |symbol: *const u8| (symbol as usize >> PAGE_BITS) & 511;
-    (page(&raw const __image_start)..page(&raw const __rodata_start)).for_each(|index| {
+    let boot = page(&raw const __image_start)..page(&raw const __boot_rodata_start);
+    let stays = page(&raw const __text_start)..page(&raw const __rodata_start);
+    boot.chain(stays).for_each(|index| {
         // SAFETY: boot runs alone; these are the entries of the kernel's code, and nothing but the guard of what they map
         // changes, which takes no break before make (ARM DDI 0487, D8.16).
         unsafe {
             let entry = (&raw mut k_l3[index]).cast::<u64>();
             entry.write_volatile(entry.read_volatile() | pte::GUARDED);
         }
+    });
+    // SAFETY: TLB maintenance changes no memory.
+    maintain(|| unsafe { asm!("tlbi vmalle1is", options(nostack, preserves_flags)) });
+    tables_written();
+}
+
+/// Boot is over: its code and constants are mapped no more, on any core.
+pub fn forget_boot() {
+    let page = |symbol: *const u8| (symbol as usize >> PAGE_BITS) & 511;
+    (page(&raw const __image_start)..page(&raw const __text_start)).for_each(|index| {
+        // SAFETY: the entries of what nothing refers to that still runs, as was checked when the kernel was linked.
+        unsafe { (&raw mut k_l3[index]).write_volatile(0) };
     });
     // SAFETY: TLB maintenance changes no memory.
     maintain(|| unsafe { asm!("tlbi vmalle1is", options(nostack, preserves_flags)) });
@@ -276,9 +300,11 @@ fn maintain(tlbi: impl Fn()) {
     user_tables_written();
     tlbi();
     if identity::has(Quirks::TLBI_TWICE) {
-        // SAFETY: a barrier.
-        unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
+        // SAFETY: TLB maintenance changes no memory. What cores have looked up ahead of time under the kernel's own ASID goes too.
+        unsafe { asm!("tlbi aside1is, xzr", "dsb ish", options(nostack, preserves_flags)) };
         tlbi();
+        // SAFETY: the same once more.
+        unsafe { asm!("tlbi aside1is, xzr", options(nostack, preserves_flags)) };
     }
     // SAFETY: a barrier.
     unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };

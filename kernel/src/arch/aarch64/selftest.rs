@@ -3,7 +3,7 @@
 //! into the guard page; `user`: memory that is user space's. `init` is for the first process. `late-core`: the second core
 //! seems to come late and without features. `branch`: an indirect branch
 //! to what is no landing pad; `return`: a return to where nobody called from. `errata`: every core seems to have every quirk
-//! there is. `maps` walks all page tables when a core becomes idle, in a tenth of the time at most.
+//! there is. `boot`: a call to what is gone after boot. `maps` walks all page tables when a core becomes idle, in a tenth of the time at most.
 
 use core::hint::black_box;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -27,17 +27,27 @@ pub fn run(bootargs: &str) {
     match kind {
         "panic" => panic!("asked for by selftest=panic"),
         "read" => touch(super::layout::DEVICES + 0x10_0000, false),
-        "write" => touch(run as *const () as usize & !7, true),
+        "write" => touch(code(), true),
         "execute" => execute(),
         "stack" => {
             log::warn!("recursion ended at {}", recurse(0));
         }
         "user" => touch_user(),
         "maps" => WALK.store(true, Ordering::Relaxed),
-        "branch" | "return" => LATER.store(1 + u32::from(kind == "return"), Ordering::Relaxed),
+        "branch" => LATER.store(BRANCH, Ordering::Relaxed),
+        "return" => LATER.store(RETURN, Ordering::Relaxed),
+        "boot" => LATER.store(BOOT, Ordering::Relaxed),
         "init" | "late-core" | "errata" => {}
         other => log::warn!("boot argument selftest={other} is none"),
     }
+}
+
+/// Where the kernel's code begins: that of boot, while there is boot.
+fn code() -> usize {
+    unsafe extern "C" {
+        static __image_start: u8;
+    }
+    &raw const __image_start as usize
 }
 
 fn touch(address: usize, write: bool) {
@@ -59,10 +69,12 @@ static WALK: AtomicBool = AtomicBool::new(false);
 pub fn on_idle(k: &Kernel) {
     match LATER.swap(0, Ordering::Relaxed) {
         0 => {}
-        1 => branch(),
-        _ => forge(),
+        BRANCH => branch(),
+        RETURN => forge(),
+        _ => call(code()),
     }
     if WALK.load(Ordering::Relaxed) {
+        super::unmapped::check(k);
         walk(k);
     }
 }
@@ -95,14 +107,16 @@ fn judge(k: &Kernel) {
 
 /// Maps the page of the kernel's own code for user space and reads it: PAN forbids that.
 fn touch_user() {
-    let address = super::mmu::map_for_user(run as *const () as usize);
+    let address = super::mmu::map_for_user(code());
     touch(address, false);
     log::warn!("the kernel read what user space has mapped: no PAN");
 }
 
-/// What is tried when a core becomes idle for the first time: 1 a branch, 2 a return; 0 nothing. During boot neither is seen
-/// to yet.
+/// What is tried when a core becomes idle for the first time; 0 nothing. During boot none of it is seen to yet.
 static LATER: AtomicU32 = AtomicU32::new(0);
+const BRANCH: u32 = 1;
+const RETURN: u32 = 2;
+const BOOT: u32 = 3;
 
 fn branch() {
     // SAFETY: goes on behind the branch, or faults, and the report of that is what is tested.
@@ -122,10 +136,14 @@ extern "C" fn forged() -> ! {
     panic!("a return ended where nobody called from");
 }
 
+fn call(address: usize) {
+    // SAFETY: not sound, on purpose: fetching from there faults, and the report of that fault is what is tested.
+    unsafe { core::arch::asm!("blr {}", in(reg) address, clobber_abi("C")) };
+}
+
 fn execute() {
     static DATA: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0xd65f_03c0_d65f_03c0);
-    // SAFETY: not sound, on purpose: fetching from data faults, and the report of that fault is what is tested.
-    unsafe { core::arch::asm!("blr {}", in(reg) &raw const DATA, clobber_abi("C")) };
+    call(&raw const DATA as usize);
 }
 
 #[expect(unconditional_recursion, reason = "the guard page ends it")]

@@ -9,17 +9,19 @@ use tree::{Gic as GicNode, Machine as Described, Tree};
 use super::cores::{self, Community};
 use super::gic::{Gic, V2, V3};
 use super::mmu::{DeviceWindow, MapBuilder};
-use super::{console as early, guard, layout, machine::Machine, mmu, psci, trap};
+use super::{console as early, guard, layout, machine::Machine, mmu, psci, trap, unmapped};
 use crate::arch::pte;
 use crate::boot::{self, Handover};
 use crate::console;
 use crate::features::Needs;
+use crate::kernel::Kernel;
 use crate::mm::regions::{Range, Regions};
 use crate::mm::{Mem, Phys};
 
 unsafe extern "C" {
     static __image_start: u8;
     static __image_end: u8;
+    static __text_start: u8;
     static __data_start: u8;
     static __stack_bottom: u8;
     static __stack_top: u8;
@@ -79,13 +81,23 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
     let usable = guard::built_with() | (Protections::FEATURES - Protections::BTI - Protections::AUTH);
     let needs = Needs { memory_end: kernel.mem.end().0, gic_registers, usable };
     let community = Community::new(&described, needs);
-    handover.protections = cores::start_all(kernel, &described, &mut window, &mut handover.free, image, community);
-    guard::settle(kernel, handover.protections, handover.seed);
+    let in_use = cores::start_all(kernel, &described, &mut window, &mut handover.free, image, community);
+    guard::settle(kernel, in_use, handover.seed);
+    handover.protections = unmapped::settle(kernel, &mut handover.free, in_use);
     if let Err(error) = boot::start_init(kernel, handover) {
         give_up(Some(&described), format_args!("{error}"));
     }
     log::debug!("entering init");
     console::leave_early();
+    leave_boot(kernel)
+}
+
+/// Boot is over: what only it needed is gone, and nothing returns there. The section says that this stays.
+#[unsafe(link_section = ".text.stays")]
+#[inline(never)]
+fn leave_boot(kernel: &'static mut Kernel) -> ! {
+    mmu::forget_boot();
+    unmapped::begin();
     enter_user(trap::first(kernel))
 }
 
@@ -149,7 +161,11 @@ fn bring_up<'a>(
     // SAFETY: boot runs alone; the pool was just taken from free memory in the identity map's reach.
     let mut builder = unsafe { MapBuilder::new(pool, Phys(start)) };
     let read_only = (address(&raw const __data_start) - address(&raw const __image_start)) as u64;
-    let code = Range { start: image, end: image + read_only };
+    // What goes after boot is memory like any other then, but for the first page of RAM: a reference is never 0.
+    let goes = (address(&raw const __text_start) - address(&raw const __image_start)) as u64;
+    let first = plan.mapped.as_slice().first().map_or(0, |range| range.start);
+    let boot = Range { start: image.max(first + 4096), end: image + goes };
+    let code = Range { start: boot.end, end: image + read_only };
     for &range in plan.mapped.as_slice() {
         if map_range(&mut builder, range, code).is_none() {
             give_up(format_args!("the memory map is in too many pieces for the kernel's page tables"));
@@ -184,7 +200,7 @@ fn bring_up<'a>(
         give_up(format_args!("device tree: no redistributor of the interrupt controller belongs to the boot core"));
     }
     // Without init, which lies behind it in the image.
-    let kernel_pages = ((init_at - image + unused - free.bytes()) / 4096) as u32;
+    let kernel_pages = ((init_at - boot.end + unused - free.bytes()) / 4096) as u32;
     log::debug!("{} MiB of memory, {} MiB free", plan.mapped.bytes() >> 20, free.bytes() >> 20);
     let init_place = layout::MAP + (init_at - start) as usize;
     let bytes = (image_range.end - init_at) as usize;
@@ -196,6 +212,7 @@ fn bring_up<'a>(
         tree,
         bundle: plan.bundle,
         free,
+        boot,
         boot_ticks: ticks,
         frequency: counter,
         seed: seed(described),

@@ -19,6 +19,7 @@ pub fn cases() -> Vec<Case> {
         kernel("write", "the kernel cannot write its own code", FAULT),
         kernel("execute", "the kernel cannot execute its own data", FAULT),
         kernel("stack", "a kernel stack overflow ends at the guard page", FAULT),
+        kernel("boot", "code of boot is gone when boot is over", GONE),
         Case::new("crash.init.panic", "a panic of init is one line and the end", init_panics),
         Case::new("crash.init.fault", "a fault of init is one line and the end", init_faults),
         Case::new(
@@ -41,6 +42,10 @@ pub fn cases() -> Vec<Case> {
 
 /// Registers, the address, the syndrome in words, the frames.
 const FAULT: &[&str] = &["kernel fault", "syndrome", "address", "pc 0x", "x30 0x", "backtrace", "#0 0x"];
+
+/// A call to where nothing is.
+const GONE: &[&str] =
+    &["kernel fault: instruction abort", "nothing is mapped there", "pc 0xffffffff80000000", "backtrace"];
 
 fn kernel_report(lab: &mut Lab, id: &str, words: &[&str]) -> Result<()> {
     let mut console = lab.boot(Boot { bootargs: Some(format!("selftest={id}")), ..Boot::default() })?;
