@@ -26,7 +26,7 @@ pub struct Unsound {
 }
 
 /// Where the upper half begins.
-const UPPER: u64 = 0xffff << 48;
+pub const UPPER: u64 = 0xffff << 48;
 
 /// Judges the kernel's tables, if their root is given, and those of every address space that has an ASID.
 ///

@@ -17,11 +17,42 @@ pub struct Ring {
 }
 
 /// The kernel's ring.
-pub static RING: Ring = Ring {
-    written: AtomicU64::new(0),
-    reserved: [const { AtomicU64::new(0) }; 7],
-    text: [const { AtomicU8::new(0) }; TEXT],
-};
+pub static RING: Ring = Ring::new();
+
+impl Ring {
+    const fn new() -> Self {
+        Self {
+            written: AtomicU64::new(0),
+            reserved: [const { AtomicU64::new(0) }; 7],
+            text: [const { AtomicU8::new(0) }; TEXT],
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        let written = self.written.load(Ordering::Relaxed);
+        let at = (written % TEXT as u64) as usize;
+        match self.text.get(at..at.saturating_add(bytes.len())) {
+            Some(places) => store(places, bytes),
+            None => self.write_around(at, bytes),
+        }
+        self.written.store(written + bytes.len() as u64, Ordering::Release);
+    }
+
+    /// Up to the end, and on from the beginning.
+    #[cold]
+    fn write_around(&self, at: usize, bytes: &[u8]) {
+        let (front, back) = self.text.split_at(at);
+        let (first, rest) = bytes.split_at(bytes.len().min(back.len()));
+        store(back, first);
+        store(front, rest);
+    }
+}
+
+fn store(places: &[AtomicU8], bytes: &[u8]) {
+    for (place, &byte) in places.iter().zip(bytes) {
+        place.store(byte, Ordering::Relaxed);
+    }
+}
 
 /// Whether log lines also go to the early console.
 static EARLY: AtomicBool = AtomicBool::new(true);
@@ -44,15 +75,7 @@ struct Out;
 
 impl Out {
     fn put(text: &[u8]) {
-        let written = RING.written.load(Ordering::Relaxed);
-        let (front, back) = RING.text.split_at((written % TEXT as u64) as usize);
-        let (first, rest) = text.split_at(text.len().min(back.len()));
-        for (places, bytes) in [(back, first), (front, rest)] {
-            for (place, &byte) in places.iter().zip(bytes) {
-                place.store(byte, Ordering::Relaxed);
-            }
-        }
-        RING.written.store(written + text.len() as u64, Ordering::Release);
+        RING.write(text);
         if EARLY.load(Ordering::Relaxed) {
             crate::arch::early_print(text);
         }
@@ -132,6 +155,19 @@ pub fn leave_early() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Byte n lies at n modulo the size, and behind the end the ring goes on at its beginning.
+    #[test]
+    fn what_is_written_goes_around() {
+        static HERE: Ring = Ring::new();
+        let line: Vec<u8> = (0..=250).collect();
+        let all = line.iter().cycle().take(line.len() * 3 * TEXT / 250).copied().collect::<Vec<_>>();
+        all.chunks(line.len()).for_each(|piece| HERE.write(piece));
+        assert_eq!(HERE.written.load(Ordering::Relaxed), all.len() as u64);
+        for (at, &byte) in all.iter().enumerate().skip(all.len() - TEXT) {
+            assert_eq!(HERE.text[at % TEXT].load(Ordering::Relaxed), byte, "byte {at}");
+        }
+    }
 
     #[test]
     fn level_from_the_command_line() {

@@ -46,7 +46,8 @@ bitflags! {
         /// Cleaning a cache line must invalidate it too. User
         /// space's own maintenance then traps on all cores and is done for it ([`crate::maintenance`]).
         const CLEAN_INVALIDATES = 1;
-        /// TLB maintenance is complete only the second time; concerns every core, for it is broadcast.
+        /// TLB maintenance is complete only the second time; concerns every core, for it is broadcast. ASID 0 is
+        /// dropped too then, which cores need that do not map the kernel for processes ([`crate::mitigation::Mitigation::quirks`]).
         const TLBI_TWICE = 2;
         /// Something is known for which nothing is done.
         const OPEN = 4;
@@ -65,7 +66,7 @@ pub enum Answer {
     Avoided(Avoided),
     /// The firmware deals with it.
     Firmware,
-    /// The vectors are to: [`crate::mitigation`] chooses the trampoline for it, which is not built yet.
+    /// The vectors do: [`crate::mitigation`] chooses the trampoline for it.
     Vectors,
 }
 

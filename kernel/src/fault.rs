@@ -44,6 +44,11 @@ impl Report {
         Self { kind: kind as u32, message }
     }
 
+    /// There is none any more.
+    pub const fn clear(&mut self) {
+        self.kind = 0;
+    }
+
     /// Whether there is one.
     pub const fn is_some(&self) -> bool {
         self.kind != 0

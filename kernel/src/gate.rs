@@ -107,6 +107,8 @@ pub struct Area {
     pub firmware: AtomicU32,
     /// How: 0 by HVC, 1 by SMC.
     pub conduit: AtomicU32,
+    /// Not 0: the kernel is not mapped while a process runs.
+    pub trampoline: AtomicU32,
     /// Where the core's vectors lie.
     pub vectors: AtomicUsize,
     /// The key of return addresses in the kernel, low and high half.
@@ -151,6 +153,7 @@ impl Area {
             loops: AtomicU32::new(0),
             firmware: AtomicU32::new(0),
             conduit: AtomicU32::new(0),
+            trampoline: AtomicU32::new(0),
             vectors: AtomicUsize::new(0),
             own_key: [AtomicU64::new(0), AtomicU64::new(0)],
             process_key: [AtomicU64::new(0), AtomicU64::new(0)],

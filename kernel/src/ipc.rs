@@ -6,7 +6,6 @@ use abi::{
 };
 
 use crate::cap::Slot;
-use crate::fault::Report;
 use crate::gate::key;
 use crate::kernel::{Kernel, Next, Res};
 use crate::mm::{Phys, Ref};
@@ -96,7 +95,10 @@ pub fn reply_receive(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Ne
     }
     k.wait_for_message(caller, endpoint, reply);
     Ok(match woken {
-        Some(woken) => Next::Switch(woken),
+        Some(woken) => {
+            k.set_key(woken);
+            Next::Switch(woken)
+        }
         None => Next::Schedule,
     })
 }
@@ -267,29 +269,28 @@ impl Kernel {
             }
         }
         if !self.mem[sender].fault.is_some() {
-            self.set_key(sender);
-            self.donate(reply, sender, receiver);
+            let time = self.time_of(sender);
+            self.set_key_on(sender, time);
+            self.donate(reply, time, receiver);
         } else {
             self.mem[sender].key = Thread::SLOW_KEY;
         }
         self.owe(reply, sender);
     }
 
-    /// Answers whoever a Reply holds. Returns the thread that can go on, which stands in no queue.
+    /// Answers whoever a Reply holds. Returns the thread that can go on, which stands in no queue and which no fast path knows
+    /// of yet.
     fn answer(&mut self, server: Ref<Thread>, reply: Ref<Reply>, input: InWord) -> Option<Ref<Thread>> {
         let caller = self.settle(reply)?;
         self.trace(Event::Answer, pair(server, Some(caller)), input.label().into());
-        if core::mem::replace(&mut self.mem[caller].fault, Report::none()).is_some() {
+        if self.mem[caller].fault.is_some() {
+            self.mem[caller].fault.clear();
             let resume = input.label() == 0;
             self.mem[caller].state = if resume { State::Ready } else { State::Faulted };
-            if resume {
-                self.set_key(caller);
-            }
             return resume.then_some(caller);
         }
         self.transfer(server, caller, input, 0);
         self.mem[caller].state = State::Ready;
-        self.set_key(caller);
         Some(caller)
     }
 

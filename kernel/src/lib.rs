@@ -30,6 +30,7 @@ pub mod object;
 pub mod sched;
 pub mod syscall;
 pub mod trace;
+pub mod unmapped;
 
 mod kernel;
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use abi::Protections;
 
-use crate::errata::{ALL, Models, Span, UNPRIVILEGED_LOADS, arm, qualcomm};
+use crate::errata::{ALL, Models, Quirks, Span, UNPRIVILEGED_LOADS, arm, qualcomm};
 use crate::features::Identity;
 
 /// What the command line asks for: `mitigations=off|auto|force`.
@@ -136,6 +136,11 @@ impl Mitigation {
         Self { trampoline, ..rest }
     }
 
+    /// What it asks of all cores: with a trampoline, translations of processes may stand under ASID 0 as well.
+    pub fn quirks(&self) -> Quirks {
+        if self.trampoline { Quirks::TLBI_TWICE } else { Quirks::empty() }
+    }
+
     /// In words that people are shown.
     pub fn protections(&self) -> Protections {
         let mut does = Protections::empty();
@@ -192,6 +197,23 @@ mod tests {
         assert_eq!(auto(unknown), Mitigation { trampoline: true, exposed: true, ..NONE });
         // It is safe from all but the history of branches.
         assert_eq!(auto(MAX), Mitigation { exposed: true, ..NONE });
+    }
+
+    #[test]
+    fn the_kernel_is_unmapped_where_faulting_loads_are_not_known_to_be_safe() {
+        for core in [CORTEX_A53, CORTEX_A57, CORTEX_A72, CORTEX_A76, MAX, NEW] {
+            assert!(!auto(core).trampoline && auto(core).quirks().is_empty(), "{core:?}");
+        }
+        // Cortex-A75, Kryo 3xx Gold, a stranger; the A75's successors say that they are safe.
+        for midr in [CORTEX_A75.midr, 0x516f_802d, 0x7f0f_0000] {
+            let mitigation = auto(Identity { midr, ..CORTEX_A75 });
+            assert!(mitigation.trampoline && mitigation.quirks() == Quirks::TLBI_TWICE, "{midr:#x}");
+            assert!(mitigation.protections().contains(Protections::TRAMPOLINE));
+            assert!(!auto(Identity { midr, pfr0: CORTEX_A75.pfr0 | 1 << 60, ..CORTEX_A75 }).trampoline, "{midr:#x}");
+        }
+        // Of the Cortex-A520 the releases up to r0p1 only, however safe they say they are.
+        assert!(auto(Identity { midr: 0x410f_d801, ..NEW }).protections().contains(Protections::TRAMPOLINE));
+        assert!(!auto(Identity { midr: 0x411f_d800, ..NEW }).trampoline);
     }
 
     #[test]

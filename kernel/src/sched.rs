@@ -151,15 +151,23 @@ impl Scheduler {
         }
     }
 
-    fn mark(&mut self, priority: u8) {
-        let bit = 1 << (priority % 64);
-        let word = &mut self.occupied[usize::from(priority / 64)];
-        match self.queues[usize::from(priority)].first() {
-            Some(_) => *word |= bit,
-            None => *word &= !bit,
-        }
-        self.top = self.highest();
+    /// A thread came into this queue.
+    fn came(&mut self, priority: u8) {
+        self.occupied[usize::from(priority / 64)] |= 1 << (priority % 64);
+        self.top = self.top.max(priority.into());
         self.tell_floor();
+    }
+
+    /// A thread left this queue.
+    fn left(&mut self, priority: u8) {
+        if self.queues[usize::from(priority)].first().is_some() {
+            return;
+        }
+        self.occupied[usize::from(priority / 64)] &= !(1 << (priority % 64));
+        if self.top == i32::from(priority) {
+            self.top = self.highest();
+            self.tell_floor();
+        }
     }
 
     /// Tells the fast paths what they may not pass over.
@@ -198,12 +206,13 @@ impl Kernel {
     /// A thread that stands in no queue may run, as soon as it has time.
     pub fn make_ready(&mut self, thread: Ref<Thread>) {
         self.mem[thread].state = State::Ready;
-        self.set_key(thread);
+        let time = self.time_of(thread);
+        let core = self.set_key_on(thread, time);
         if self.sched.current == Some(thread) || self.mem[thread].queued {
             return;
         }
-        if self.can_run(thread) {
-            self.enqueue(thread, false);
+        if time.is_some_and(|time| self.has_time(time)) {
+            self.enqueue_on(core, thread, false);
         } else {
             self.out_of_time(thread, false);
         }
@@ -211,13 +220,24 @@ impl Kernel {
 
     /// The fast paths of the core it runs on may let this thread go on.
     pub(crate) fn set_key(&mut self, thread: Ref<Thread>) {
-        let core = self.core_of(thread).unwrap_or(self.sched.own());
+        let time = self.time_of(thread);
+        self.set_key_on(thread, time);
+    }
+
+    /// The same, with the time it has; returns the core.
+    pub(crate) fn set_key_on(&mut self, thread: Ref<Thread>, time: Option<Ref<SchedContext>>) -> usize {
+        let core = time.map_or(self.sched.own(), |time| self.mem[time].core.into());
         self.mem[thread].key = key(core, self.mem[thread].priority.into());
+        core
     }
 
     /// Whether a thread has time to run on.
     fn can_run(&mut self, thread: Ref<Thread>) -> bool {
-        let Some(context) = self.time_of(thread) else { return false };
+        self.time_of(thread).is_some_and(|time| self.has_time(time))
+    }
+
+    /// Whether a thread can run on this now.
+    fn has_time(&mut self, context: Ref<SchedContext>) -> bool {
         if !self.mem[context].has_time() {
             let now = self.machine.now();
             self.mem[context].refill(now);
@@ -226,8 +246,12 @@ impl Kernel {
     }
 
     fn enqueue(&mut self, thread: Ref<Thread>, front: bool) {
-        debug_assert!(!self.mem[thread].queued);
         let core = self.core_of(thread).unwrap_or(0);
+        self.enqueue_on(core, thread, front);
+    }
+
+    fn enqueue_on(&mut self, core: usize, thread: Ref<Thread>, front: bool) {
+        debug_assert!(!self.mem[thread].queued);
         let object = &mut self.mem[thread];
         (object.queued, object.core) = (true, core as u8);
         let priority = object.priority;
@@ -238,7 +262,7 @@ impl Kernel {
         } else {
             queue.push_back(&mut self.mem, thread);
         }
-        sched.mark(priority);
+        sched.came(priority);
         if sched.top == i32::from(priority) {
             self.kick(core);
         }
@@ -252,7 +276,7 @@ impl Kernel {
             let Thread { priority, core, .. } = self.mem[thread];
             let sched = self.sched.of_mut(core.into());
             sched.queues[usize::from(priority)].remove(&mut self.mem, thread);
-            sched.mark(priority);
+            sched.left(priority);
         } else {
             self.take_from_other_core(thread);
         }
@@ -322,51 +346,51 @@ impl Kernel {
         if let Some(current) = self.sched.current
             && self.mem[current].state == State::Ready
         {
-            if self.uses_time(current) && self.sched.top <= i32::from(self.mem[current].priority) {
+            let time = self.time_of(current);
+            let uses_it = time.is_some() && time == self.sched.context;
+            if uses_it && self.sched.top <= i32::from(self.mem[current].priority) {
                 return Some(current);
             }
             self.settle_time();
             self.sched.current = None;
-            if self.can_run(current) {
-                let rest = self.time_of(current).is_some_and(|time| self.mem[time].slice > 0);
-                self.enqueue(current, rest);
-            } else {
-                self.out_of_time(current, true);
+            match time {
+                Some(time) if self.has_time(time) => {
+                    let SchedContext { slice, core, .. } = self.mem[time];
+                    self.enqueue_on(core.into(), current, slice > 0);
+                }
+                _ => self.out_of_time(current, true),
             }
         }
         self.settle_time();
         self.sched.current = None;
         self.sched.use_time(None);
-        let Some(next) = self.take_first() else {
+        let Some((next, time)) = self.take_first() else {
             // Nothing better to do; whoever is woken by that runs.
             let buried = self.graves.is_some() && self.bury().is_ok();
             return if buried { self.choose() } else { None };
         };
         self.sched.current = Some(next);
-        let time = self.time_of(next);
-        self.sched.use_time(time);
-        if let Some(time) = time {
-            let slice = &mut self.mem[time].slice;
-            if *slice == 0 {
-                *slice = self.machine.ticks_of_ms(SLICE_MS);
-            }
-            self.sched.slice_end = self.sched.stretch + *slice;
+        self.sched.use_time(Some(time));
+        let slice = &mut self.mem[time].slice;
+        if *slice == 0 {
+            *slice = self.machine.ticks_of_ms(SLICE_MS);
         }
+        self.sched.slice_end = self.sched.stretch + *slice;
         self.sched.stale = true;
         Some(next)
     }
 
-    /// Takes the first thread out of the ready queues. Time that was in use until now may have ended while its next holder
+    /// Takes the first thread out of the ready queues, and what it runs on. Time that was in use until now may have ended while its next holder
     /// stood there already.
-    fn take_first(&mut self) -> Option<Ref<Thread>> {
+    fn take_first(&mut self) -> Option<(Ref<Thread>, Ref<SchedContext>)> {
         loop {
             let top = usize::try_from(self.sched.top).ok()?;
             let next = self.sched.queues[top].first()?;
             self.unqueue(next);
-            if self.can_run(next) {
-                return Some(next);
+            match self.time_of(next) {
+                Some(time) if self.has_time(time) => return Some((next, time)),
+                _ => self.out_of_time(next, false),
             }
-            self.out_of_time(next, false);
         }
     }
 
@@ -389,6 +413,13 @@ impl Kernel {
             self.trace_switch(Some(thread));
         }
         true
+    }
+
+    /// What the address space of this thread is changes: if it runs here, its is loaded anew before it goes on.
+    pub(crate) fn forget_if_loaded(&mut self, thread: Ref<Thread>) {
+        if self.sched.loaded == Some(thread) {
+            self.forget_loaded();
+        }
     }
 
     /// No thread's address space is loaded any more, or the thread got another.

@@ -27,9 +27,11 @@ const TABLES: &str = "ENTRY_TABLES";
 /// The first instructions lie where the image begins, which goes.
 const HEAD: &str = ".head";
 /// What the processor or another core enters by itself, and what boot calls last.
-const ENTERED: [&str; 4] = [".text.vectors", ".text.fpu", ".text.secondary", ".text.stays"];
+const ENTERED: [&str; 5] = [".text.vectors", ".text.trampoline", ".text.fpu", ".text.secondary", ".text.stays"];
 /// How the sections of the processor's entries begin: then come the table and the number in it.
 const SLOT: &str = ".text.slot.";
+/// The table that lies behind the trampoline.
+const FIRST: &str = ".text.slot.vectors_loop.";
 /// Bytes of an entry and of a table.
 const SLOT_BYTES: u64 = 128;
 const TABLE_BYTES: u64 = 2048;
@@ -149,7 +151,7 @@ impl Graph {
         let stays = self.stays();
         let code = stays.iter().filter_map(|index| self.0.get(index)).filter(|node| node.function.is_some());
         let (mut slots, mut small): (Vec<&Node>, Vec<&Node>) = code.partition(|node| node.name.starts_with(SLOT));
-        slots.sort_by_key(|node| &node.name);
+        slots.sort_by_key(|node| (!node.name.starts_with(FIRST), &node.name));
         small.retain(|node| node.size < SLOT_BYTES && node.align <= 8);
         small.sort_by_key(|node| (node.size, &node.name));
         let fill = |slot: &Node| {

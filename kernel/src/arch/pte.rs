@@ -112,6 +112,21 @@ pub const fn is_sound_for_user(value: u64) -> bool {
     own && (value & AP_READ_ONLY != 0 || value & UXN != 0)
 }
 
+/// The same page or block, under the ASID.
+pub const fn not_global(value: u64) -> u64 {
+    value | NOT_GLOBAL
+}
+
+/// Whether a page or block is there whatever the ASID.
+pub const fn is_global(value: u64) -> bool {
+    value & NOT_GLOBAL == 0
+}
+
+/// Whether a page or block may be written.
+pub const fn is_writable(value: u64) -> bool {
+    value & AP_READ_ONLY == 0
+}
+
 /// Whether user space may execute what has these attributes.
 pub const fn is_executable(attributes: u64) -> bool {
     attributes & UXN == 0

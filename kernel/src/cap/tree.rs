@@ -136,20 +136,20 @@ impl Kernel {
         self.orphan(slot);
         self.mem[slot] = Slot::EMPTY;
         if flags.intersects(Flags::IN_THREAD | Flags::IN_IRQ | Flags::IN_TIMER) {
-            self.holder_lost(Cap { kind, flags, holder, ..Cap::NULL });
+            self.holder_lost(flags, kind, holder.into());
         }
         self.count_down(kind, object);
     }
 
-    /// An object lost a capability that it held.
+    /// The object with this number lost a capability of this kind that it held.
     #[cold]
-    fn holder_lost(&mut self, cap: Cap) {
-        if cap.flags.contains(Flags::IN_THREAD) {
-            self.thread_lost(cap);
-        } else if cap.flags.contains(Flags::IN_IRQ) {
-            self.irq_lost(cap);
+    fn holder_lost(&mut self, flags: Flags, kind: Kind, holder: u64) {
+        if flags.contains(Flags::IN_THREAD) {
+            Ref::from_number(holder).into_iter().for_each(|thread| self.thread_lost(thread, kind));
+        } else if flags.contains(Flags::IN_IRQ) {
+            Ref::from_number(holder).into_iter().for_each(|irq| self.irq_lost(irq));
         } else {
-            self.timer_lost(cap);
+            Ref::from_number(holder).into_iter().for_each(|timer| self.timer_lost(timer));
         }
     }
 

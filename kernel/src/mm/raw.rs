@@ -9,6 +9,7 @@
 //! * An object is destroyed when its last capability goes, and the destroy steps (`object::destroy`) clear every other
 //!   place that holds its `Ref`: queues, links, held slots. Memory returns to use only after the destroy steps ran.
 //! * What is passed to `read_entry` and `write_entry` lies in a table of an address space: its root, or a page of its pool.
+//! * What an object is made of beside the part that is copied (`Object::BEGINS`) is zeros in its model: a test looks.
 //! * A table's slots are made by zeroing alone: all zeros is an empty slot (`cap::Slot` tests it). So are the windows of an
 //!   address space, integers in its first page, which was zeroed.
 //! * Only the holder of the kernel's lock, with interrupts masked, has a `Mem`; `&mut Mem` is `&mut` for all objects. The fast
@@ -33,6 +34,8 @@ pub const GRANULE: u64 = 64;
 pub trait Object: Sized {
     /// The kind of capability that names it.
     const KIND: abi::Kind;
+    /// Which of its bytes may be other than zero when it begins, in whole granules.
+    const BEGINS: core::ops::Range<usize> = 0..size_of::<Self>();
 }
 
 /// A reference to an object: its distance from the start of RAM in granules, never 0. Transparent, so that zeroed memory
@@ -227,25 +230,36 @@ impl Mem {
         Ref(index, PhantomData)
     }
 
-    /// Puts a new object at `place`, which must be memory carved for it alone: like a model that lies elsewhere.
+    /// Puts a new object at `place`, which must be zeroed memory carved for it alone: like a model that lies elsewhere.
     pub fn create_like<T: Object>(&mut self, place: Phys, model: &'static T) -> Ref<T> {
-        const { assert!(align_of::<T>() == GRANULE as usize) };
-        Ref(self.create_of_bytes(place, (&raw const *model).cast(), size_of::<T>()), PhantomData)
+        const {
+            assert!(align_of::<T>() == GRANULE as usize && T::BEGINS.end <= size_of::<T>());
+            assert!(
+                T::BEGINS.start < T::BEGINS.end && (T::BEGINS.start | T::BEGINS.end).is_multiple_of(align_of::<T>())
+            );
+        };
+        let number = self.granule_of(place, size_of::<T>());
+        self.begin(number, (&raw const *model).cast(), T::BEGINS);
+        Ref(number, PhantomData)
     }
 
-    /// One for all kinds of objects; returns the number.
-    #[inline(never)]
-    fn create_of_bytes(&mut self, place: Phys, model: *const u8, bytes: usize) -> NonZeroU32 {
+    /// The number of a granule from which on so many bytes are RAM.
+    fn granule_of(&self, place: Phys, bytes: usize) -> NonZeroU32 {
         let offset = place.0.wrapping_sub(self.start);
         assert!(
             offset.is_multiple_of(GRANULE) && offset < self.bytes && bytes as u64 <= self.bytes - offset,
             "object outside RAM"
         );
         let Some(number) = NonZeroU32::new((offset / GRANULE) as u32) else { panic!("object outside RAM") };
-        // SAFETY: both ends lie in mapped RAM; by the caller's promise (room invariant) the memory is free. The model is an
-        // object, of so many bytes, that nobody changes.
-        unsafe { crate::arch::copy_object(model, (self.base + offset as usize) as *mut u8, bytes) };
         number
+    }
+
+    /// Copies the part of a model that is not zero.
+    fn begin(&mut self, number: NonZeroU32, model: *const u8, part: core::ops::Range<usize>) {
+        let place = crate::arch::place_of_number(self.base, number.get()) as *mut u8;
+        // SAFETY: both ends of the object lie in mapped RAM; by the caller's promise (room invariant) the memory is free, and
+        // zero as the rest of the model is. The model is an object, which has this part, that nobody changes.
+        unsafe { crate::arch::copy_object(model.add(part.start), place.add(part.start), part.end - part.start) };
     }
 
     /// Where an object lies.

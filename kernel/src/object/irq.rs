@@ -3,7 +3,7 @@
 use abi::{ErrorCode, Kind, Rights, SyscallError};
 
 use super::{Header, Notification, Thread};
-use crate::cap::{Cap, Flags, Slot};
+use crate::cap::{Flags, Slot};
 use crate::kernel::{Kernel, Next, Res};
 use crate::mm::{Object, Ref};
 use crate::syscall::Args;
@@ -121,8 +121,7 @@ impl Kernel {
     }
 
     /// Its Notification is gone.
-    pub(crate) fn irq_lost(&mut self, cap: Cap) {
-        let Some(irq) = Ref::<Irq>::from_number(cap.holder.into()) else { return };
+    pub(crate) fn irq_lost(&mut self, irq: Ref<Irq>) {
         self.mem[irq].pending = false;
         if let Some(line) = self.mem[irq].line {
             self.reopen(line);

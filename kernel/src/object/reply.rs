@@ -80,26 +80,47 @@ impl Kernel {
         }
     }
 
+    /// Puts a Reply among the debts of a thread: in front if it brought time, else at the end.
     fn add_debt(&mut self, thread: Ref<Thread>, reply: Ref<Reply>) {
-        let next = self.mem[thread].debts.replace(reply);
-        if let Some(next) = next {
-            self.mem[next].prev = Some(reply);
-        }
-        (self.mem[reply].next, self.mem[reply].prev) = (next, None);
+        let Thread { debts, last_debt, .. } = self.mem[thread];
+        let (prev, next) = if self.mem[reply].time.is_some() { (None, debts) } else { (last_debt, None) };
+        (self.mem[reply].prev, self.mem[reply].next) = (prev, next);
+        self.link_debts(thread, prev, Some(reply));
+        self.link_debts(thread, Some(reply), next);
     }
 
     /// Takes a Reply out of the debts of a thread.
     fn remove_debt(&mut self, thread: Ref<Thread>, reply: Ref<Reply>) {
         let object = &mut self.mem[reply];
         let (next, prev) = (object.next.take(), object.prev.take());
-        object.receiver = None;
+        self.link_debts(thread, prev, next);
+    }
+
+    /// These two debts of a thread follow each other; none: the list begins or ends.
+    fn link_debts(&mut self, thread: Ref<Thread>, prev: Option<Ref<Reply>>, next: Option<Ref<Reply>>) {
         match prev {
             Some(prev) => self.mem[prev].next = next,
             None => self.mem[thread].debts = next,
         }
-        if let Some(next) = next {
-            self.mem[next].prev = prev;
+        match next {
+            Some(next) => self.mem[next].prev = prev,
+            None => self.mem[thread].last_debt = prev,
         }
+    }
+
+    /// The thread among whose debts a Reply is.
+    fn debtor(&self, reply: Ref<Reply>) -> Option<Ref<Thread>> {
+        self.mem[reply].receiver.filter(|&receiver| self.mem[receiver].reply != Some(reply))
+    }
+
+    /// The time that came with a call is not the receiver's any more.
+    pub(crate) fn take_time(&mut self, reply: Ref<Reply>) -> Option<Direct<SchedContext>> {
+        let time = self.mem[reply].time.take()?;
+        if let Some(debtor) = self.debtor(reply) {
+            self.remove_debt(debtor, reply);
+            self.add_debt(debtor, reply);
+        }
+        Some(time)
     }
 
     /// Tells the fast path which Reply a thread takes calls with; nothing, when a receive would return bits at once.
@@ -130,10 +151,9 @@ impl Kernel {
         let caller = self.mem[reply].caller?;
         self.give_back(reply);
         self.mem[reply].caller = None;
-        if let Some(receiver) = self.mem[reply].receiver
-            && self.mem[receiver].reply != Some(reply)
-        {
-            self.remove_debt(receiver, reply);
+        if let Some(debtor) = self.debtor(reply) {
+            self.remove_debt(debtor, reply);
+            self.mem[reply].receiver = None;
         }
         Some(caller.into())
     }

@@ -60,6 +60,9 @@ pub struct SchedContext {
 
 impl Object for SchedContext {
     const KIND: Kind = Kind::SchedContext;
+    // Without budget there is nothing behind the header.
+    const BEGINS: core::ops::Range<usize> =
+        0..(core::mem::offset_of!(SchedContext, header) + size_of::<Header>()).next_multiple_of(64);
 }
 
 impl SchedContext {
@@ -192,7 +195,7 @@ fn bad(argument: u8) -> SyscallError {
 /// SchedControl is another core's.
 pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let [context, budget, period, flags, ..] = args.words;
-    let (_, control) = k.get_cap(caller, args.target(), Kind::SchedControl, Rights::INVOKE, 0)?;
+    let control = k.get_slot(caller, args.target(), Kind::SchedControl, Rights::INVOKE, 0)?;
     let (context, _) = k.get::<SchedContext>(caller, context, Rights::SCHED_BIND, 1)?;
     if budget > period {
         return Err(bad(2));
@@ -203,9 +206,9 @@ pub fn configure(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> 
     if flags > 1 {
         return Err(bad(4));
     }
-    let core = control.object as u8;
-    let SchedContext { core: before, home, .. } = k.mem[context];
-    if core != before && home.is_some() {
+    let core = k.mem[control].cap.object as u8;
+    let before = k.mem[context].core;
+    if core != before && k.mem[context].home.is_some() {
         return Err(SyscallError::new(ErrorCode::Busy, 1));
     }
     k.settle_core(before.into());
@@ -318,10 +321,8 @@ impl Kernel {
             (Some(time), None) => Some(time.into()),
             (Some(time), Some(home)) if self.mem[home].used_for != reply => Some(time.into()),
             (_, Some(home)) => Some(home),
-            (None, None) => {
-                let mut owed = core::iter::successors(debts, |&debt| self.mem[debt].next);
-                owed.find_map(|debt| self.mem[debt].time).map(Ref::from)
-            }
+            // Those that brought time come first.
+            (None, None) => debts.and_then(|debt| self.mem[debt].time).map(Ref::from),
         }
     }
 
@@ -361,10 +362,12 @@ impl Kernel {
         }
     }
 
-    /// Budget or refills changed from outside.
+    /// Budget or refills changed from outside; no refill waits.
     fn time_changed(&mut self, context: Ref<SchedContext>) {
-        self.forget_refill(context);
-        self.timer_stale(self.mem[context].core.into());
+        let core = self.mem[context].core.into();
+        if core != self.sched.own() || self.sched.time_in_use() == Some(context) {
+            self.timer_stale(core);
+        }
         if let Some(holder) = self.holder(context) {
             self.unqueue(holder);
             self.time_came(holder);
@@ -403,14 +406,14 @@ impl Kernel {
     /// The time that came through `reply` is its caller's again; those it was lent to further lose it too: their callers
     /// had it from this one.
     fn take_time_back(&mut self, reply: Ref<Reply>) {
-        let time = self.mem[reply].time.take();
+        let time = self.take_time(reply);
         let mut at = self.mem[reply].receiver;
         while let Some(receiver) = at
             && let State::AwaitingReply(newer) = self.mem[receiver].state
             && time.is_some()
             && self.mem[newer].time == time
         {
-            self.mem[newer].time = None;
+            self.take_time(newer.into());
             at = self.mem[newer].receiver;
         }
     }
@@ -456,8 +459,8 @@ impl Kernel {
     }
 
     /// A call was taken: the caller's time goes along, even when nothing of it is left: the receiver's own is the reserve.
-    pub(crate) fn donate(&mut self, reply: Ref<Reply>, caller: Ref<Thread>, receiver: Ref<Thread>) {
-        self.mem[reply].time = self.time_of(caller).map(Direct::from);
+    pub(crate) fn donate(&mut self, reply: Ref<Reply>, time: Option<Ref<SchedContext>>, receiver: Ref<Thread>) {
+        self.mem[reply].time = time.map(Direct::from);
         if self.sched.current() == Some(receiver) {
             // It goes on, but on other time.
             self.forget_loaded();

@@ -3,7 +3,7 @@
 use abi::{ErrorCode, Kind, Rights, SyscallError, layout::MemoryType, layout::PAGE, layout::USER_END};
 
 use super::{AddressSpace, Endpoint, Header, Notification, Reply, SchedContext};
-use crate::cap::{Cap, CapTable, Flags, Slot};
+use crate::cap::{CapTable, Flags, Slot};
 use crate::context::Context;
 use crate::fault::Report;
 use crate::fpu::FpuState;
@@ -90,8 +90,10 @@ pub struct Thread {
     pub home: Option<Ref<SchedContext>>,
     /// The Reply it takes calls with. While that holds a caller the thread owes the answer.
     pub reply: Option<Ref<Reply>>,
-    /// The other Replies it owes answers to, the first of the list.
+    /// The other Replies it owes answers to, the first of the list: those that brought time, then those without.
     pub debts: Option<Ref<Reply>>,
+    /// The last of that list.
+    pub last_debt: Option<Ref<Reply>>,
     /// The Notification that also ends its receives.
     pub bound: Option<Ref<Notification>>,
     /// Next in whatever queue it stands in.
@@ -112,6 +114,9 @@ pub struct Thread {
 
 impl Object for Thread {
     const KIND: Kind = Kind::Thread;
+    // Neither registers nor slots.
+    const BEGINS: core::ops::Range<usize> =
+        core::mem::offset_of!(Thread, pair_mask) / 64 * 64..core::mem::offset_of!(Thread, held);
 }
 
 /// SPSR of user space: EL0, AArch64, nothing masked.
@@ -144,6 +149,7 @@ impl Thread {
             home: None,
             reply: None,
             debts: None,
+            last_debt: None,
             bound: None,
             next: None,
             prev: None,
@@ -201,9 +207,7 @@ impl Kernel {
 
     fn hold(&mut self, thread: Ref<Thread>, which: Held, source: Option<Ref<Slot>>) {
         let slot = self.held_slot(thread, which);
-        // It is no loss: the thread was stopped, and what it caches is computed when all is there.
-        self.mem[slot].cap.flags.remove(Flags::IN_THREAD);
-        self.clear_held(slot);
+        self.let_go(slot);
         if let Some(source) = source {
             let original = self.mem[source].cap;
             let mut cap = original.derived(original.rights, original.badge());
@@ -213,11 +217,19 @@ impl Kernel {
         }
     }
 
-    /// A slot in a thread was emptied because what it was derived from is gone.
-    pub(crate) fn thread_lost(&mut self, cap: Cap) {
-        let Some(thread) = Ref::<Thread>::from_number(cap.holder.into()) else { return };
+    /// Empties a held slot of a thread that was stopped. It is no loss: what the thread caches is computed when all is there,
+    /// or it is dead.
+    fn let_go(&mut self, slot: Ref<Slot>) {
+        if !self.mem[slot].is_empty() {
+            self.mem[slot].cap.flags.remove(Flags::IN_THREAD);
+            self.clear_held(slot);
+        }
+    }
+
+    /// A slot of this kind in a thread was emptied because what it was derived from is gone.
+    pub(crate) fn thread_lost(&mut self, thread: Ref<Thread>, kind: Kind) {
         self.refresh(thread);
-        if matches!(cap.kind, Kind::CapTable | Kind::AddressSpace) {
+        if matches!(kind, Kind::CapTable | Kind::AddressSpace) {
             self.stop_without_names(thread);
         }
     }
@@ -240,7 +252,7 @@ impl Kernel {
         let ttbr_at = self.mem[thread]
             .space()
             .map_or(none, |space| self.mem.mapped_at(space) + core::mem::offset_of!(AddressSpace, ttbr) as u64);
-        self.forget_loaded();
+        self.forget_if_loaded(thread);
         let object = &mut self.mem[thread];
         object.table_at = table_at;
         object.pair_mask = u64::from(mask) << 32 | u64::from(mask);
@@ -256,7 +268,7 @@ impl Kernel {
 
     /// The thread is dead: it leaves whatever it stands in and never runs again.
     pub(crate) fn stop_for_ever(&mut self, thread: Ref<Thread>) {
-        self.forget_loaded();
+        self.forget_if_loaded(thread);
         self.halt(thread, State::Suspended);
         if let Some(home) = self.mem[thread].home {
             // What it used of its own for a call is that caller's debt, on whichever core it ran.
@@ -280,8 +292,10 @@ impl Kernel {
             return Ok(false);
         }
         for which in [Held::Table, Held::Space, Held::Page, Held::Fault] {
-            self.clear_held(self.held_slot(thread, which));
+            self.let_go(self.held_slot(thread, which));
         }
+        let object = &mut self.mem[thread];
+        (object.page, object.words_at) = (Phys(0), 0);
         Ok(true)
     }
 }
@@ -363,7 +377,7 @@ pub fn resume(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         if k.mem[thread].table().is_none() || k.mem[thread].space().is_none() {
             return Err(state(0));
         }
-        k.mem[thread].fault = Report::none();
+        k.mem[thread].fault.clear();
         k.make_ready(thread);
     }
     Ok(Next::Done)

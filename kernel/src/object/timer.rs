@@ -3,7 +3,7 @@
 use abi::{ErrorCode, Kind, Rights, SyscallError};
 
 use super::{Header, Notification, Thread};
-use crate::cap::{Cap, Flags, Slot};
+use crate::cap::{Flags, Slot};
 use crate::deadline::{Node, Owner};
 use crate::kernel::{Kernel, Next, Res};
 use crate::mm::{Object, Ref};
@@ -114,10 +114,8 @@ impl Kernel {
     }
 
     /// What the timer acts on is gone.
-    pub(crate) fn timer_lost(&mut self, cap: Cap) {
-        if let Some(timer) = Ref::<Timer>::from_number(cap.holder.into()) {
-            self.forget_deadline(timer);
-        }
+    pub(crate) fn timer_lost(&mut self, timer: Ref<Timer>) {
+        self.forget_deadline(timer);
     }
 
     /// The deadline came.

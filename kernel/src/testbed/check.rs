@@ -320,8 +320,11 @@ impl Checker {
             let debt = &k.mem[reply];
             must!(debt.receiver == Some(thread) && debt.prev == before, "{thread:?}: the list of its debts is broken");
             must!(debt.caller.is_some() && t.reply != Some(reply), "{thread:?} owes {reply:?} nothing, or twice");
+            let sorted = debt.time.is_none() || before.is_none_or(|before| k.mem[before].time.is_some());
+            must!(sorted, "{thread:?} owes {reply:?}, which brought time, behind one that did not");
             (before, at, count) = (Some(reply), debt.next, count + 1);
         }
+        must!(t.last_debt == before, "{thread:?}: the last of its debts is another");
         Ok(())
     }
 

@@ -80,7 +80,8 @@ fn one<T>(bench: &Bench, cpu: &str, metric: &str, of: impl FnOnce(&Listing<'_>) 
 /// The set that measures a metric.
 fn set_of(metric: &str) -> Result<&'static str> {
     Ok(match metric {
-        "notify.ping_pong"
+        "thread.create"
+        | "notify.ping_pong"
         | "notify.ping_pong_urgent"
         | "irq.to_driver"
         | "fault.round_trip"

@@ -158,7 +158,7 @@ pub fn explain(bench: &Bench, cpu: &str) -> Result<()> {
         }
         let mut by_function: Vec<_> = by_function.into_iter().collect();
         by_function.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
-        by_function.iter().take(6).for_each(|(name, count)| println!("{count:>14}  {name}"));
+        by_function.iter().take(12).for_each(|(name, count)| println!("{count:>14}  {name}"));
     }
     Ok(())
 }

@@ -4,7 +4,9 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use aarch64_cpu::asm::{sev, wfe, wfi};
-use aarch64_cpu::registers::{CNTKCTL_EL1, CPACR_EL1, MPIDR_EL1, Readable, TPIDR_EL1, VBAR_EL1, Writeable};
+use aarch64_cpu::registers::{
+    CNTKCTL_EL1, CPACR_EL1, MPIDR_EL1, Readable, TPIDR_EL1, TPIDRRO_EL0, VBAR_EL1, Writeable,
+};
 use abi::{Named, Protections};
 use tree::{Conduit, Cpu, EnableMethod, MAX_CPUS, Machine as Described, Status};
 
@@ -143,9 +145,6 @@ pub(super) fn wake() {
     sev();
 }
 
-/// What of it is done.
-const DONE: Protections = Protections::all().difference(Protections::TRAMPOLINE);
-
 /// Where the cores that are started come in. The boot core writes one for each attempt.
 pub(super) static ARRIVALS: [Arrival; MAX_CPUS] = [const { Arrival::new() }; MAX_CPUS];
 
@@ -182,17 +181,14 @@ impl Community {
     }
 
     fn note(&mut self, number: u32, core: &Identity) {
-        let quirks = identity::note(core, self.all_quirks);
         let mitigation = Mitigation::choose(self.wish, core);
+        let quirks = identity::note(core, mitigation.quirks(), self.all_quirks);
         self.does |= mitigation.protections();
-        if mitigation.trampoline && self.wish == Wish::Auto {
-            // It should have one, and there is none.
-            self.does |= Protections::EXPOSED;
-        }
         let area = &AREAS[number as usize % MAX_CORES];
         area.loops.store(mitigation.loops.into(), Ordering::Relaxed);
         area.firmware.store(mitigation.firmware, Ordering::Relaxed);
         area.conduit.store(self.conduit, Ordering::Relaxed);
+        area.trampoline.store(mitigation.trampoline.into(), Ordering::Relaxed);
         area.vectors.store(vectors::table(&mitigation), Ordering::Relaxed);
         log::debug!(
             "core {number}: midr {:#x}, has{}, does{}, errata {:#x}",
@@ -212,7 +208,7 @@ impl Community {
 
     /// All cores that come have come.
     fn settle(&mut self) -> Protections {
-        (self.census.settle() | self.does) & DONE
+        self.census.settle() | self.does
     }
 }
 
@@ -311,8 +307,9 @@ fn start(
 }
 
 /// What every core sets for itself: user space reads the virtual counter and no other; its first use of vector registers
-/// traps.
+/// traps; the register that it can only read is 0.
 pub(super) fn set_registers() {
+    TPIDRRO_EL0.set(0);
     CNTKCTL_EL1.set(0b10);
     CPACR_EL1.set(fpu::CLOSED);
     identity::close_side_doors();

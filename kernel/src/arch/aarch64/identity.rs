@@ -52,9 +52,9 @@ pub fn close_side_doors() {
 /// What is to be done because of any core.
 static QUIRKS: AtomicU32 = AtomicU32::new(0);
 
-/// This core takes part. `all`: it seems to have every quirk there is.
-pub fn note(core: &Identity, all: bool) -> Quirks {
-    let quirks = if all { Quirks::all() } else { errata::quirks(core.midr) };
+/// This core takes part, and asks for `more`. `all`: it seems to have every quirk there is.
+pub fn note(core: &Identity, more: Quirks, all: bool) -> Quirks {
+    let quirks = if all { Quirks::all() } else { errata::quirks(core.midr) | more };
     if quirks.contains(Quirks::OPEN) {
         log::warn!("cores: midr {:#x} has an erratum for which nothing is done", core.midr);
     }

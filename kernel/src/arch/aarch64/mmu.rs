@@ -200,6 +200,14 @@ pub fn tables_needed(regions: &Regions) -> u64 {
     regions.as_slice().len() as u64 * 4 + 4
 }
 
+/// Whether the kernel has something mapped at an address.
+pub fn is_mapped(address: usize) -> bool {
+    let found: u64;
+    // SAFETY: asks the hardware where the address lies.
+    unsafe { asm!("at s1e1r, {}", "isb", "mrs {}, par_el1", in(reg) address, out(reg) found, options(nostack)) };
+    found & 1 == 0
+}
+
 /// For a self-test during boot: maps the gigabyte around an address of the image once more, for user space, at the end of
 /// the identity map's table, and returns where.
 pub fn map_for_user(address: usize) -> usize {
@@ -292,9 +300,11 @@ fn maintain(tlbi: impl Fn()) {
     user_tables_written();
     tlbi();
     if identity::has(Quirks::TLBI_TWICE) {
-        // SAFETY: a barrier.
-        unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
+        // SAFETY: TLB maintenance changes no memory. What cores have looked up ahead of time under the kernel's own ASID goes too.
+        unsafe { asm!("tlbi aside1is, xzr", "dsb ish", options(nostack, preserves_flags)) };
         tlbi();
+        // SAFETY: the same once more.
+        unsafe { asm!("tlbi aside1is, xzr", options(nostack, preserves_flags)) };
     }
     // SAFETY: a barrier.
     unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };

@@ -22,6 +22,7 @@ mod registers;
 mod selftest;
 mod start;
 mod trap;
+mod unmapped;
 mod vectors;
 
 /// How the fast paths name the object with a number: by its address.

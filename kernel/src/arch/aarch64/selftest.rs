@@ -74,6 +74,7 @@ pub fn on_idle(k: &Kernel) {
         _ => call(code()),
     }
     if WALK.load(Ordering::Relaxed) {
+        super::unmapped::check(k);
         walk(k);
     }
 }

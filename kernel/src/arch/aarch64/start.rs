@@ -9,7 +9,7 @@ use tree::{Gic as GicNode, Machine as Described, Tree};
 use super::cores::{self, Community};
 use super::gic::{Gic, V2, V3};
 use super::mmu::{DeviceWindow, MapBuilder};
-use super::{console as early, guard, layout, machine::Machine, mmu, psci, trap};
+use super::{console as early, guard, layout, machine::Machine, mmu, psci, trap, unmapped};
 use crate::arch::pte;
 use crate::boot::{self, Handover};
 use crate::console;
@@ -81,8 +81,9 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
     let usable = guard::built_with() | (Protections::FEATURES - Protections::BTI - Protections::AUTH);
     let needs = Needs { memory_end: kernel.mem.end().0, gic_registers, usable };
     let community = Community::new(&described, needs);
-    handover.protections = cores::start_all(kernel, &described, &mut window, &mut handover.free, image, community);
-    guard::settle(kernel, handover.protections, handover.seed);
+    let in_use = cores::start_all(kernel, &described, &mut window, &mut handover.free, image, community);
+    guard::settle(kernel, in_use, handover.seed);
+    handover.protections = unmapped::settle(kernel, &mut handover.free, in_use);
     if let Err(error) = boot::start_init(kernel, handover) {
         give_up(Some(&described), format_args!("{error}"));
     }
@@ -96,6 +97,7 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
 #[inline(never)]
 fn leave_boot(kernel: &'static mut Kernel) -> ! {
     mmu::forget_boot();
+    unmapped::begin();
     enter_user(trap::first(kernel))
 }
 

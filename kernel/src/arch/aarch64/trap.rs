@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 
 use abi::FaultKind;
 
-use super::{cores, identity, machine::Machine, psci, selftest};
+use super::{cores, identity, machine::Machine, psci, selftest, unmapped};
 use crate::errata::Quirks;
 use crate::fault::{self, Fault};
 use crate::gate::Event;
@@ -45,6 +45,7 @@ fn kernel() -> &'static mut Kernel {
 /// A core that came up takes its place; returns the registers of the thread to run.
 pub(super) fn join() -> usize {
     let k = idle_enter();
+    unmapped::begin();
     let core = k.sched.own();
     if !k.machine.start_core(core) {
         // It stays parked for ever: no thread comes to run on a core that no interrupt reaches.

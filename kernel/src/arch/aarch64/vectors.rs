@@ -2,6 +2,7 @@
 //! takes the core's stack. The handlers return the registers of whoever runs next. System calls try the fast paths first.
 //!
 //! There is one body and several tables in front of it; each core has the one it needs against speculation (decision 0016).
+//! Cores with Meltdown take theirs, in `unmapped.s`, before their first thread runs.
 
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -91,6 +92,33 @@ global_asm!(
     .macro save_context
     save_kept
     save_rest
+    .endm
+
+    // All registers of the thread at x0.
+    .macro load_context
+    mov sp, x0
+    ldp x30, x21, [sp, #240]
+    ldp x22, x23, [sp, #256]
+    ldr x24, [sp, #272]
+    msr sp_el0, x21
+    msr elr_el1, x22
+    msr spsr_el1, x23
+    msr tpidr_el0, x24
+    ldp x0, x1, [sp]
+    ldp x2, x3, [sp, #16]
+    ldp x4, x5, [sp, #32]
+    ldp x6, x7, [sp, #48]
+    ldp x8, x9, [sp, #64]
+    ldp x10, x11, [sp, #80]
+    ldp x12, x13, [sp, #96]
+    ldp x14, x15, [sp, #112]
+    ldp x16, x17, [sp, #128]
+    ldp x18, x19, [sp, #144]
+    ldp x20, x21, [sp, #160]
+    ldp x22, x23, [sp, #176]
+    ldp x24, x25, [sp, #192]
+    ldp x26, x27, [sp, #208]
+    ldp x28, x29, [sp, #224]
     .endm
 
     // Behind what always branches: nothing behind it is executed ahead of time either.
@@ -224,7 +252,6 @@ el0_sync:
     fatal_from_aarch32 \name
     .endm
 
-    table vectors_loop, by_loop
     table vectors_instruction, by_instruction
     table vectors_firmware, by_firmware
     .section .text.vectors, "ax"
@@ -315,9 +342,11 @@ el0_enter:
     isb
     mrs x2, tpidr_el1
     ldr x3, [x2, #{SIGNS}]
-    cbz x3, el0_return
+    cbz x3, 1f
     take_key {PROCESS_KEY}
-    b el0_return
+1:  ldr w3, [x2, #{TRAMPOLINE}]
+    cbz w3, el0_return
+    b unmapped_return
 
     .section .text.vectors, "ax"
 el0_irq:
@@ -337,29 +366,7 @@ slow_irq:
     .global el0_return
 el0_return:
 "purpose.general_exit.v7":
-    mov sp, x0
-    ldp x30, x21, [sp, #240]
-    ldp x22, x23, [sp, #256]
-    ldr x24, [sp, #272]
-    msr sp_el0, x21
-    msr elr_el1, x22
-    msr spsr_el1, x23
-    msr tpidr_el0, x24
-    ldp x0, x1, [sp]
-    ldp x2, x3, [sp, #16]
-    ldp x4, x5, [sp, #32]
-    ldp x6, x7, [sp, #48]
-    ldp x8, x9, [sp, #64]
-    ldp x10, x11, [sp, #80]
-    ldp x12, x13, [sp, #96]
-    ldp x14, x15, [sp, #112]
-    ldp x16, x17, [sp, #128]
-    ldp x18, x19, [sp, #144]
-    ldp x20, x21, [sp, #160]
-    ldp x22, x23, [sp, #176]
-    ldp x24, x25, [sp, #192]
-    ldp x26, x27, [sp, #208]
-    ldp x28, x29, [sp, #224]
+    load_context
     eret
     no_straight_line
 
@@ -402,6 +409,7 @@ fatal_rest:
     mrs x3, far_el1
     b {fatal}
     "#,
+    include_str!("vectors/unmapped.s"),
     STACK = const offset_of!(Area, stack),
     SIGNS = const offset_of!(Area, signs),
     OWN_KEY = const offset_of!(Area, own_key),
@@ -411,6 +419,8 @@ fatal_rest:
     ZEROS = const offset_of!(Area, zeros),
     ARGS = const size_of::<Args>().next_multiple_of(16),
     LOOPS = const offset_of!(Area, loops),
+    TRAMPOLINE = const offset_of!(Area, trampoline),
+    NO_LINE = const super::gic::SPECIAL,
     FIRMWARE = const offset_of!(Area, firmware),
     SVC = const super::fast::SVC,
     sync = sym super::trap::sync,

@@ -211,7 +211,8 @@ impl Model {
         self.part(reply);
         if let Some(before) = before {
             if self.replies[&before].caller.is_some() {
-                self.thread(thread).debts.insert(0, before);
+                let place = if self.replies[&before].time.is_some() { 0 } else { self.threads[&thread].debts.len() };
+                self.thread(thread).debts.insert(place, before);
             } else {
                 self.reply(before).receiver = None;
             }

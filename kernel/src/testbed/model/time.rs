@@ -217,15 +217,28 @@ impl Model {
 
     /// The time that came through a call is its caller's again, and those that had it from there have it no more.
     fn take_back(&mut self, reply: At) {
-        let Some(time) = self.reply(reply).time.take() else { return };
+        let Some(time) = self.take_time(reply) else { return };
         let mut at = self.replies[&reply].receiver;
         while let Some(receiver) = at
             && let State::AwaitingReply(newer) = self.threads[&receiver].state
             && self.replies[&newer].time == Some(time)
         {
-            self.reply(newer).time = None;
+            self.take_time(newer);
             at = self.replies[&newer].receiver;
         }
+    }
+
+    /// A call that is owed and has no time any more is the last of those.
+    fn take_time(&mut self, reply: At) -> Option<At> {
+        let time = self.reply(reply).time.take()?;
+        if let Some(receiver) = self.replies[&reply].receiver {
+            let debts = &mut self.thread(receiver).debts;
+            if let Some(place) = debts.iter().position(|&debt| debt == reply) {
+                debts.remove(place);
+                debts.push(reply);
+            }
+        }
+        Some(time)
     }
 
     /// Nobody's time any more: whoever runs on it goes on with what else it has.

@@ -71,6 +71,32 @@ fn configuring_replaces_what_is_held_even_by_itself() {
     assert_eq!(bed.census().get(&Kind::Endpoint), None);
 }
 
+/// Whoever makes, configures and ends other threads goes straight on: neither its address space nor the timer is set anew.
+#[test]
+fn who_makes_another_thread_goes_straight_on() {
+    const MARK: u64 = 1;
+    let mut bed = Bed::new();
+    bed.make(Kind::CapTable, 4, 40);
+    bed.make(Kind::AddressSpace, 8, 41);
+    (bed.k.machine.loaded, bed.k.machine.deadline) = (MARK, MARK);
+    for _ in 0..2 {
+        bed.make(Kind::Thread, 0, 42);
+        for _ in 0..2 {
+            bed.ok(Op::ThreadConfigure, 42, &[40, 41, 0, 0, 0, 0x101]);
+        }
+        bed.time(MEMORY, 43, (1, 1, 0), 42);
+        bed.ok(Op::ThreadResume, 42, &[]);
+        bed.ok(Op::Delete, 1, &[42]);
+        bed.ok(Op::Delete, 1, &[43]);
+    }
+    assert_eq!((bed.k.machine.loaded, bed.k.machine.deadline), (MARK, MARK));
+    // The end of its own time is another matter.
+    let own = bed.k.mem[bed.init].home.unwrap();
+    let own = (1..64).find(|&slot| bed.cap(bed.init, slot).object_of() == Some(own)).unwrap();
+    bed.ok(Op::SchedConfigure, abi::SLOT_SCHED_CONTROL, &[own.into(), 500, 1000, 0]);
+    assert_ne!(bed.k.machine.deadline, MARK);
+}
+
 #[test]
 fn resume_needs_table_and_space() {
     let mut bed = Bed::new();

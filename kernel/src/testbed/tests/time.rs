@@ -301,6 +301,35 @@ fn an_answer_takes_no_longer_however_many_calls_lie_in_one_another() {
     assert_eq!(looks_of_an_answer(30), looks_of_an_answer(2));
 }
 
+/// How much it takes to find the time of a server without any of its own that owes so many calls, of which the first brought time.
+fn looks_at_debts(calls: u32) -> u64 {
+    let mut pair = Pair::new();
+    let bed = &mut pair.bed;
+    let base = |client: u32| 100 + 8 * client;
+    for client in 0..calls {
+        let thread = bed.process(MEMORY, base(client), 100, 0);
+        bed.give(base(client), DOOR, super::ENDPOINT, Rights::SEND, 0);
+        bed.make(Kind::Reply, 0, base(client) + 7);
+        bed.ok(Op::Move, SERVER, &[(14 + client).into(), 1, (base(client) + 7).into()]);
+        bed.ipc(pair.server, Op::Receive, DOOR, 14 + client, Message::default());
+        bed.ipc(thread, Op::Call, DOOR, 0, Message::default());
+    }
+    for client in 1..calls {
+        bed.ok(Op::SchedUnbind, base(client) + TIME, &[]);
+    }
+    bed.ok(Op::SchedUnbind, SERVER + TIME, &[]);
+    let before = LOOKS.get();
+    let time = bed.k.time_of(pair.server);
+    let looks = LOOKS.get() - before;
+    assert_eq!(time, Some(time_of(bed, base(0))));
+    looks
+}
+
+#[test]
+fn the_time_of_a_call_is_found_however_many_are_owed() {
+    assert_eq!(looks_at_debts(15), looks_at_debts(3));
+}
+
 #[test]
 fn who_stops_waiting_has_its_time_at_once_however_far_it_went() {
     let (mut pair, third) = chain();

@@ -26,6 +26,41 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// Fewer cases than this were not all of them.
 const LEAST: u32 = 300;
 
+/// How the kernel is entered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    Fast,
+    Slow,
+    /// It is not mapped while processes run.
+    Unmapped,
+}
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Slow => "slow",
+            Self::Unmapped => "unmapped",
+        }
+    }
+
+    fn says(self) -> &'static str {
+        match self {
+            Self::Fast => "with its fast paths",
+            Self::Slow => "without fast paths",
+            Self::Unmapped => "with a kernel that processes have not mapped",
+        }
+    }
+
+    fn bootargs(self) -> &'static str {
+        match self {
+            Self::Fast => "",
+            Self::Slow => " fast=off",
+            Self::Unmapped => " mitigations=force",
+        }
+    }
+}
+
 /// A machine of the matrix.
 #[derive(Clone, Copy, Debug)]
 struct Row {
@@ -33,20 +68,22 @@ struct Row {
     cpu: &'static str,
     gic: u8,
     el2: bool,
-    fast: bool,
+    way: Way,
 }
 
 /// Six machines in which every pair of a number of cores, a core, a GIC, an exception level and fast paths on or off
-/// occurs.
-fn matrix() -> [Row; 6] {
-    let row = |cores, cpu, gic, el2, fast| Row { cores, cpu, gic, el2, fast };
+/// occurs, and two without the kernel in processes.
+fn matrix() -> [Row; 8] {
+    let row = |cores, cpu, gic, el2, way| Row { cores, cpu, gic, el2, way };
     [
-        row(1, "cortex-a53", 2, false, true),
-        row(1, "max", 3, true, false),
-        row(4, "cortex-a53", 3, false, false),
-        row(4, "max", 2, true, true),
-        row(8, "max", 2, false, false),
-        row(8, "cortex-a53", 3, true, true),
+        row(1, "cortex-a53", 2, false, Way::Fast),
+        row(1, "max", 3, true, Way::Slow),
+        row(4, "cortex-a53", 3, false, Way::Slow),
+        row(4, "max", 2, true, Way::Fast),
+        row(8, "max", 2, false, Way::Slow),
+        row(8, "cortex-a53", 3, true, Way::Fast),
+        row(1, "max", 3, false, Way::Unmapped),
+        row(4, "cortex-a53", 2, true, Way::Unmapped),
     ]
 }
 
@@ -55,28 +92,23 @@ impl Row {
         if self.el2 { "el2" } else { "el1" }
     }
 
-    fn fast(self) -> &'static str {
-        if self.fast { "fast" } else { "slow" }
-    }
-
     fn id(self) -> String {
-        format!("conformance.{}.{}.gicv{}.{}.{}", self.cores, self.cpu, self.gic, self.level(), self.fast())
+        format!("conformance.{}.{}.gicv{}.{}.{}", self.cores, self.cpu, self.gic, self.level(), self.way.name())
     }
 
     fn says(self) -> String {
-        let paths = if self.fast { "with its fast paths" } else { "without fast paths" };
+        let paths = self.way.says();
         let Self { cores, cpu, gic, .. } = self;
         format!("all cases hold on {cores} × {cpu} with GICv{gic} at {}, {paths}", self.level().to_uppercase())
     }
 
     fn run(self, lab: &mut Lab) -> Result<()> {
-        let fast = if self.fast { "" } else { " fast=off" };
         let boot = Boot {
             cpu: Some(self.cpu.into()),
             gic: Some(self.gic),
             el2: self.el2,
             smp: Some(self.cores),
-            bootargs: Some(format!("log=info{fast}")),
+            bootargs: Some(format!("log=info{}", self.way.bootargs())),
             extra: in_turn_beyond(self.cores, 2),
             ..Boot::default()
         };
@@ -149,9 +181,14 @@ mod tests {
     #[test]
     fn every_pair_of_settings_occurs() {
         let settings = |row: &Row| {
-            [row.cores.to_string(), row.cpu.into(), row.gic.to_string(), row.level().into(), row.fast().into()]
+            [row.cores.to_string(), row.cpu.into(), row.gic.to_string(), row.level().into(), row.way.name().into()]
         };
-        let rows: Vec<[String; 5]> = matrix().iter().map(settings).collect();
+        let (unmapped, rows): (Vec<Row>, Vec<Row>) = matrix().into_iter().partition(|row| row.way == Way::Unmapped);
+        let [unmapped, rows] = [unmapped, rows].map(|rows| rows.iter().map(settings).collect::<Vec<[String; 5]>>());
+        assert!(
+            (0..4).all(|column| unmapped[0][column] != unmapped[1][column]),
+            "two machines that differ in everything"
+        );
         let values = |column: usize| rows.iter().map(|row| row[column].clone()).collect::<BTreeSet<_>>();
         assert_eq!([0, 1, 2, 3, 4].map(|column| values(column).len()), [3, 2, 2, 2, 2]);
         for one in 0..5 {

@@ -35,6 +35,22 @@ pub fn cases() -> Vec<Case> {
         let text = format!("on {cpu} everything works through the most expensive vectors");
         cases.push(Case::new(id, text, move |lab| force(lab, cpu)));
     }
+    for (cpu, gic) in [("cortex-a53", 2), ("max", 3)] {
+        let id = format!("hardening.unmapped.{cpu}");
+        let text = format!("on {cpu} one page of the kernel is mapped while processes run, if that is asked for");
+        cases.push(Case::new(id, text, move |lab| unmapped(lab, cpu, gic)));
+    }
+    cases.push(Case::new("hardening.unmapped.crash", "a fault of a kernel like that is reported", unmapped_crash));
+    for (id, bootargs, translated) in
+        [("off", "log=info mitigations=off", true), ("force", "log=info mitigations=force", false)]
+    {
+        let text = format!(
+            "with mitigations={id} a process finds the kernel {}",
+            if translated { "forbidden" } else { "nowhere" }
+        );
+        let run = move |lab: &mut Lab| process_finds(lab, bootargs, translated);
+        cases.push(Case::new(format!("hardening.unmapped.{id}"), text, run));
+    }
     for cpu in ["cortex-a53", "max"] {
         let kinds: [(&str, &str, Says); 4] = [
             ("branch", "the kernel branches to landing pads only", kernel_branch),
@@ -80,15 +96,21 @@ fn sees(lab: &Lab, cpu: &str) -> bool {
 }
 
 fn kernel_fails(lab: &mut Lab, cpu: &str, kind: &str, words: &str) -> Result<()> {
-    let mut console = lab.boot(boot(cpu, &format!("selftest={kind}")))?;
+    kernel_fails_at(lab, boot(cpu, &format!("selftest={kind}")), words)
+}
+
+fn kernel_fails_at(lab: &mut Lab, boot: Boot, words: &str) -> Result<()> {
+    let mut console = lab.boot(boot)?;
     console.expect("kernel halted")?;
     contains(&console.text(), words)
 }
 
 fn kernel_branch(lab: &mut Lab, cpu: &str) -> Result<()> {
-    let seen = sees(lab, cpu);
-    let words = if seen { "kernel fault: branch to what is no landing pad" } else { "where no landing pad is" };
-    kernel_fails(lab, cpu, "branch", words)
+    kernel_fails(lab, cpu, "branch", kernel_branch_words(sees(lab, cpu)))
+}
+
+fn kernel_branch_words(seen: bool) -> &'static str {
+    if seen { "kernel fault: branch to what is no landing pad" } else { "where no landing pad is" }
 }
 
 /// A core without FPAC says so when the address is used, which no address with a wrong signature is for.
@@ -199,5 +221,38 @@ fn force(lab: &mut Lab, cpu: &str) -> Result<()> {
     contains(&console.command("sha256 /README.TXT")?, &disk.sha256("README.TXT")?)?;
     let log = console.command("log")?;
     let line = log.lines().find(|line| line.contains("protections in use:")).unwrap_or_default();
-    contains(line, " LOOP")
+    contains(line, " LOOP TRAMPOLINE")
+}
+
+/// The cores that do that are 4.
+fn unmapped(lab: &mut Lab, cpu: &str, gic: u8) -> Result<()> {
+    let mut console = lab.boot_to_prompt(Boot { gic: Some(gic), ..four(cpu, "mitigations=force selftest=maps") })?;
+    let start = Instant::now();
+    loop {
+        let log = console.command("log")?;
+        let says = |core| log.contains(&format!("maps: core {core} has one page of the kernel while a process runs"));
+        if (0..4).all(says) && log.lines().any(|line| walked(line).is_some_and(|(spaces, ..)| spaces >= 3)) {
+            return Ok(());
+        }
+        ensure!(start.elapsed() < PATIENCE, "{log}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn unmapped_crash(lab: &mut Lab) -> Result<()> {
+    kernel_fails_at(lab, boot("max", "mitigations=force selftest=branch"), kernel_branch_words(sees(lab, "max")))
+}
+
+/// The core says in the syndrome whether an address is translated, or only forbidden.
+fn process_finds(lab: &mut Lab, bootargs: &str, translated: bool) -> Result<()> {
+    let mut console = lab.boot_to_prompt(Boot { set: Some("isolation"), ..boot("cortex-a53", bootargs) })?;
+    let log = console.command("log")?;
+    let crash = log.lines().find(|line| line.contains("trespass-kernel") && line.contains(", syndrome 0x"));
+    let syndrome = crash.and_then(|line| line.split_once(", syndrome 0x")).and_then(|(_, word)| {
+        u64::from_str_radix(word.split(|letter: char| !letter.is_ascii_hexdigit()).next()?, 16).ok()
+    });
+    let status = syndrome.map(|syndrome| syndrome & 0x3c);
+    // Translation fault, permission fault.
+    ensure!(status == Some(if translated { 0xc } else { 4 }), "{syndrome:#x?}:\n{log}");
+    Ok(())
 }
