@@ -113,7 +113,7 @@ pub const ROWS: &[Row] = &[
     at_most("boot.first_user", 1_000_000, Some(1_000_000)),
     at_most("boot.prompt", 30_000_000, Some(30_000_000)),
     Row { name: "blk.read_4k", goal: Goal::Measured, held: Some(6_400.0) },
-    at_most("mem.kernel_text", 98_304, Some(190_000)),
+    at_most("mem.kernel_text", 98_304, Some(105_000)),
     Row { name: "mem.kernel_boot", goal: Goal::Measured, held: None },
     at_most("mem.kernel_resident", 524_288, None),
     at_most("mem.after_boot", 8_388_608, Some(8_388_608)),
