@@ -6,5 +6,6 @@ mod slot;
 pub mod table;
 pub mod tree;
 
+pub(crate) use slot::COHERENT;
 pub use slot::{Cap, Flags, Links, Slot};
 pub use table::CapTable;

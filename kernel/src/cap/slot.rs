@@ -31,6 +31,8 @@ bitflags! {
 
 /// An Untyped whose memory is slots of a table: `space` is the table, `word` the bytes of the slots.
 const SLOTS: u8 = 1;
+/// An Untyped of which what is known to be zero is so in memory, and not in a cache alone.
+pub(crate) const COHERENT: u8 = 2;
 
 /// What a capability names. Which fields mean something depends on the kind:
 ///
@@ -51,7 +53,8 @@ pub struct Cap {
     pub rights: Rights,
     /// Facts.
     pub flags: Flags,
-    /// Frame: its memory type, and what is being done with its mapping. Untyped: 1 when it is slots of a table, else 0.
+    /// Frame: its memory type, and what is being done with its mapping. Untyped: `SLOTS`,
+    /// `COHERENT` or 0.
     pub memory: u8,
     /// Untyped, Reserve, Frame: pages.
     pub pages: u32,

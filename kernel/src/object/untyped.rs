@@ -8,7 +8,7 @@ use abi::{
 };
 
 use super::{AddressSpace, CapTable, Endpoint, Irq, Notification, Reply, SchedContext, Thread, Timer, Trace};
-use crate::cap::{Cap, Flags, Slot, table};
+use crate::cap::{COHERENT, Cap, Flags, Slot, table};
 use crate::kernel::{Kernel, Next, Preempted, Res};
 use crate::mm::raw::GRANULE;
 use crate::mm::regions::Range;
@@ -146,21 +146,53 @@ impl Kernel {
     fn clean(&mut self, untyped: Ref<Slot>, from: u64, end: u64) -> Result<(), Preempted> {
         let cap = &mut self.mem[untyped].cap;
         let base = cap.object;
-        if from < u64::from(cap.holder) * GRANULE || from > cap.extra {
-            // What lies before an aligned object stays as it is: zeroed memory begins anew here.
-            (cap.holder, cap.extra) = ((from / GRANULE) as u32, from);
-        }
-        let mut mark = self.mem[untyped].cap.extra;
+        cap.zeroed_from(from);
+        let mut mark = cap.extra;
         while mark < end {
             let slice = ZERO_SLICE.min(end - mark);
             self.mem.zero(Phys(base + mark), slice);
             mark += slice;
+            let cap = &mut self.mem[untyped].cap;
+            (cap.extra, cap.memory) = (mark, 0);
+            if mark < end {
+                self.preemption_point()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// [`Self::clean`] of pages that will be uncached: they are zero in memory, and not in a cache alone.
+    #[cold]
+    fn clean_uncached(&mut self, untyped: Ref<Slot>, from: u64, end: u64) -> Result<(), Preempted> {
+        let cap = &mut self.mem[untyped].cap;
+        let base = cap.object;
+        if cap.memory != COHERENT {
+            (cap.extra, cap.memory) = (0, COHERENT);
+        }
+        cap.zeroed_from(from);
+        let mut mark = cap.extra;
+        debug_assert!(mark.is_multiple_of(PAGE) && end.is_multiple_of(PAGE));
+        while mark < end {
+            self.mem.zero(Phys(base + mark), PAGE);
+            self.mem.clean_invalidate(Phys(base + mark), 1);
+            mark += PAGE;
             self.mem[untyped].cap.extra = mark;
             if mark < end {
                 self.preemption_point()?;
             }
         }
         Ok(())
+    }
+}
+
+impl Cap {
+    /// Untyped: memory is known to be zero from this offset on, up to `extra`; if it was not, there is none yet.
+    #[inline(always)]
+    fn zeroed_from(&mut self, offset: u64) {
+        if offset < u64::from(self.holder) * GRANULE || offset > self.extra {
+            // What lies before an aligned object stays as it is: zeroed memory begins anew here.
+            (self.holder, self.extra) = ((offset / GRANULE) as u32, offset);
+        }
     }
 }
 
@@ -176,9 +208,10 @@ fn perform(k: &mut Kernel, plan: Plan) -> Result<(), Preempted> {
         let offset = base - start;
         // An Untyped is zeroed when it becomes something else; memory whose content is kept is never zeroed.
         if kind != Kind::Untyped && !flags.contains(Flags::KEEP) {
-            k.clean(untyped, offset, offset + bytes)?;
-            if memory != MemoryType::Normal {
-                k.mem.clean_invalidate(Phys(base), bytes >> PAGE_BITS);
+            if kind == Kind::Frame && memory != MemoryType::Normal {
+                k.clean_uncached(untyped, offset, offset + bytes)?;
+            } else {
+                k.clean(untyped, offset, offset + bytes)?;
             }
         }
         let cap = &mut k.mem[untyped].cap;

@@ -52,8 +52,15 @@ pub const fn empty_space() -> u64 {
 /// The host's own caches are coherent.
 pub fn sync_instructions(_: usize, _: usize) {}
 
-/// The host's own caches are coherent.
-pub fn clean_invalidate(_: usize, _: usize) {}
+std::thread_local! {
+    /// What was cleaned from the caches, address and bytes. The host's own are coherent.
+    pub static CLEANED: std::cell::RefCell<Vec<(usize, usize)>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// Notes it.
+pub fn clean_invalidate(start: usize, bytes: usize) {
+    CLEANED.with_borrow_mut(|cleaned| cleaned.push((start, bytes)));
+}
 
 /// The fake has no early console; the log ring is enough.
 pub fn early_print(_: &[u8]) {}

@@ -3,6 +3,7 @@
 use abi::{ErrorCode, InWord, Kind, Op, Rights, Slots, layout::PAGE};
 
 use super::{Bed, MEMORY, TABLE};
+use crate::arch::CLEANED;
 use crate::mm::Phys;
 
 const DEVICES: u32 = abi::SLOT_DEVICES;
@@ -166,6 +167,38 @@ fn uncached_memory() {
     let mut bed = Bed::new();
     bed.ok(Op::Retype, MEMORY, &[Kind::Frame as u64, 2, 0, TABLE, 40, 0, 1, 0]);
     assert_eq!(bed.cap(bed.init, 40).memory, 1);
+}
+
+/// However much it is, an interrupt waits for the cleaning of one page at most; and what was zeroed in the cache only, for
+/// another who made way, is cleaned too.
+#[test]
+fn uncached_memory_is_cleaned_page_by_page() {
+    const PAGES: usize = 16;
+    for begun in [false, true] {
+        let mut bed = Bed::new();
+        bed.make(Kind::Untyped, 64, 40);
+        let retype = |memory: u64| [Kind::Frame as u64, PAGES as u64, 0, TABLE, 41, 0, memory, 0];
+        let (input, slots) = (InWord::new(Op::Retype as u8, 0, 0, 0), Slots::new(40, 0));
+        if begun {
+            bed.k.machine.preempt_every = 3;
+            bed.trap(bed.init, input, slots, retype(0));
+            assert!(bed.restarts(bed.init));
+        }
+        CLEANED.take();
+        bed.k.machine.preempt_every = 1;
+        bed.trap(bed.init, input, slots, retype(1));
+        while bed.restarts(bed.init) {
+            bed.check();
+            bed.again(bed.init);
+        }
+        bed.k.machine.preempt_every = 0;
+        let frame = bed.cap(bed.init, 41);
+        assert_eq!((frame.kind, frame.memory), (Kind::Frame, 1));
+        let cleaned = CLEANED.take();
+        let first = cleaned[0].0;
+        let wanted: Vec<_> = (0..PAGES).map(|page| (first + page * PAGE as usize, PAGE as usize)).collect();
+        assert_eq!(cleaned, wanted, "begun {begun}");
+    }
 }
 
 /// A table in the very Untyped whose capability it holds.
