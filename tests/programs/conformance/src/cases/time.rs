@@ -35,6 +35,18 @@ pub const CASES: &[Case] = &[
     )
     .timed(),
     case(
+        "TI-RESERVE-005",
+        "a server whose caller's budget ends finishes on its reserve, which is another core's",
+        budget_ends_elsewhere,
+    )
+    .on_several_cores(),
+    case(
+        "TI-RESERVE-006",
+        "a server whose caller dies finishes on its reserve, which is another core's",
+        caller_dies_elsewhere,
+    )
+    .on_several_cores(),
+    case(
         "TI-FAULT-001",
         "running out of time is a fault where the SchedContext says so; the thread goes on when it has time",
         timeout,
@@ -271,6 +283,41 @@ fn caller_dies(w: &mut World) -> Check {
     w.settle()?;
     equal(w.state(server.agent)?, State::Receiving, "the server")?;
     holds(server.count()? >= rounds_of(3000) as u32, "the server did not finish")
+}
+
+/// Work that takes longer than any budget here.
+const LONG: u64 = 4_000_000;
+
+/// A caller on core 1, and a server whose own time is on the last and which works for that caller now.
+fn apart(w: &mut World, client: Setup) -> Check<(Agent, Counter)> {
+    let last = w.cores() - 1;
+    let (mut client, server) =
+        working(w, Setup { core: Some(1), ..client }, Setup { core: Some(last), ..Setup::default() }, LONG)?;
+    w.begin(&mut client, call())?;
+    for _ in 0..1000 {
+        if server.count()? > 0 {
+            return Ok((client, server));
+        }
+        w.sleep(100)?;
+    }
+    Err("the server does not begin".into())
+}
+
+fn budget_ends_elsewhere(w: &mut World) -> Check {
+    // On its caller's time alone the server would take longer than anybody waits here.
+    let (client, server) = apart(w, limited(80, 5000, 10_000_000))?;
+    w.settle_but(&[client])?;
+    equal(w.state(server.agent)?, State::Receiving, "the server")?;
+    holds(server.count()? >= LONG as u32, "the server did not finish")
+}
+
+fn caller_dies_elsewhere(w: &mut World) -> Check {
+    let (client, server) = apart(w, Setup::default())?;
+    w.ok(Op::Delete, abi::SLOT_TABLE, &[client.thread.into()])?;
+    w.ok(Op::Delete, abi::SLOT_TABLE, &[client.time.into()])?;
+    w.settle()?;
+    equal(w.state(server.agent)?, State::Receiving, "the server")?;
+    holds(server.count()? >= LONG as u32, "the server did not finish")
 }
 
 fn no_reserve(w: &mut World) -> Check {

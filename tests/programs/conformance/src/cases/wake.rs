@@ -17,7 +17,7 @@ use crate::case::{Case, case};
 pub const CASES: &[Case] = &[
     case("PR-WAKE-002", "who is woken and not more urgent runs after the waker", woken_later).on_one_core(),
     case("PR-WAKE-003", "equals that are woken run in the order in which they were", woken_in_order).on_one_core(),
-    case("PR-WAKE-004", "who makes way for a more urgent thread goes on before its equals", makes_way).on_one_core(),
+    case("PR-WAKE-004", "who makes way for a more urgent thread goes on before its equals", makes_way).timed(),
     case("PR-WAKE-005", "who is woken and has no time runs when it gets some", woken_without_time).on_one_core(),
     case("PR-WAIT-001", "when a thread waits, the most urgent of the others goes on", most_urgent_next).on_one_core(),
     case("PR-WAIT-002", "threads that signal each other and one that computes take turns", turns).on_one_core(),
