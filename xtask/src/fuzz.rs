@@ -14,13 +14,13 @@ use crate::workspace::Workspace;
 #[derive(Args)]
 pub struct Options {
     /// Calls in all
-    #[arg(long, default_value_t = 10_000_000)]
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     calls: u32,
     /// What random numbers begin with
     #[arg(long, default_value_t = 1)]
     seed: u32,
     /// Cores of the machine
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=8))]
     cores: u32,
     /// Version of the interrupt controller
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]

@@ -1,6 +1,7 @@
 //! `gdb`: attaches a debugger to `run --gdb`, with the symbols of the kernel, those of the component that is looked at, and
 //! commands that know threads and components.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
@@ -9,7 +10,7 @@ use clap::Args;
 use crate::build::KERNEL;
 use crate::setup::Setup;
 use crate::tools;
-use crate::workspace::{self, Workspace};
+use crate::workspace::Workspace;
 
 /// What `gdb` takes.
 #[derive(Args)]
@@ -42,6 +43,6 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
     if let Some(program) = options.program.filter(|program| program != KERNEL) {
         command.args(["-ex", &format!("tutti component {program}")]);
     }
-    let status = workspace::status(command.args(options.arguments))?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    // In the place of xtask: Ctrl-C, which the terminal sends to both, is the debugger's.
+    Err(command.args(options.arguments).exec()).context("gdb cannot be started")
 }

@@ -26,7 +26,7 @@ pub struct Options {
     #[arg(long)]
     cpu: Option<String>,
     /// How many cores
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=8))]
     smp: Option<u32>,
     /// Memory, such as 512M or 8G
     #[arg(long)]

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, IsTerminal, Write, stdout};
 use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use system_tests::{Case, Lab, Outcome};
 
@@ -41,11 +41,20 @@ pub struct Tally {
 pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<ExitCode> {
     let wanted = |case: &Case| options.filter.as_ref().is_none_or(|filter| case.id.contains(filter.as_str()));
     let cases: Vec<Case> = system_tests::all().into_iter().filter(wanted).collect();
+    let missed = |filter: &str| {
+        format!("no test's name contains {filter:?}; `cargo xtask test --list` shows those of the system")
+    };
     if options.list {
+        if let Some(filter) = options.filter.as_deref().filter(|_| cases.is_empty()) {
+            bail!(missed(filter));
+        }
         cases.iter().for_each(|case| println!("{:<40} {}", case.id, case.says));
         return Ok(ExitCode::SUCCESS);
     }
     let tally = tests(workspace, setup, &options, &cases)?;
+    if let Some(filter) = options.filter.as_deref().filter(|_| tally == Tally::default()) {
+        bail!(missed(filter));
+    }
     Ok(tally.close())
 }
 

@@ -37,7 +37,7 @@ pub struct Options {
     #[arg(long)]
     cpu: Option<String>,
     /// How many cores
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=8))]
     smp: Option<u32>,
     /// A raw disk image; without it a small sample disk is made
     #[arg(long, value_name = "FILE")]
@@ -81,9 +81,10 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
         .with_context(|| format!("cannot write {}", options.output.display()))?;
     println!("{}", recording.said);
     println!(
-        "{} events on {} cores, {} lost: open {} in https://ui.perfetto.dev",
+        "{} events on {} core{}, {} lost: open {} in https://ui.perfetto.dev",
         recording.records.len(),
         recording.cores,
+        if recording.cores == 1 { "" } else { "s" },
         recording.lost(),
         options.output.display()
     );

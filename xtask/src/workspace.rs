@@ -83,7 +83,7 @@ pub fn run(command: &mut Command) -> Result<()> {
 }
 
 /// Runs a command whose output the user sees.
-pub fn status(command: &mut Command) -> Result<ExitStatus> {
+fn status(command: &mut Command) -> Result<ExitStatus> {
     let shown = shown(command);
     command.status().with_context(|| format!("cannot start `{shown}`"))
 }

@@ -381,6 +381,7 @@ fn errors_take_one_line() {
     assert_eq!(run("cat"), "cat: give it FILE…\n");
     assert_eq!(run("pwd x"), "pwd: takes no arguments\n");
     assert_eq!(run("cat \"x"), "a \" is not closed\n");
+    assert_eq!(run("trace frob x").lines().last(), Some("trace: frob: unknown command; `help` lists them"));
     assert_eq!(run("kill nobody"), "kill: nobody: no such component; `ps` lists them\n");
     let denied = "not permitted: the board does not grant it to this component\n";
     assert_eq!(run("poweroff"), format!("poweroff: {denied}"));
@@ -400,7 +401,7 @@ fn the_system_is_shown() {
     assert_eq!(run_in(&world, "log"), "[    1.500000] info  pl011: hello\u{fffd}[1m\n");
     assert_eq!(run_in(&world, "kill pl011"), "");
     assert_eq!(*world.killed.borrow(), [1]);
-    assert!(run("help").contains("\nhexdump FILE     shows a file as numbers\n"));
+    assert!(run("help").contains("\nhexdump FILE         shows a file as numbers\n"));
 }
 
 #[test]
@@ -418,8 +419,8 @@ fn a_recording_is_printed_behind_what_was_recorded() {
     assert!(run_in(&world, "trace 250").contains("@end 2 1"));
     assert_eq!(world.slept.get(), 250);
     // A command that fails was recorded all the same, and no recording has another in it.
-    assert!(run("trace cat /x").ends_with("2 events, 1 lost\ntrace: /x: no such file or directory\n"));
-    assert!(run("trace trace ls").ends_with("trace: the board does not grant it, or it records already\n"));
+    assert!(run("trace cat /x").ends_with("2 events, 1 lost\ntrace: cat: /x: no such file or directory\n"));
+    assert!(run("trace trace ls").ends_with("trace: trace: the board does not grant it, or it records already\n"));
 }
 
 #[test]

@@ -104,7 +104,7 @@ pub fn run(shell: &mut Shell, name: &str, arguments: &[String]) -> Result {
 
 fn help(shell: &mut Shell, _: &[String]) -> Result {
     for Command { name, arguments, about, .. } in COMMANDS {
-        shell.console.print(format_args!("{:<17}{about}\n", format!("{name} {arguments}")))?;
+        shell.console.print(format_args!("{:<21}{about}\n", format!("{name} {arguments}")))?;
     }
     let more = "Ctrl-C stops a command; \"a b\" or a\\ b is one name; leave QEMU with Ctrl-A X.";
     Ok(shell.console.print(format_args!("{more}\n"))?)

@@ -42,7 +42,12 @@ fn record(shell: &mut Shell, rings: &mut dyn Rings, arguments: &[String]) -> Res
 /// What is recorded.
 fn work(shell: &mut Shell, arguments: &[String]) -> Result {
     let Some((command, rest)) = arguments.split_first() else { return Ok(()) };
-    let Ok(mut left) = command.parse::<u64>() else { return super::run(shell, command, rest) };
+    let Ok(mut left) = command.parse::<u64>() else {
+        return super::run(shell, command, rest).map_err(|fail| match fail {
+            Fail::Because(why) => Fail::about(command, why),
+            stop @ Fail::Stop(_) => stop,
+        });
+    };
     while left > 0 {
         let nap = left.min(NAP);
         shell.console.machine().sleep(nap);
