@@ -365,9 +365,9 @@ impl Kernel {
         self.sched.current = None;
         self.sched.use_time(None);
         let Some((next, time)) = self.take_first() else {
-            // Nothing better to do; whoever is woken by that runs.
+            // Nothing better to do; whoever is woken by that runs, also when something interrupted it.
             let buried = self.graves.is_some() && self.bury().is_ok();
-            return if buried { self.choose() } else { None };
+            return if buried || self.sched.top >= 0 { self.choose() } else { None };
         };
         self.sched.current = Some(next);
         self.sched.use_time(Some(time));

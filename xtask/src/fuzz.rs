@@ -10,6 +10,13 @@ use crate::setup::Setup;
 use crate::test;
 use crate::workspace::Workspace;
 
+/// Cores that the emulator knows and the kernel has run on.
+const CPUS: [&str; 4] = ["cortex-a53", "cortex-a72", "cortex-a76", "max"];
+
+fn cpu(name: &str) -> Result<&'static str, String> {
+    CPUS.into_iter().find(|&cpu| cpu == name).ok_or_else(|| format!("it is one of {}", CPUS.join(", ")))
+}
+
 /// What `fuzz` takes.
 #[derive(Args)]
 pub struct Options {
@@ -25,13 +32,16 @@ pub struct Options {
     /// Version of the interrupt controller
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=3))]
     gic: u8,
+    /// The core; addresses are signed on max, which the emulator is slow at
+    #[arg(long, default_value = CPUS[0], value_parser = cpu)]
+    cpu: &'static str,
     /// Without fast paths
     #[arg(long)]
     slow: bool,
 }
 
 pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<ExitCode> {
-    let Options { calls, seed, cores, gic, slow } = options;
-    let run = Fuzz { calls, seed, cores, gic, fast: !slow, cpu: "max" };
+    let Options { calls, seed, cores, gic, cpu, slow } = options;
+    let run = Fuzz { calls, seed, cores, gic, fast: !slow, cpu };
     Ok(test::system(workspace, setup, &[run.case()])?.close())
 }

@@ -128,6 +128,7 @@ impl Duel {
         for steps in 0..PATIENCE {
             self.model = before.clone();
             let done = self.model.bury_a_little(steps);
+            self.model.choose_after_burial();
             match self.compare() {
                 Ok(()) => return Ok(()),
                 Err(_) if done.is_ok() => break,
