@@ -380,8 +380,8 @@ impl Kernel {
         Some(next)
     }
 
-    /// Takes the first thread out of the ready queues, and what it runs on. Time that was in use until now may have ended while its next holder
-    /// stood there already.
+    /// Takes the first thread out of the ready queues, and says what it runs on. Time that was in use until now may have ended
+    /// while its next holder stood there already.
     fn take_first(&mut self) -> Option<(Ref<Thread>, Ref<SchedContext>)> {
         loop {
             let top = usize::try_from(self.sched.top).ok()?;
