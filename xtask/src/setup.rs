@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::{IsTerminal, Write, stdin, stdout};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -177,21 +177,14 @@ impl Manager {
             Self::Brew => &["brew", "install"],
         };
         let mut commands = vec![[install, &packages[..]].concat()];
-        if self == Self::Apt && lists_are_empty() {
+        // Lists that are empty or old lead to nothing, or to versions that are too old.
+        if self == Self::Apt {
             commands.insert(0, vec!["apt-get", "update"]);
         }
         let sudo = if self == Self::Brew || is_root() { None } else { Some("sudo") };
         let words = |command: Vec<&str>| sudo.into_iter().chain(command).map(str::to_owned).collect();
         Some(commands.into_iter().map(words).collect())
     }
-}
-
-/// Whether apt has never fetched its lists here, as in a fresh container.
-fn lists_are_empty() -> bool {
-    let lists = Path::new("/var/lib/apt/lists").read_dir();
-    !lists.is_ok_and(|mut files| {
-        files.any(|file| file.is_ok_and(|file| file.file_name().to_string_lossy().contains("_Packages")))
-    })
 }
 
 #[cfg(test)]
@@ -217,5 +210,11 @@ mod tests {
         let commands = Manager::Pacman.commands(&missing).expect("commands");
         let line = commands.last().expect("install").join(" ");
         assert!(line.ends_with("pacman -S --needed qemu-system-aarch64 gptfdisk"), "{line}");
+    }
+
+    #[test]
+    fn apt_looks_for_what_is_new_first() {
+        let commands = Manager::Apt.commands(&[crate::tools::QEMU.missing()]).expect("commands");
+        assert!(commands.first().is_some_and(|first| first.ends_with(&["apt-get".into(), "update".into()])));
     }
 }
