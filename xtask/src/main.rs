@@ -12,6 +12,7 @@ mod fuzz;
 mod gdb;
 mod image;
 mod layering;
+mod licences;
 mod link;
 mod pack;
 mod program;
@@ -59,7 +60,7 @@ enum Verb {
     Fuzz(fuzz::Options),
     /// Measure, in instructions and bytes
     Bench(bench::Options),
-    /// Formatting, lints for host and target, the layering, the documentation
+    /// Formatting, lints for host and target, the layering, licences, the documentation
     Check,
     /// What the continuous integration runs: check, build, bench, test
     Ci,
