@@ -42,6 +42,11 @@ impl Workspace {
         versions.map(|version| (version.major, version.minor)).max().unwrap_or_default()
     }
 
+    /// A path as one names it from the checkout's folder.
+    pub fn shorten<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.root).unwrap_or(path)
+    }
+
     /// Where the results of a board go.
     pub fn out(&self, board: &str) -> PathBuf {
         self.tutti().join(board)
