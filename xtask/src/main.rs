@@ -12,6 +12,7 @@ mod fuzz;
 mod gdb;
 mod image;
 mod layering;
+mod licences;
 mod link;
 mod pack;
 mod program;
@@ -19,6 +20,7 @@ mod qemu;
 mod remote;
 mod run;
 mod setup;
+mod sizes;
 mod symbols;
 mod test;
 mod toolchain;
@@ -59,8 +61,10 @@ enum Verb {
     Fuzz(fuzz::Options),
     /// Measure, in instructions and bytes
     Bench(bench::Options),
-    /// Formatting, lints for host and target, the layering, the documentation
+    /// Formatting, lints for host and target, the layering, licences, the documentation
     Check,
+    /// How long components and drivers are, with their limits
+    Sizes,
     /// What the continuous integration runs: check, build, bench, test
     Ci,
     /// Attach a debugger to `run --gdb`
@@ -91,6 +95,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Fuzz(options) => fuzz::run(&workspace, &setup, options),
         Verb::Bench(options) => bench::run(&workspace, &setup, options),
         Verb::Check => check::run(&workspace, &setup),
+        Verb::Sizes => sizes::run(&workspace),
         Verb::Ci => ci::run(&workspace, &setup),
         Verb::Gdb(options) => gdb::run(&workspace, &setup, options),
         Verb::Trace(options) => trace::run(&workspace, &setup, options),
