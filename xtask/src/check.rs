@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use crate::board::Board;
 use crate::build;
 use crate::component;
+use crate::docs;
 use crate::layering;
 use crate::setup::Setup;
 use crate::toolchain::{Target, Toolchain};
@@ -16,6 +17,8 @@ use crate::workspace::{self, Workspace};
 pub fn run(workspace: &Workspace, setup: &Setup) -> Result<ExitCode> {
     step("layering");
     layering::check(workspace)?;
+    step("pages");
+    docs::check(workspace)?;
     step("formatting");
     let mut fmt = workspace.cargo();
     workspace::run(fmt.args(["fmt", "--all", "--check"])).context("`cargo fmt` puts it right")?;
