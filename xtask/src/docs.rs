@@ -2,6 +2,7 @@
 //! [`check`]'s.
 
 mod links;
+mod manifest;
 mod operations;
 mod page;
 mod summary;
@@ -57,6 +58,7 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     summary::check(&pages, &mut wrong);
     pages.iter().for_each(|page| page.check_code(&workspace.root, &mut wrong));
     links::check(&workspace.root, &pages, &mut wrong)?;
+    manifest::check(&workspace.root, &pages, &mut wrong)?;
     if wrong.is_empty() { Ok(()) } else { bail!("the documentation is wrong:\n    {}", wrong.join("\n    ")) }
 }
 
