@@ -31,11 +31,16 @@ pub fn run(workspace: &Workspace, setup: &Setup) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The drivers' library: of its features components use some each.
+const KIT: &str = "tutti-kit";
+
 fn lint_target(workspace: &Workspace, setup: &Setup) -> Result<()> {
     let toolchain = Toolchain::find(workspace, setup)?;
     let known = component::all(workspace)?;
     let boards = boards(workspace)?;
     let boards: Vec<Board> = boards.iter().map(|name| Board::read(workspace, name)).collect::<Result<_>>()?;
+    let mut kit = toolchain.clippy(workspace, Target::ALL[0]);
+    deny(kit.args(["-p", KIT, "--lib", "--all-features"]))?;
     for target in Target::ALL {
         let mut programs = boards.iter().flat_map(|board| build::programs(board, &known, target)).peekable();
         if programs.peek().is_none() {
