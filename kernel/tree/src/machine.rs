@@ -90,7 +90,7 @@ impl Kind {
 #[derive(Default)]
 struct Survey<'a> {
     machine: Machine<'a>,
-    gic: Controllers<1>,
+    gic: Controllers<'a, 1>,
     timer: Option<timer::Source<'a>>,
     initrd: chosen::Initrd,
 }
