@@ -76,6 +76,11 @@ impl<'w, 'a> Node<'w, 'a> {
         self.own.at
     }
 
+    /// The offset of the node right around it; none for the root.
+    pub fn parent(&self) -> Option<usize> {
+        self.around.last().map(|parent| parent.at)
+    }
+
     /// Whether it and all nodes around it are enabled.
     pub fn enabled(&self) -> bool {
         self.own.enabled
