@@ -38,6 +38,7 @@ impl Init {
                 stay_stopped()
             }
             client if client == Client::Supervisor as u32 => self.supervise(badge, message),
+            client if client == Client::Broker as u32 => self.broker_call(window, badge, message),
             client if client == Client::Log as u32 => self.journal_call(window, badge, message),
             _ => log::Status::UnknownMethod.answer(),
         }
@@ -78,9 +79,9 @@ impl Init {
     /// A line for the log, and for people while no console driver runs.
     pub fn log(&mut self, level: Level, component: u32, text: &str) {
         if level <= Level::Info {
-            let name = self.components.iter().find(|record| record.component.number == component);
+            let name = self.components.iter().find(|record| record.number == component);
             match name {
-                Some(record) => self.output.line(&alloc::format!("{}: {text}", record.component.name)),
+                Some(record) => self.output.line(&alloc::format!("{}: {text}", record.name)),
                 None => self.output.line(text),
             }
         }

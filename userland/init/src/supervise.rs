@@ -58,8 +58,9 @@ impl Init {
         }
     }
 
-    fn by_number(&self, component: u32) -> Option<&Record> {
-        self.components.iter().find(|record| record.component.number == component)
+    /// The component with this number.
+    pub fn by_number(&self, component: u32) -> Option<&Record> {
+        self.components.iter().find(|record| record.number == component)
     }
 
     /// The number of a component's first thread in trace records; component 0 is init.
@@ -71,9 +72,13 @@ impl Init {
         DEBUG.thread(thread).ok().map(|(_, _, number)| number)
     }
 
+    /// Whether the board grants this to the component of a badge.
+    pub fn is_granted(&self, badge: Badge, authority: &str) -> bool {
+        self.by_number(badge.component()).is_some_and(|record| record.component.manifest.is_granted(authority))
+    }
+
     fn permit(&self, badge: Badge, authority: &str) -> Result<(), Status> {
-        let record = self.by_number(badge.component()).ok_or(Status::NotPermitted)?;
-        if record.component.manifest.is_granted(authority) { Ok(()) } else { Err(Status::NotPermitted) }
+        if self.is_granted(badge, authority) { Ok(()) } else { Err(Status::NotPermitted) }
     }
 
     fn summary_of(&self, record: &Record) -> Component {
@@ -81,13 +86,13 @@ impl Init {
         let ticks = instance.and_then(|instance| DEBUG.thread(instance.thread).ok()).map_or(0, |(_, ticks, _)| ticks);
         let unused = instance.map_or(0, unused);
         Component {
-            component: record.component.number,
+            component: record.number,
             state: record.state,
             memory: record.memory_bytes(),
             used: record.memory_bytes().saturating_sub(unused),
             epoch: record.epoch,
             ticks,
-            name: Text::<{ supervisor::MAX_NAME }>::cut(record.component.name),
+            name: Text::<{ supervisor::MAX_NAME }>::cut(&record.name),
         }
     }
 

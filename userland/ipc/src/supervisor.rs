@@ -61,6 +61,8 @@ pub enum State {
     GivenUp = 2,
     /// The machine has no device for it.
     NoDevice = 3,
+    /// It crashed or was killed, and it is not decided or not time yet to start it again.
+    Restarting = 4,
 }
 
 impl State {
@@ -71,6 +73,7 @@ impl State {
             1 => Some(Self::Ended),
             2 => Some(Self::GivenUp),
             3 => Some(Self::NoDevice),
+            4 => Some(Self::Restarting),
             _ => None,
         }
     }
@@ -82,6 +85,7 @@ impl State {
             Self::Ended => "ended",
             Self::GivenUp => "given up",
             Self::NoDevice => "no device",
+            Self::Restarting => "restarts",
         }
     }
 }
