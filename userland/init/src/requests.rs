@@ -2,14 +2,16 @@
 
 use alloc::string::String;
 
-use ipc::broker::{Broker, Component, Death, Identification, Identified, MAX_NAME, MAX_PATH, MAX_REASON, Policy, Status};
+use ipc::broker::{
+    Broker, Component, Death, Identification, Identified, MAX_NAME, MAX_PATH, MAX_REASON, Policy, Status,
+};
 use ipc::{Client, Signal, Text};
 use tree::Range;
 
+use crate::Init;
 use crate::component::Record;
 use crate::devices;
 use crate::spawn::{DEVICES, RESTARTS};
-use crate::Init;
 
 type Answer<T> = Result<T, Status>;
 

@@ -59,7 +59,9 @@ impl<'a, C: Call> Manager<'a, C> {
         let mut nodes = Vec::with_capacity(rows.len());
         for row in rows {
             let component = running(&row.path);
-            nodes.push(Node { component, ..decide(&broker, &drivers, row).map_err(|error| format!("broker: {error}"))? });
+            let mut node = decide(&broker, &drivers, row).map_err(|error| format!("broker: {error}"))?;
+            node.component = node.component.or(component);
+            nodes.push(node);
         }
         let manager = Self { tree, broker, nodes, shown: None };
         manager.refuse(&drivers, &known).map_err(|error| format!("broker: {error}"))?;
@@ -86,7 +88,8 @@ impl<'a, C: Call> Manager<'a, C> {
 
     /// What becomes of a node now: whether its driver runs, init knows.
     fn now(&self, node: &Node<'a>) -> Device {
-        let component = node.component.and_then(|number| self.broker.component(number.saturating_sub(1)).ok().flatten());
+        let component =
+            node.component.and_then(|number| self.broker.component(number.saturating_sub(1)).ok().flatten());
         let component = component.filter(|component| Some(component.number) == node.component);
         let state = component.map_or(node.state, |component| match component.state {
             Running::Running => State::Running,
@@ -145,7 +148,9 @@ fn start(
     match describe(broker, path, description) {
         Ok(()) => {}
         Err(Error::TooLong) => return Ok(Err("its path or a name in its node is too long".into())),
-        Err(Error::Status(broker::Status::NoDevice)) => return Ok(Err("it has more resources than a driver is given".into())),
+        Err(Error::Status(broker::Status::NoDevice)) => {
+            return Ok(Err("it has more resources than a driver is given".into()));
+        }
         Err(error) => return Err(error),
     }
     let (number, why) = broker.start(driver, description.dma)?;

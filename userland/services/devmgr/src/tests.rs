@@ -1,5 +1,7 @@
 //! Plans for written trees and for those of QEMU.
 
+mod manager;
+
 use std::collections::HashMap;
 use std::string::{String, ToString};
 use std::vec::Vec;
