@@ -104,12 +104,11 @@ impl Broker for Init {
     }
 }
 
+/// Path, driver, state and reason.
+type Shown = (String, String, State, String);
+
 /// The rows, and all lines about one node, of a manager that was just started.
-fn shown(
-    init: &Init,
-    components: &[super::Written],
-    node: &str,
-) -> (Vec<(String, String, State, String)>, Vec<String>) {
+fn shown(init: &Init, components: &[super::Written], node: &str) -> (Vec<Shown>, Vec<String>) {
     let (phone, bytes) = (phone(), bundle(components));
     let (tree, bundle) = (Tree::parse(&phone).unwrap(), Bundle::parse(&bytes).unwrap());
     let broker = BrokerClient(Loopback::new(BrokerServer(init.clone())));
@@ -129,7 +128,7 @@ fn shown(
     (rows, lines)
 }
 
-fn row(rows: &[(String, String, State, String)], path: &str) -> (String, State, String) {
+fn row(rows: &[Shown], path: &str) -> (String, State, String) {
     let (_, driver, state, reason) = rows.iter().find(|row| row.0 == path).unwrap();
     (driver.clone(), *state, reason.clone())
 }
