@@ -22,7 +22,7 @@ pub struct Block {
 /// An interrupt line with a name, which may be empty.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// As the interrupt controller counts.
+    /// As the interrupt controller counts; 0 for a hole in the node's list.
     pub number: u32,
     /// It fires on an edge.
     pub edge: bool,

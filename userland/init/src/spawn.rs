@@ -426,7 +426,7 @@ impl<'i> Building<'i> {
             self.names("reg:", index, &block.name, slot, pages * PAGE);
             self.names("reg-offset:", index, &block.name, offset as u32, range.size);
         }
-        for (index, line) in device.lines.iter().enumerate() {
+        for (index, line) in device.lines.iter().enumerate().filter(|(_, line)| line.number != 0) {
             let irq = self.object::<Irq>(Kind::Irq, 0)?;
             IRQ_CONTROL.set(irq, line.number, line.edge)?;
             let slot = self.next();

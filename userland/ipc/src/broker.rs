@@ -20,7 +20,8 @@ pub trait Broker {
     #[method(3)]
     fn add_registers(&mut self, client: Client, base: u64, size: u64, name: Text<MAX_NAME>) -> Result<(), Status>;
 
-    /// Adds an interrupt line, as the interrupt controller counts, and whether it fires on an edge.
+    /// Adds an interrupt line, as the interrupt controller counts, and whether it fires on an edge. Line 0 is a hole: it only
+    /// counts, so that those behind keep their index.
     #[method(4)]
     fn add_interrupt(&mut self, client: Client, line: u32, edge: bool, name: Text<MAX_NAME>) -> Result<(), Status>;
 

@@ -21,7 +21,7 @@ pub struct Block {
 /// An interrupt line of the GIC with a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// As the GIC counts.
+    /// As the GIC counts; 0 for a hole in the node's list, so that those behind keep their index.
     pub intid: u32,
     /// It fires on an edge, not while the line is active.
     pub edge: bool,
@@ -136,7 +136,9 @@ fn lines(tree: &Tree<'_>, device: &Device<'_, '_>, drivers: &[Driver<'_>]) -> Re
                 return Err(Trouble::Waiting(provider::words(tree, drivers, at, "interrupts")));
             }
             // A hole in the list, or a controller that the tree does not have.
-            Interrupt::Other { controller: None, .. } if device.property("interrupts-extended").is_some() => {}
+            Interrupt::Other { controller: None, .. } if device.property("interrupts-extended").is_some() => {
+                lines.push(Line { intid: 0, edge: false, name });
+            }
             Interrupt::Other { controller: None, .. } => {
                 return Err(Trouble::Refused("interrupts: its interrupt-parent takes no interrupts".into()));
             }

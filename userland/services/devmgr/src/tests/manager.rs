@@ -146,6 +146,7 @@ fn init_is_asked_for_what_the_plan_says() {
         "describe /uart@300000",
         "registers 0x300000 0x1000 core",
         "interrupt 39 false done",
+        "interrupt 0 false ",
         "interrupt 40 true wake",
         "memory 0x9c000000 0x1000 ring",
         "start 1 false",
