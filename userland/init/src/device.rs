@@ -7,8 +7,6 @@ use tree::Range;
 
 /// Most entries of one kind: what a driver's start page has names for.
 pub const MOST: usize = 16;
-/// Longest path of a node in bytes.
-pub const LONGEST_PATH: usize = 256;
 
 /// Addresses with a name, which may be empty.
 #[derive(Clone, Debug)]
