@@ -157,6 +157,7 @@ fn given_up(lab: &mut Lab) -> Result<()> {
     let mut console = lab.boot_to_prompt(boot)?;
     if !console.text().contains(LAST) {
         console.expect(LAST)?;
+        console.prompt_within(Duration::from_secs(10))?;
     }
     let log = console.command("log")?;
     contains(&log, LAST)?;

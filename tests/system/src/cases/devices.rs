@@ -155,7 +155,8 @@ fn names_a_conflict(lab: &mut Lab) -> Result<()> {
     };
     put(b"cfi-flash\0", b"arm,pl011\0")?;
     let reg = |base: u64, size: u64| [base.to_be_bytes(), size.to_be_bytes()].concat();
-    put(&reg(0, 0x400_0000), &reg(0x900_0800, 0x1000))?;
+    let second = reg(0x400_0000, 0x400_0000);
+    put(&[reg(0, 0x400_0000), second.clone()].concat(), &[reg(0x900_0800, 0x1000), second].concat())?;
     let file = lab.scratch()?.join("tree.dtb");
     std::fs::write(&file, &tree)?;
     let mut console = lab.boot_to_prompt(Boot { tree: Some(file), ..Boot::default() })?;
