@@ -87,7 +87,7 @@ impl Init {
     }
 
     /// Somebody with the right to do so wants it dead.
-    pub fn kill(&mut self, component: u32, by: u32) -> bool {
+    pub fn end_by(&mut self, component: u32, by: u32) -> bool {
         let position = |number| self.components.iter().position(|record: &Record| record.number == number);
         let runs = |index: &usize| self.components.get(*index).is_some_and(|record| record.instance.is_some());
         let Some(index) = position(component).filter(runs) else { return false };
