@@ -42,8 +42,8 @@ impl Init {
                 stay_stopped()
             }
             client if client == Client::Supervisor as u32 => ipc::answer(&mut SupervisorServer(self), badge, message),
-            _ => ipc::answer(&mut LogServer(self), badge, message),
             client if client == Client::Broker as u32 => ipc::answer(&mut BrokerServer(self), badge, message),
+            _ => ipc::answer(&mut LogServer(self), badge, message),
         }
     }
 
