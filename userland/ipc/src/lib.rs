@@ -65,6 +65,7 @@ pub mod broker;
 pub mod devices;
 pub mod file;
 pub mod log;
+pub mod net;
 pub mod ring;
 pub mod serial;
 pub mod supervisor;
@@ -92,6 +93,7 @@ pub const PROTOCOLS: &[&Protocol] = &[
     &devices::DEVICES,
     &file::FILE,
     &log::LOG,
+    &net::NET,
     &serial::SERIAL,
     &supervisor::SUPERVISOR,
 ];
