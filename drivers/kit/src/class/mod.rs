@@ -2,4 +2,6 @@
 //! implements.
 
 pub mod block;
+mod fair;
+pub mod net;
 pub mod serial;
