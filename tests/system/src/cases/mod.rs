@@ -13,6 +13,7 @@ pub mod fuzz;
 mod hardening;
 mod isolation;
 mod memory;
+mod net;
 mod shell;
 
 use crate::lab::Case;
@@ -23,6 +24,7 @@ pub fn all() -> Vec<Case> {
         boot::cases(),
         disk::cases(),
         shell::cases(),
+        net::cases(),
         isolation::cases(),
         memory::cases(),
         conformance::cases(),

@@ -3,12 +3,14 @@
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::commands::Unprinted;
 use ipc::Call;
 use ipc::trace::Found;
 use ipc::{
-    devices::DevicesClient, file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient,
+    devices::DevicesClient, file::FileClient, log::LogClient, net::NetClient, serial::SerialClient,
+    supervisor::SupervisorClient,
 };
 use rt::{CallError, Cap, Message, Notification, SharedBuffer};
 
@@ -16,6 +18,8 @@ use rt::{CallError, Cap, Message, Notification, SharedBuffer};
 pub const SERIAL_BIT: u64 = 1;
 /// Bit of the own Notification: a log line of level warn or worse.
 pub const LOG_BIT: u64 = 2;
+/// Bit of the own Notification: something about frames. Who waits for some looks for them.
+pub const NET_BIT: u64 = 4;
 
 /// Who carries calls: an endpoint, or a test.
 #[derive(Clone)]
@@ -74,6 +78,8 @@ pub struct Services {
     pub serial: SerialClient<Carrier>,
     /// The disk.
     pub files: FileClient<Carrier>,
+    /// Network interfaces, whether they are there or not.
+    pub nets: Vec<NetClient<Carrier>>,
     /// What components say.
     pub log: LogClient<Carrier>,
     /// What components there are.

@@ -2,6 +2,7 @@
 
 mod devices;
 mod disk;
+mod net;
 mod system;
 mod trace;
 
@@ -75,6 +76,13 @@ const COMMANDS: &[Command] = &[
     Command { name: "caps", arguments: "NAME", about: "what a component holds", count: (1, 1), run: system::caps },
     Command { name: "log", arguments: "", about: "what components said", count: (0, 0), run: system::log },
     Command { name: "uptime", arguments: "", about: "time since reset", count: (0, 0), run: system::uptime },
+    Command {
+        name: "net",
+        arguments: "[arp [ADDRESS]]",
+        about: "the network interface; asks who has an address",
+        count: (0, 3),
+        run: net::net,
+    },
     Command {
         name: "trace",
         arguments: "COMMAND… | MS",
