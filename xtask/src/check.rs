@@ -1,5 +1,6 @@
-//! `check`: formatting, lints for host and target, the layering, the documentation. Warnings are errors.
+//! `check`: the layering, licences, formatting, lints for host and target, the documentation. Warnings are errors.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -8,7 +9,9 @@ use anyhow::{Context, Result};
 use crate::board::Board;
 use crate::build;
 use crate::component;
+use crate::docs;
 use crate::layering;
+use crate::licences;
 use crate::setup::Setup;
 use crate::toolchain::{Target, Toolchain};
 use crate::workspace::{self, Workspace};
@@ -16,6 +19,10 @@ use crate::workspace::{self, Workspace};
 pub fn run(workspace: &Workspace, setup: &Setup) -> Result<ExitCode> {
     step("layering");
     layering::check(workspace)?;
+    step("licences");
+    check_licences(workspace)?;
+    step("pages");
+    docs::check(workspace)?;
     step("formatting");
     let mut fmt = workspace.cargo();
     workspace::run(fmt.args(["fmt", "--all", "--check"])).context("`cargo fmt` puts it right")?;
@@ -34,11 +41,21 @@ pub fn run(workspace: &Workspace, setup: &Setup) -> Result<ExitCode> {
 /// The drivers' library: of its features components use some each.
 const KIT: &str = "tutti-kit";
 
+/// What runs on the target are the programs of all boards.
+fn check_licences(workspace: &Workspace) -> Result<()> {
+    let known = component::all(workspace)?;
+    let boards = all_boards(workspace)?;
+    let programs = Target::ALL
+        .iter()
+        .flat_map(|&target| boards.iter().flat_map(|board| build::programs(board, &known, target)).collect::<Vec<_>>());
+    let packages: BTreeSet<&str> = programs.map(|(package, _)| package).collect();
+    licences::check(workspace, &packages.into_iter().collect::<Vec<_>>(), &Target::ALL.map(Target::triple))
+}
+
 fn lint_target(workspace: &Workspace, setup: &Setup) -> Result<()> {
     let toolchain = Toolchain::find(workspace, setup)?;
     let known = component::all(workspace)?;
-    let boards = boards(workspace)?;
-    let boards: Vec<Board> = boards.iter().map(|name| Board::read(workspace, name)).collect::<Result<_>>()?;
+    let boards = all_boards(workspace)?;
     let mut kit = toolchain.clippy(workspace, Target::ALL[0]);
     deny(kit.args(["-p", KIT, "--lib", "--all-features"]))?;
     for target in Target::ALL {
@@ -55,12 +72,12 @@ fn lint_target(workspace: &Workspace, setup: &Setup) -> Result<()> {
     Ok(())
 }
 
-fn boards(workspace: &Workspace) -> Result<Vec<String>> {
+fn all_boards(workspace: &Workspace) -> Result<Vec<Board>> {
     let folder = workspace.root.join("board");
     let entries = folder.read_dir().with_context(|| format!("cannot read {}", folder.display()))?;
     let is_board = |path: &Path| path.join("board.toml").is_file();
     let boards = entries.flatten().filter(|entry| is_board(&entry.path()));
-    Ok(boards.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+    boards.map(|entry| Board::read(workspace, &entry.file_name().to_string_lossy())).collect()
 }
 
 fn deny(clippy: &mut Command) -> Result<()> {

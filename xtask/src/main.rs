@@ -7,11 +7,13 @@ mod build;
 mod check;
 mod ci;
 mod component;
+mod docs;
 mod doctor;
 mod fuzz;
 mod gdb;
 mod image;
 mod layering;
+mod licences;
 mod link;
 mod pack;
 mod program;
@@ -19,6 +21,7 @@ mod qemu;
 mod remote;
 mod run;
 mod setup;
+mod sizes;
 mod symbols;
 mod test;
 mod toolchain;
@@ -59,12 +62,16 @@ enum Verb {
     Fuzz(fuzz::Options),
     /// Measure, in instructions and bytes
     Bench(bench::Options),
-    /// Formatting, lints for host and target, the layering, the documentation
+    /// Formatting, lints for host and target, the layering, licences, the documentation and its pages
     Check,
+    /// How long components and drivers are, with their limits
+    Sizes,
     /// What the continuous integration runs: check, build, bench, test
     Ci,
     /// Attach a debugger to `run --gdb`
     Gdb(gdb::Options),
+    /// Write the generated parts of the documentation and build the book
+    Docs(docs::Options),
     /// Record what all cores do and write a timeline that ui.perfetto.dev opens
     Trace(trace::Options),
     /// Say which tools are there, where, and what is missing
@@ -91,9 +98,11 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Fuzz(options) => fuzz::run(&workspace, &setup, options),
         Verb::Bench(options) => bench::run(&workspace, &setup, options),
         Verb::Check => check::run(&workspace, &setup),
+        Verb::Sizes => sizes::run(&workspace),
         Verb::Ci => ci::run(&workspace, &setup),
         Verb::Gdb(options) => gdb::run(&workspace, &setup, options),
         Verb::Trace(options) => trace::run(&workspace, &setup, options),
+        Verb::Docs(options) => docs::run(&workspace, &setup, options),
         Verb::Doctor => doctor::run(&workspace),
     }
 }

@@ -18,9 +18,14 @@ pub struct Workspace {
 }
 
 impl Workspace {
+    /// The one that xtask belongs to.
     pub fn find() -> Result<Self> {
         let here = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
-        let root = here.parent().context("xtask has no folder above it")?.to_owned();
+        Self::at(here.parent().context("xtask has no folder above it")?.to_owned())
+    }
+
+    /// The one in this folder.
+    pub fn at(root: PathBuf) -> Result<Self> {
         let cargo = env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from);
         let metadata = MetadataCommand::new()
             .cargo_path(&cargo)
@@ -35,6 +40,11 @@ impl Workspace {
     pub fn rust_version(&self) -> (u64, u64) {
         let versions = self.metadata.packages.iter().filter_map(|package| package.rust_version.as_ref());
         versions.map(|version| (version.major, version.minor)).max().unwrap_or_default()
+    }
+
+    /// A path as one names it from the checkout's folder.
+    pub fn shorten<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.root).unwrap_or(path)
     }
 
     /// Where the results of a board go.

@@ -3,8 +3,9 @@
 use alloc::format;
 use alloc::string::String;
 
-use ipc::serial::Serial;
-use rt::{Endpoint, Env, NOTIFICATION};
+use ipc::SignalOn;
+use ipc::serial::{MAX_BYTES, SerialClient};
+use rt::{Env, NOTIFICATION};
 
 /// A measured line, or why there is none.
 pub type Line = Result<String, String>;
@@ -19,10 +20,9 @@ pub fn metric(name: &str, value: impl core::fmt::Display, unit: &str) -> Line {
 /// # Errors
 /// Why nothing can be printed.
 pub fn print(env: &Env, lines: &[Line]) -> Result<(), String> {
-    let serial = Serial(env.cap::<Endpoint>("use:serial").map_err(|missing| format!("{missing}"))?);
-    let (signal, bits) = (ipc::signal_only(NOTIFICATION), 2);
-    let signal = signal.map_err(|error| format!("{error:?}"))?;
-    serial.attach(signal, bits).map_err(|error| format!("serial: {error:?}"))?;
+    let serial = SerialClient::from_env(env).map_err(|missing| format!("{missing}"))?;
+    let notification = ipc::signal_only(NOTIFICATION).map_err(|error| format!("{error}"))?;
+    serial.attach(SignalOn { notification, bits: 2 }).map_err(|error| format!("serial: {error}"))?;
     for line in lines {
         let text = match line {
             Ok(metric) => format!("{metric}\r\n"),
@@ -33,10 +33,10 @@ pub fn print(env: &Env, lines: &[Line]) -> Result<(), String> {
     write(&serial, b"bench: end\r\n")
 }
 
-fn write(serial: &Serial, mut bytes: &[u8]) -> Result<(), String> {
+fn write(serial: &SerialClient, mut bytes: &[u8]) -> Result<(), String> {
     while !bytes.is_empty() {
-        let taken = serial.write(bytes).map_err(|error| format!("serial: {error:?}"))?;
-        bytes = bytes.get(taken..).unwrap_or_default();
+        let taken = serial.write(&bytes[..bytes.len().min(MAX_BYTES)]).map_err(|error| format!("serial: {error}"))?;
+        bytes = bytes.get(taken as usize..).unwrap_or_default();
         if taken == 0 {
             NOTIFICATION.wait().map_err(|error| format!("wait: {error}"))?;
         }
