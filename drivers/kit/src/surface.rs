@@ -198,8 +198,7 @@ mod canvas {
     /// use rt::SharedBuffer;
     ///
     /// # fn main() -> Result<(), kit::surface::SurfaceError> {
-    /// let buffer = SharedBuffer::fake(4096);
-    /// let seen = SharedBuffer::map(buffer.frame(), 1).unwrap();
+    /// let (buffer, seen) = SharedBuffer::fake_pair(4096);
     /// let layout = Layout { width: 32, height: 32, stride: 64, format: Format::Rgb565 };
     /// let mut canvas = Canvas::new(Mapped::new(buffer, layout)?)?;
     /// Pixel(Point::new(1, 2), Rgb565::RED).draw(&mut canvas)?;
@@ -383,8 +382,8 @@ mod tests {
     }
 
     fn canvas() -> (SharedBuffer, Canvas<Noted, Rgb888>) {
-        let buffer = SharedBuffer::fake(LAYOUT.bytes().unwrap());
-        let seen = SharedBuffer::map(buffer.frame(), buffer.pages()).unwrap();
+        let seen = SharedBuffer::fake(LAYOUT.bytes().unwrap());
+        let buffer = SharedBuffer::map(seen.frame(), seen.pages()).unwrap();
         (seen, Canvas::new(Noted(Mapped::new(buffer, LAYOUT).unwrap(), Vec::new())).unwrap())
     }
 

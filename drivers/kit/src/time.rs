@@ -206,6 +206,7 @@ mod tests {
                 over.set(over.get() + 1);
             });
         }
+        rt::task::run_ready();
         for expected in [0, 1, 1, 2] {
             assert_eq!(over.get(), expected);
             rt::task::fake::advance(1_000_100);
