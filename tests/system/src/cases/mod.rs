@@ -12,6 +12,7 @@ mod fpu;
 pub mod fuzz;
 mod hardening;
 mod isolation;
+mod kit;
 mod memory;
 mod shell;
 
@@ -25,6 +26,7 @@ pub fn all() -> Vec<Case> {
         shell::cases(),
         isolation::cases(),
         memory::cases(),
+        kit::cases(),
         conformance::cases(),
         fuzz::cases(),
         fpu::cases(),
