@@ -6,6 +6,7 @@ mod board;
 mod build;
 mod check;
 mod ci;
+mod compare;
 mod component;
 mod doctor;
 mod fuzz;
@@ -61,6 +62,8 @@ enum Verb {
     Fuzz(fuzz::Options),
     /// Measure, in instructions and bytes
     Bench(bench::Options),
+    /// The disk under Tutti and under Debian's Linux, side by side
+    Compare(compare::Options),
     /// Formatting, lints for host and target, the layering, licences, the documentation
     Check,
     /// How long components and drivers are, with their limits
@@ -94,6 +97,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Test(options) => test::run(&workspace, &setup, options),
         Verb::Fuzz(options) => fuzz::run(&workspace, &setup, options),
         Verb::Bench(options) => bench::run(&workspace, &setup, options),
+        Verb::Compare(options) => compare::run(&workspace, &setup, options),
         Verb::Check => check::run(&workspace, &setup),
         Verb::Sizes => sizes::run(&workspace),
         Verb::Ci => ci::run(&workspace, &setup),
