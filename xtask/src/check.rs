@@ -10,6 +10,7 @@ use crate::board::Board;
 use crate::build;
 use crate::compare;
 use crate::component;
+use crate::docs;
 use crate::layering;
 use crate::licences;
 use crate::setup::Setup;
@@ -21,6 +22,8 @@ pub fn run(workspace: &Workspace, setup: &Setup) -> Result<ExitCode> {
     layering::check(workspace)?;
     step("licences");
     check_licences(workspace)?;
+    step("pages");
+    docs::check(workspace)?;
     step("formatting");
     let mut fmt = workspace.cargo();
     workspace::run(fmt.args(["fmt", "--all", "--check"])).context("`cargo fmt` puts it right")?;

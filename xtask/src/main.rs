@@ -8,6 +8,7 @@ mod check;
 mod ci;
 mod compare;
 mod component;
+mod docs;
 mod doctor;
 mod fuzz;
 mod gdb;
@@ -64,7 +65,7 @@ enum Verb {
     Bench(bench::Options),
     /// The disk under Tutti and under Debian's Linux, side by side
     Compare(compare::Options),
-    /// Formatting, lints for host and target, the layering, licences, the documentation
+    /// Formatting, lints for host and target, the layering, licences, the documentation and its pages
     Check,
     /// How long components and drivers are, with their limits
     Sizes,
@@ -72,6 +73,8 @@ enum Verb {
     Ci,
     /// Attach a debugger to `run --gdb`
     Gdb(gdb::Options),
+    /// Write the generated parts of the documentation and build the book
+    Docs(docs::Options),
     /// Record what all cores do and write a timeline that ui.perfetto.dev opens
     Trace(trace::Options),
     /// Say which tools are there, where, and what is missing
@@ -103,6 +106,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Ci => ci::run(&workspace, &setup),
         Verb::Gdb(options) => gdb::run(&workspace, &setup, options),
         Verb::Trace(options) => trace::run(&workspace, &setup, options),
+        Verb::Docs(options) => docs::run(&workspace, &setup, options),
         Verb::Doctor => doctor::run(&workspace),
     }
 }

@@ -5,7 +5,9 @@ use rt::{Missing, NoSlot, SyscallError, VmError};
 /// What could not be had, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// The name in the manifest, or what the memory is for.
+    /// `reg:` or `irq:` in front of a name or an index of the device's node; empty in front of anything else.
+    pub kind: &'static str,
+    /// The name in the manifest, the register, or what the memory is for.
     pub what: &'static str,
     /// Why.
     pub cause: Cause,
@@ -28,7 +30,12 @@ pub enum Cause {
 
 impl Error {
     pub(crate) const fn new(what: &'static str, cause: Cause) -> Self {
-        Self { what, cause }
+        Self { kind: "", what, cause }
+    }
+
+    /// About what the device's node has.
+    pub(crate) const fn of_node(kind: &'static str, what: &'static str, cause: Cause) -> Self {
+        Self { kind, what, cause }
     }
 }
 
@@ -61,12 +68,13 @@ impl From<VmError> for Cause {
 
 impl core::fmt::Display for Error {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}{}: ", self.kind, self.what)?;
         match self.cause {
-            Cause::Missing => write!(f, "{}: this component was not given it", self.what),
-            Cause::NoSlot => write!(f, "{}: no capability slot left", self.what),
-            Cause::Kernel(error) => write!(f, "{}: {error}", self.what),
-            Cause::Outside => write!(f, "{}: register outside the mapped registers", self.what),
-            Cause::Limit => write!(f, "{}: too large or too many", self.what),
+            Cause::Missing => f.write_str("this component was not given it"),
+            Cause::NoSlot => f.write_str("no capability slot left"),
+            Cause::Kernel(error) => error.fmt(f),
+            Cause::Outside => f.write_str("outside the device's registers"),
+            Cause::Limit => f.write_str("too large or too many"),
         }
     }
 }

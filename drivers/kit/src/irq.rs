@@ -3,8 +3,7 @@
 use rt::{Cap, Env, Irq, NOTIFICATION};
 
 use crate::error::{Cause, Error};
-
-const NAMES: [&str; 4] = ["irq:0", "irq:1", "irq:2", "irq:3"];
+use crate::name;
 
 /// An interrupt line that signals bits of [`rt::NOTIFICATION`], so that the server loop's receive returns.
 #[derive(Debug)]
@@ -14,14 +13,24 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Binds `irq:INDEX` of the manifest to `bits` and lets it fire.
+    /// Binds the node's interrupt number `index`, from 0, to `bits` and lets it fire: `irq:INDEX` of the manifest.
     ///
     /// # Errors
     /// The component was not given the line, or the kernel refused.
     pub fn open(env: &Env, index: usize, bits: u64) -> Result<Self, Error> {
-        let name = *NAMES.get(index).ok_or(Error::new("irq", Cause::Limit))?;
-        let irq = env.cap::<Irq>(name)?;
-        irq.bind(NOTIFICATION, bits).map_err(|error| Error::new(name, error.into()))?;
+        let &name = name::INDICES.get(index).ok_or(Error::new("irq:8 and above", Cause::Limit))?;
+        Self::named(env, name, bits)
+    }
+
+    /// As [`Self::open`], for the interrupt that the node's `interrupt-names` calls `name`.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn named(env: &Env, name: &'static str, bits: u64) -> Result<Self, Error> {
+        let failed = |cause| Error::of_node("irq:", name, cause);
+        let entry = name::find(env.start_info(), "irq", name).ok_or(failed(Cause::Missing))?;
+        let irq = Cap::<Irq>::from_slot(entry.slot);
+        irq.bind(NOTIFICATION, bits).map_err(|error| failed(error.into()))?;
         Ok(Self { irq, bits })
     }
 

@@ -4,9 +4,8 @@ use alloc::rc::Rc;
 
 use bitflags::bitflags;
 use ipc::block::{Info, SECTOR};
-use kit::dma::Memory;
+use kit::dma::{LINE, Memory, Space};
 use kit::virtio::{DeviceStatus, DeviceType, Lie, Piece, Queue, Transport};
-use rt::{Cap, DmaSpace};
 
 bitflags! {
     /// What device and driver agree on. Without VIRTIO_BLK_F_FLUSH a write is done when it is on the medium, which is
@@ -23,8 +22,9 @@ const DESCRIPTORS: usize = 64;
 /// Requests that can be under way.
 pub(crate) const REQUESTS: usize = DESCRIPTORS / 3;
 
-/// Header and status of request n lie at n times this in the control page.
-const CONTROL: usize = 32;
+/// Header and status of request n lie at n times this in the control page: while the device has one, another is
+/// written.
+const CONTROL: usize = LINE;
 const HEADER: usize = 16;
 const STATUS: usize = HEADER;
 /// A status that no device gives.
@@ -107,7 +107,7 @@ impl<T: Transport, O> Disk<T, O> {
     ///
     /// # Errors
     /// [`SetupError`].
-    pub fn new(mut transport: T, space: Cap<DmaSpace>) -> Result<Self, SetupError> {
+    pub fn new(mut transport: T, space: Space) -> Result<Self, SetupError> {
         match transport.device_type() {
             DeviceType::Block => {}
             other => return Err(SetupError::Kind(other)),

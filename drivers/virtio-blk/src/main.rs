@@ -9,12 +9,12 @@ use core::error::Error;
 
 use ipc::CapWindow;
 use ipc::block::{self, Request, Status};
-use kit::dma::Memory;
+use kit::dma::{Coherence, Memory, Space};
 use kit::irq::Interrupt;
 use kit::mmio::Mmio;
 use kit::server::{Server, Waker, serve};
 use kit::virtio::{self, Transport};
-use rt::{Badge, Cap, DmaSpace, Env, Frame, Message, Notification};
+use rt::{Badge, Env, Frame, Message, Notification};
 use virtio_blk::{Direction, Disk, Service};
 
 rt::entry!(run);
@@ -30,7 +30,7 @@ fn run(env: &'static Env) {
 
 fn drive(env: &'static Env) -> Result<(), Box<dyn Error>> {
     let endpoint = env.cap("provide:block").map_err(kit::Error::from)?;
-    let space = env.cap("dma").map_err(kit::Error::from)?;
+    let space = Space::open(env, Coherence::Coherent)?;
     let window = CapWindow::open(2).map_err(kit::Error::from)?;
     let transport = virtio::open(&Mmio::open(env, 0)?, space)?;
     let service = Service::new(Disk::new(transport, space)?);
@@ -43,7 +43,7 @@ fn drive(env: &'static Env) -> Result<(), Box<dyn Error>> {
 
 struct Driver<T> {
     service: Service<T>,
-    space: Cap<DmaSpace>,
+    space: Space,
     interrupt: Interrupt,
 }
 

@@ -134,12 +134,12 @@ mod tests {
 
     fn disk(offered: u64) -> (Device, Service<FakeTransport>) {
         let (device, transport) = Device::new(2, offered, &SECTORS.to_le_bytes());
-        (device, Service::new(Disk::new(transport, Cap::from_slot(0)).unwrap()))
+        (device, Service::new(Disk::new(transport, frames::space()).unwrap()))
     }
 
     fn attach(service: &mut Service<FakeTransport>, badge: Badge, pages: u64) -> Cap<Frame> {
         let frame = frames::frame(pages);
-        let memory = Memory::attach(Cap::from_slot(0), frame, pages).unwrap();
+        let memory = Memory::attach(frames::space(), frame, pages).unwrap();
         service.attach(badge, memory, Waker::new(Cap::from_slot(NOTIFICATION), 4)).unwrap();
         frame
     }
@@ -171,14 +171,14 @@ mod tests {
     fn devices_that_cannot_be_driven_are_refused() {
         let refused = |kind, offered, config: &[u8]| {
             let (_, transport) = Device::new(kind, offered, config);
-            Disk::<_, Owner>::new(transport, Cap::from_slot(0)).err().unwrap()
+            Disk::<_, Owner>::new(transport, frames::space()).err().unwrap()
         };
         assert!(matches!(refused(1, VERSION_1, &[0; 8]), SetupError::Kind(_)));
         assert!(matches!(refused(2, 0, &[0; 8]), SetupError::Features));
         assert!(matches!(refused(2, VERSION_1, &[0; 7]), SetupError::Config));
         let (device, transport) = Device::new(2, VERSION_1, &[0; 8]);
         device.be_unsteady();
-        assert!(matches!(Disk::<_, Owner>::new(transport, Cap::from_slot(0)), Err(SetupError::Config)));
+        assert!(matches!(Disk::<_, Owner>::new(transport, frames::space()), Err(SetupError::Config)));
     }
 
     use crate::SetupError;

@@ -18,6 +18,19 @@ pub struct SharedBuffer {
     mapping: Mapping,
     #[cfg(not(target_os = "none"))]
     memory: Option<alloc::sync::Arc<[FakePage]>>,
+    #[cfg(not(target_os = "none"))]
+    watch: Option<alloc::boxed::Box<Watch>>,
+}
+
+/// What a fake buffer calls before bytes of it are used: offset, count, and whether they are written.
+#[cfg(not(target_os = "none"))]
+struct Watch(alloc::boxed::Box<dyn Fn(usize, usize, bool) + Send + Sync>);
+
+#[cfg(not(target_os = "none"))]
+impl core::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("watch")
+    }
 }
 
 /// A page of a fake buffer, aligned like one.
@@ -73,6 +86,8 @@ impl SharedBuffer {
             mapping,
             #[cfg(not(target_os = "none"))]
             memory: None,
+            #[cfg(not(target_os = "none"))]
+            watch: None,
         }
     }
 
@@ -92,8 +107,17 @@ impl SharedBuffer {
             base: memory.as_ptr().cast::<u8>().cast_mut(),
             mapping: Mapping { frame: Cap::from_slot(0), address: 0, bytes },
             memory: Some(memory.clone()),
+            watch: None,
         };
         (view(), view())
+    }
+
+    /// As it is, but `watch` is called with offset, count and whether it is a write before bytes are used; a test may
+    /// end there.
+    #[cfg(not(target_os = "none"))]
+    #[must_use]
+    pub fn watched(self, watch: impl Fn(usize, usize, bool) + Send + Sync + 'static) -> Self {
+        Self { watch: Some(alloc::boxed::Box::new(Watch(alloc::boxed::Box::new(watch)))), ..self }
     }
 
     /// The Frame.
@@ -143,7 +167,7 @@ impl SharedBuffer {
     /// # Errors
     /// [`OutOfBuffer`]; nothing was copied.
     pub fn read(&self, offset: usize, out: &mut [u8]) -> Result<(), OutOfBuffer> {
-        let from = self.at(offset, out.len())?;
+        let from = self.at(offset, out.len(), Use::Read)?;
         // SAFETY: `at` checked that all bytes lie inside the mapping; `out` is memory of our own.
         unsafe { copy(from, out.as_mut_ptr(), out.len()) };
         Ok(())
@@ -154,7 +178,7 @@ impl SharedBuffer {
     /// # Errors
     /// [`OutOfBuffer`]; nothing was copied.
     pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), OutOfBuffer> {
-        let to = self.at(offset, bytes.len())?;
+        let to = self.at(offset, bytes.len(), Use::Write)?;
         // SAFETY: as in `read`, the other way round.
         unsafe { copy(bytes.as_ptr(), to, bytes.len()) };
         Ok(())
@@ -171,7 +195,7 @@ impl SharedBuffer {
         from: usize,
         count: usize,
     ) -> Result<(), OutOfBuffer> {
-        let (to, from) = (self.at(offset, count)?, source.at(from, count)?);
+        let (to, from) = (self.at(offset, count, Use::Write)?, source.at(from, count, Use::Read)?);
         // SAFETY: both ranges were checked; should they be the same memory in two mappings, bytes are copied in order.
         unsafe { copy(from, to, count) };
         Ok(())
@@ -182,7 +206,7 @@ impl SharedBuffer {
     /// # Errors
     /// [`OutOfBuffer`].
     pub fn load_u32(&self, offset: usize) -> Result<u32, OutOfBuffer> {
-        let at = self.word_at(offset)?;
+        let at = self.word_at(offset, Use::Read)?;
         // SAFETY: inside the mapping and aligned; volatile, because the other side writes it.
         let value = unsafe { at.read_volatile() };
         fence(Ordering::Acquire);
@@ -194,26 +218,38 @@ impl SharedBuffer {
     /// # Errors
     /// [`OutOfBuffer`].
     pub fn store_u32(&self, offset: usize, value: u32) -> Result<(), OutOfBuffer> {
-        let at = self.word_at(offset)?;
+        let at = self.word_at(offset, Use::Write)?;
         fence(Ordering::Release);
         // SAFETY: as in `load_u32`.
         unsafe { at.write_volatile(value) };
         Ok(())
     }
 
-    fn word_at(&self, offset: usize) -> Result<*mut u32, OutOfBuffer> {
+    fn word_at(&self, offset: usize, what: Use) -> Result<*mut u32, OutOfBuffer> {
         if !offset.is_multiple_of(4) {
             return Err(OutOfBuffer);
         }
-        self.at(offset, 4).map(<*mut u8>::cast)
+        self.at(offset, 4, what).map(<*mut u8>::cast)
     }
 
-    fn at(&self, offset: usize, count: usize) -> Result<*mut u8, OutOfBuffer> {
-        match offset.checked_add(count) {
-            Some(end) if end <= self.mapping.bytes => Ok(self.base.wrapping_add(offset)),
-            _ => Err(OutOfBuffer),
+    #[cfg_attr(target_os = "none", expect(unused_variables, reason = "watched on the host"))]
+    fn at(&self, offset: usize, count: usize, what: Use) -> Result<*mut u8, OutOfBuffer> {
+        if offset.checked_add(count).is_none_or(|end| end > self.mapping.bytes) {
+            return Err(OutOfBuffer);
         }
+        #[cfg(not(target_os = "none"))]
+        if let Some(Watch(watch)) = self.watch.as_deref() {
+            watch(offset, count, matches!(what, Use::Write));
+        }
+        Ok(self.base.wrapping_add(offset))
     }
+}
+
+/// What bytes are looked up for.
+#[derive(Clone, Copy)]
+enum Use {
+    Read,
+    Write,
 }
 
 /// Copies with volatile accesses: words where both sides are aligned alike, bytes at the edges and else.
@@ -289,6 +325,19 @@ mod tests {
         let mut back = [0; 7];
         two.read(2, &mut back).unwrap();
         assert_eq!(&back, b"\0hello\0");
+    }
+
+    #[test]
+    fn a_watch_sees_what_is_used() {
+        let seen = alloc::sync::Arc::new(spin::Mutex::new(alloc::vec::Vec::new()));
+        let note = seen.clone();
+        let (mine, theirs) = SharedBuffer::fake_pair(4096);
+        let mine = mine.watched(move |offset, count, write| note.lock().push((offset, count, write)));
+        mine.write(3, b"abc").unwrap();
+        mine.load_u32(8).unwrap();
+        assert!(mine.store_u32(4096, 0).is_err());
+        theirs.write(0, b"x").unwrap();
+        assert_eq!(*seen.lock(), [(3, 3, true), (8, 4, false)]);
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use rt::{Cap, DmaSpace, ErrorCode, Frame, Perms, SPACE, SharedBuffer};
+use abi::layout::MemoryType;
+use rt::{Cap, DmaSpace, ErrorCode, Frame, Kind, MEMORY, Perms, Retype, SPACE, SharedBuffer, TABLE};
 
+use super::{Coherence, Direction, Space, cache};
 use crate::error::Cause;
 
 /// Memory of clients is mapped in ranges of this size, which are used again: no client can use up the addresses or the
@@ -17,22 +19,37 @@ static RANGES: AtomicU32 = AtomicU32::new(0);
 pub(super) struct Backing {
     space: Cap<DmaSpace>,
     buffer: SharedBuffer,
+    /// Where memory of a client is mapped.
     range: Option<u32>,
+    /// The device does not see the caches, and they may have of this memory.
+    maintained: bool,
 }
 
 impl Backing {
-    pub(super) fn own(space: Cap<DmaSpace>, pages: u64) -> Result<(Self, u64), Cause> {
-        let frame = rt::new_frame(pages)?;
+    pub(super) fn own(space: Space, pages: u64) -> Result<(Self, u64), Cause> {
+        Self::of_own(space, pages, rt::new_frame(pages)?, space.coherence() == Coherence::NotCoherent)
+    }
+
+    pub(super) fn consistent(space: Space, pages: u64) -> Result<(Self, u64), Cause> {
+        let frame = match space.coherence() {
+            Coherence::Coherent => rt::new_frame(pages)?,
+            Coherence::NotCoherent => uncached_frame(pages)?,
+        };
+        Self::of_own(space, pages, frame, false)
+    }
+
+    fn of_own(space: Space, pages: u64, frame: Cap<Frame>, maintained: bool) -> Result<(Self, u64), Cause> {
         let buffer = SharedBuffer::map(frame, pages).inspect_err(|_| ipc::discard(frame))?;
-        Self { space, buffer, range: None }.attached()
+        Self { space: space.cap(), buffer, range: None, maintained }.attached()
     }
 
     /// The caller deletes the capability when this fails.
-    pub(super) fn of_client(space: Cap<DmaSpace>, frame: Cap<Frame>, pages: u64) -> Result<(Self, u64), Cause> {
+    pub(super) fn of_client(space: Space, frame: Cap<Frame>, pages: u64) -> Result<(Self, u64), Cause> {
         let range = take_range().ok_or(Cause::Limit)?;
         let address = FIRST_RANGE + u64::from(range) * RANGE;
         let buffer = SharedBuffer::map_at(frame, address, pages).inspect_err(|_| free_range(range))?;
-        Self { space, buffer, range: Some(range) }.attached()
+        let maintained = space.coherence() == Coherence::NotCoherent;
+        Self { space: space.cap(), buffer, range: Some(range), maintained }.attached()
     }
 
     fn attached(mut self) -> Result<(Self, u64), Cause> {
@@ -43,6 +60,31 @@ impl Backing {
                 Err(error.into())
             }
         }
+    }
+
+    /// What the device reads is in memory, and no line that is written back later covers what it writes.
+    #[inline(always)]
+    pub(super) fn lend(&self, offset: usize, bytes: usize, direction: Direction) {
+        if self.maintained && self.may_be_touched() {
+            let start = self.buffer.as_ptr().addr() + offset;
+            match direction {
+                Direction::ToDevice => cache::clean(start, bytes),
+                Direction::FromDevice | Direction::Both => cache::clean_invalidate(start, bytes),
+            }
+        }
+    }
+
+    /// No line has what was there before the device wrote. All of them are clean: nobody wrote meanwhile.
+    #[inline(always)]
+    pub(super) fn reclaim(&self, offset: usize, bytes: usize, direction: Direction) {
+        if self.maintained && direction.is_written() && self.may_be_touched() {
+            cache::clean_invalidate(self.buffer.as_ptr().addr() + offset, bytes);
+        }
+    }
+
+    /// The process's own memory stays.
+    fn may_be_touched(&self) -> bool {
+        self.range.is_none() || self.is_present()
     }
 
     pub(super) fn buffer(&self) -> &SharedBuffer {
@@ -66,6 +108,14 @@ impl Backing {
             free_range(range);
         }
     }
+}
+
+/// A Frame that no cache keeps.
+fn uncached_frame(pages: u64) -> Result<Cap<Frame>, Cause> {
+    let slot = rt::alloc_slot()?;
+    let what = Retype { size: pages, memory: Some(MemoryType::NonCacheable), ..Retype::default() };
+    MEMORY.retype(Kind::Frame, what, TABLE, slot).inspect_err(|_| rt::free_slot(slot))?;
+    Ok(Cap::from_slot(slot))
 }
 
 fn take_range() -> Option<u32> {

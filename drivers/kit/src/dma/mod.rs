@@ -1,28 +1,72 @@
-//! Memory that a device reaches: frames that are mapped here and attached to the driver's DmaSpace.
+//! Memory that a device reaches: frames that are mapped here and attached to the driver's [`Space`].
 //!
-//! The other end may change such memory at any time, so it is never borrowed: [`Memory::buffer`] copies in and out. A
-//! Frame of several pages is contiguous for the device as well.
+//! The other end may change such memory at any time, so it is never borrowed: it is copied in and out. A Frame of several
+//! pages is contiguous for the device as well.
 //!
-//! Frames are cacheable, which fits bus masters that the tree calls `dma-coherent` (all of virtio).
+//! Between the driver and a device stand caches, which not every bus master sees (the tree says `dma-coherent` of those
+//! that do). So a part of the memory belongs to one side at a time. A [`Piece`] is the driver's: it reads and writes it.
+//! [`Piece::lend`] hands it over to the device and returns where the device finds it; [`Lent::reclaim`] takes it back. In
+//! between the caches are cleaned and invalidated if the space needs it, and nothing is done if it does not. Lists that
+//! driver and device both use all the time (rings, descriptors) lie in [`Memory::consistent`], which belongs to both.
+//!
+//! On the host every device is one that does not see the caches: [`fake`] keeps two copies, and the test of a driver that
+//! forgets to hand over ends with a message that says so.
+//!
+//! ```
+//! # extern crate alloc;
+//! # use tutti_kit as kit;
+//! use alloc::rc::Rc;
+//! use kit::dma::{Direction, Memory, Piece, fake};
+//!
+//! # fn main() -> Result<(), kit::Error> {
+//! let memory = Rc::new(Memory::new(fake::space(), 1)?);
+//! let request = Piece::new(&memory, 0, 8).unwrap();
+//! request.write(0, b"question").unwrap();
+//! let request = request.lend(Direction::ToDevice);
+//! let answer = Piece::new(&memory, 512, 6).unwrap().lend(Direction::FromDevice);
+//!
+//! // What the device does, when the driver has told it where.
+//! let mut seen = [0; 8];
+//! fake::device_read(request.bus(), &mut seen);
+//! fake::device_write(answer.bus(), b"answer");
+//!
+//! let mut text = [0; 6];
+//! answer.reclaim().read(0, &mut text).unwrap();
+//! request.reclaim();
+//! assert_eq!((&seen, &text), (b"question", b"answer"));
+//! # Ok(())
+//! # }
+//! ```
 
 #[cfg(target_os = "none")]
 mod bare;
+#[cfg(target_os = "none")]
+mod cache;
 #[cfg(not(target_os = "none"))]
 pub mod fake;
+mod piece;
+mod space;
+#[cfg(feature = "virtio")]
 mod table;
 
 use abi::layout::PAGE;
-use rt::{Cap, DmaSpace, Frame, SharedBuffer};
+use rt::{Cap, Frame, SharedBuffer};
 
 #[cfg(target_os = "none")]
 use bare::Backing;
 #[cfg(not(target_os = "none"))]
 use fake::Backing;
+pub use piece::{Direction, Lent, Piece};
+pub use space::{Coherence, Space};
 
 use crate::error::{Cause, Error};
 
 /// Most pages of one Frame: 16 MiB.
 pub const MAX_PAGES: u64 = 4096;
+
+/// Bytes of the longest cache line of the cores that Tutti runs on (Kryo's L2; most have 64). Caches are cleaned by the
+/// line: what the driver writes while the device has its neighbour lies in another line.
+pub const LINE: usize = 128;
 
 /// A Frame that this process and its device both reach. Dropping it takes it away from both.
 #[derive(Debug)]
@@ -32,12 +76,21 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Zeroed memory of this process's own.
+    /// Zeroed memory of this process's own, for data that goes back and forth in [`Piece`]s.
     ///
     /// # Errors
     /// No memory or no slot left; more than [`MAX_PAGES`].
-    pub fn new(space: Cap<DmaSpace>, pages: u64) -> Result<Self, Error> {
+    pub fn new(space: Space, pages: u64) -> Result<Self, Error> {
         Self::reach("DMA buffer", pages, || Backing::own(space, pages))
+    }
+
+    /// Zeroed memory of this process's own that driver and device see alike at any time: rings and descriptors. Where
+    /// the device does not see the caches it is not cached, and slow.
+    ///
+    /// # Errors
+    /// No memory or no slot left; more than [`MAX_PAGES`].
+    pub fn consistent(space: Space, pages: u64) -> Result<Self, Error> {
+        Self::reach("consistent DMA memory", pages, || Backing::consistent(space, pages))
     }
 
     /// Memory that a client handed over and claims to have `pages` pages. The client can write it at any time. The
@@ -45,7 +98,7 @@ impl Memory {
     ///
     /// # Errors
     /// The Frame is smaller, lacks a right (read, write, DMA), or is out of limits.
-    pub fn attach(space: Cap<DmaSpace>, frame: Cap<Frame>, pages: u64) -> Result<Self, Error> {
+    pub fn attach(space: Space, frame: Cap<Frame>, pages: u64) -> Result<Self, Error> {
         Self::reach("frame of the client", pages, || Backing::of_client(space, frame, pages))
             .inspect_err(|_| ipc::discard(frame))
     }
@@ -59,14 +112,15 @@ impl Memory {
             return Err(Error::new(what, Cause::Limit));
         }
         let (mut backing, bus) = make().map_err(|cause| Error::new(what, cause))?;
-        if table::insert(backing.buffer().as_ptr().addr(), (pages * PAGE) as usize, bus) {
+        if note(&backing, (pages * PAGE) as usize, bus) {
             return Ok(Self { backing, bus });
         }
         backing.release();
         Err(Error::new(what, Cause::Limit))
     }
 
-    /// The memory, as seen from here.
+    /// All of the memory, as seen from here. What lies in a [`Piece`] is reached through it: a piece that the device has
+    /// is not touched.
     pub fn buffer(&self) -> &SharedBuffer {
         self.backing.buffer()
     }
@@ -95,13 +149,24 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
+        #[cfg(feature = "virtio")]
         table::remove(self.buffer().as_ptr().addr());
         self.backing.release();
     }
 }
 
+/// Notes where memory is, for those who have only its address. `false`: there is too much of it.
+#[cfg_attr(not(feature = "virtio"), expect(unused_variables, reason = "who has only addresses is virtio"))]
+fn note(backing: &Backing, bytes: usize, bus: u64) -> bool {
+    #[cfg(feature = "virtio")]
+    return table::insert(backing.buffer().as_ptr().addr(), bytes, bus);
+    #[cfg(not(feature = "virtio"))]
+    true
+}
+
 /// Where the device sees this range of the process, if it lies in attached memory.
-pub fn bus_address(address: usize, bytes: usize) -> Option<u64> {
+#[cfg(feature = "virtio")]
+pub(crate) fn bus_address(address: usize, bytes: usize) -> Option<u64> {
     table::find(address, bytes)
 }
 
@@ -119,11 +184,10 @@ pub fn publish() {
 mod tests {
     use super::*;
 
-    const SPACE: Cap<DmaSpace> = Cap::from_slot(20);
-
+    #[cfg(feature = "virtio")]
     #[test]
     fn bus_addresses_follow_the_memory() {
-        let memory = Memory::new(SPACE, 2).unwrap();
+        let memory = Memory::new(fake::space(), 2).unwrap();
         let start = memory.buffer().as_ptr().addr();
         assert_eq!(bus_address(start + 5000, 3192), Some(memory.bus() + 5000));
         assert_eq!(bus_address(start + 5000, 3193), None);
@@ -134,7 +198,7 @@ mod tests {
 
     #[test]
     fn ranges_are_checked() {
-        let memory = Memory::new(SPACE, 1).unwrap();
+        let memory = Memory::new(fake::space(), 1).unwrap();
         assert!(memory.contains(4090, 6) && memory.contains(0, 4096));
         assert!(!memory.contains(4090, 7) && !memory.contains(0, 0) && !memory.contains(usize::MAX, 2));
     }
@@ -142,10 +206,10 @@ mod tests {
     #[test]
     fn a_client_cannot_claim_more_than_it_has() {
         let frame = fake::frame(2);
-        assert!(Memory::attach(SPACE, frame, 3).is_err());
-        assert!(Memory::attach(SPACE, frame, 0).is_err());
-        assert!(Memory::attach(SPACE, frame, u64::MAX).is_err());
-        let mine = Memory::attach(SPACE, frame, 2).unwrap();
+        assert!(Memory::attach(fake::space(), frame, 3).is_err());
+        assert!(Memory::attach(fake::space(), frame, 0).is_err());
+        assert!(Memory::attach(fake::space(), frame, u64::MAX).is_err());
+        let mine = Memory::attach(fake::space(), frame, 2).unwrap();
         fake::view(frame).store_u32(8, 5).unwrap();
         assert_eq!(mine.buffer().load_u32(8), Ok(5));
         assert!(mine.is_present());

@@ -3,20 +3,49 @@
 //! A register is an address, never a reference: the compiler may add reads through a reference, and some registers change
 //! when they are read. Each load and store is one `ldr` or `str`, because a volatile access may become a form with
 //! write-back that a hypervisor cannot emulate. The bit fields of `tock-registers` work on these types.
+//!
+//! `use kit::mmio::*` brings all that a driver's registers need: the block ([`Mmio`]), the registers
+//! ([`registers!`](crate::registers)), their bit fields (`register_bitfields!`) and the traits with `read`, `write`,
+//! `modify`, `get` and `set`.
+//!
+//! ```
+//! # use tutti_kit as kit;
+//! use kit::fake;
+//! use kit::mmio::*;
+//!
+//! register_bitfields![u32, CR [ENABLE OFFSET(0) NUMBITS(1) [], MODE OFFSET(4) NUMBITS(2) [Fast = 2]]];
+//!
+//! kit::registers! {
+//!     struct Registers {
+//!         0x00 => control: ReadWrite<u32, CR::Register>,
+//!         0x04 => status: ReadOnly<u32>,
+//!         0x10 => channels: [WriteOnly<u32>; 4],
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), kit::Error> {
+//! // In a driver: `Registers::new(&Mmio::open(env, 0)?)?`.
+//! let device = fake::Registers::new(0x20).read_write(0x00, 1).read_only(0x04, 7).write_only(0x1c);
+//! let registers = Registers::new(&device.mmio())?;
+//! registers.control.modify(CR::MODE::Fast);
+//! registers.channels[3].set(registers.status.get());
+//! assert_eq!((device.get(0x00), device.get(0x1c)), (0x21, 7));
+//! # Ok(())
+//! # }
+//! ```
 
 #[cfg(target_os = "none")]
 mod bare;
 #[cfg(not(target_os = "none"))]
 mod fake;
+mod registers;
 
 use core::marker::PhantomData;
 
 use abi::layout::PAGE;
-use rt::{Env, Perms};
-use tock_registers::{
-    RegisterLongName, UIntLike,
-    interfaces::{Readable, Writeable},
-};
+use abi::{NamedSlot, StartInfo};
+use rt::{Cap, Env, Frame, Perms};
+use tock_registers::{RegisterLongName, UIntLike};
 
 #[cfg(target_os = "none")]
 use bare::Base;
@@ -24,11 +53,12 @@ use bare::Base;
 pub use fake::Bank;
 #[cfg(not(target_os = "none"))]
 use fake::Base;
+pub use registers::Place;
+pub use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
+pub use tock_registers::register_bitfields;
 
 use crate::error::{Cause, Error};
-
-const NAMES: [(&str, &str); 4] =
-    [("reg:0", "reg-offset:0"), ("reg:1", "reg-offset:1"), ("reg:2", "reg-offset:2"), ("reg:3", "reg-offset:3")];
+use crate::name;
 
 /// A block of device registers, mapped for the life of the process.
 #[derive(Clone, Debug)]
@@ -38,28 +68,30 @@ pub struct Mmio {
 }
 
 impl Mmio {
-    /// Maps `reg:INDEX` of the manifest. The block starts where `reg-offset:INDEX` says and ends with the device's own
-    /// registers, although the Frame reaches to the end of its last page.
+    /// Maps the node's register block number `index`, from 0: `reg:INDEX` of the manifest.
     ///
     /// # Errors
     /// The component was not given the registers, the block does not lie inside the Frame or begins at an odd place, or
     /// the kernel refused.
     pub fn open(env: &Env, index: usize) -> Result<Self, Error> {
-        let &(name, place) = NAMES.get(index).ok_or(Error::new("reg", Cause::Limit))?;
-        let frame = env.cap(name)?;
-        // Only whole pages are mapped.
-        let mapped = env.size(name)? / PAGE * PAGE;
-        let (offset, bytes) = match env.start_info().find(place) {
-            Some(entry) => (u64::from(entry.slot), u64::from(entry.size)),
-            None => (0, mapped),
-        };
-        // The widest register is 8 bytes: with the block its registers are aligned.
-        if !offset.is_multiple_of(8) || offset.checked_add(bytes).is_none_or(|end| end > mapped) {
-            return Err(Error::new(name, Cause::Outside));
-        }
-        let mapping = rt::map(frame, mapped / PAGE, Perms::READ | Perms::WRITE)
-            .map_err(|error| Error::new(name, error.into()))?;
-        Ok(Self { base: Base::new(mapping.address() + offset), bytes: bytes as usize })
+        let &name = name::INDICES.get(index).ok_or(Error::new("reg:8 and above", Cause::Limit))?;
+        Self::map(env, name)
+    }
+
+    /// Maps the register block that the node's `reg-names` calls `name`.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn named(env: &Env, name: &'static str) -> Result<Self, Error> {
+        Self::map(env, name)
+    }
+
+    fn map(env: &Env, name: &'static str) -> Result<Self, Error> {
+        let failed = |cause| Error::of_node("reg:", name, cause);
+        let block = Block::find(env.start_info(), name).map_err(failed)?;
+        let mapping = rt::map(Cap::<Frame>::from_slot(block.frame), block.pages, Perms::READ | Perms::WRITE);
+        let base = mapping.map_err(|error| failed(error.into()))?.address() + block.offset;
+        Ok(Self { base: Base::new(base), bytes: block.bytes as usize })
     }
 
     /// A block of `bytes` bytes in front of a fake device.
@@ -73,16 +105,32 @@ impl Mmio {
         self.bytes
     }
 
-    /// The register at `offset`, a multiple of its size.
+    /// A part of the block: one of several channels, whose registers repeat.
+    ///
+    /// # Errors
+    /// It does not lie inside the block, or begins at an odd place.
+    pub fn part(&self, offset: usize, bytes: usize) -> Result<Self, Error> {
+        if !offset.is_multiple_of(8) || offset.checked_add(bytes).is_none_or(|end| end > self.bytes) {
+            return Err(Error::new("part of the registers", Cause::Outside));
+        }
+        Ok(Self { base: self.base.at(offset), bytes })
+    }
+
+    /// The register at `offset`, a multiple of its size, or an array of registers from there on.
     ///
     /// # Errors
     /// It does not lie inside the block.
-    pub fn register<T: Width, R: RegisterLongName, A>(&self, offset: usize) -> Result<Register<T, R, A>, Error> {
-        let size = size_of::<T>();
-        if !offset.is_multiple_of(size) || offset.checked_add(size).is_none_or(|end| end > self.bytes) {
-            return Err(Error::new("reg", Cause::Outside));
+    pub fn register<P: Place>(&self, offset: usize) -> Result<P, Error> {
+        self.field("register", offset)
+    }
+
+    /// As [`Self::register`], for a register with a name: what [`registers!`](crate::registers) calls.
+    #[doc(hidden)]
+    pub fn field<P: Place>(&self, name: &'static str, offset: usize) -> Result<P, Error> {
+        if !offset.is_multiple_of(P::ALIGN) || offset.checked_add(P::BYTES).is_none_or(|end| end > self.bytes) {
+            return Err(Error::new(name, Cause::Outside));
         }
-        Ok(Register { place: self.base.at(offset), kind: PhantomData })
+        Ok(P::place(&self.base.at(offset)))
     }
 
     /// Address of the block in this process.
@@ -92,10 +140,45 @@ impl Mmio {
     }
 }
 
+/// Where a block of registers lies: the Frame reaches to the end of its last page, the block begins where
+/// `reg-offset:NAME` says and ends with the device's own registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Block {
+    frame: u32,
+    pages: u64,
+    offset: u64,
+    bytes: u64,
+}
+
+impl Block {
+    fn find(info: &StartInfo, name: &str) -> Result<Self, Cause> {
+        let named = |kind| name::find(info, kind, name);
+        let NamedSlot { slot, size, .. } = named("reg").ok_or(Cause::Missing)?;
+        // Only whole pages are mapped.
+        let pages = u64::from(size) / PAGE;
+        let mapped = pages * PAGE;
+        let (offset, bytes) = match named("reg-offset") {
+            Some(place) => (u64::from(place.slot), u64::from(place.size)),
+            None => (0, mapped),
+        };
+        // The widest register is 8 bytes: with the block its registers are aligned.
+        if !offset.is_multiple_of(8) || offset + bytes > mapped {
+            return Err(Cause::Outside);
+        }
+        Ok(Self { frame: slot, pages, offset, bytes })
+    }
+}
+
 /// A register as wide as `T` with the bit fields `R`, and what may be done with it (`A`).
 pub struct Register<T, R, A> {
     place: Base,
     kind: PhantomData<(T, R, A)>,
+}
+
+impl<T, R, A> Register<T, R, A> {
+    const fn new(place: Base) -> Self {
+        Self { place, kind: PhantomData }
+    }
 }
 
 impl<T, R, A> core::fmt::Debug for Register<T, R, A> {
@@ -105,15 +188,29 @@ impl<T, R, A> core::fmt::Debug for Register<T, R, A> {
     }
 }
 
-/// A register that may be read.
-#[derive(Debug)]
-pub enum Read {}
-/// A register that may be written.
-#[derive(Debug)]
-pub enum Write {}
-/// A register that may be read and written.
-#[derive(Debug)]
-pub enum Both {}
+/// What may be done with a register.
+pub mod access {
+    /// It may be read.
+    #[derive(Debug)]
+    pub enum Read {}
+    /// It may be written.
+    #[derive(Debug)]
+    pub enum Write {}
+    /// It may be read and written.
+    #[derive(Debug)]
+    pub enum Both {}
+
+    /// Registers that may be read.
+    pub trait CanRead {}
+    impl CanRead for Read {}
+    impl CanRead for Both {}
+    /// Registers that may be written.
+    pub trait CanWrite {}
+    impl CanWrite for Write {}
+    impl CanWrite for Both {}
+}
+
+use access::{Both, CanRead, CanWrite, Read, Write};
 
 /// A register that may only be read.
 pub type ReadOnly<T, R = ()> = Register<T, R, Read>;
@@ -121,15 +218,6 @@ pub type ReadOnly<T, R = ()> = Register<T, R, Read>;
 pub type WriteOnly<T, R = ()> = Register<T, R, Write>;
 /// A register that may be read and written.
 pub type ReadWrite<T, R = ()> = Register<T, R, Both>;
-
-/// Marks registers that may be read.
-pub trait CanRead {}
-impl CanRead for Read {}
-impl CanRead for Both {}
-/// Marks registers that may be written.
-pub trait CanWrite {}
-impl CanWrite for Write {}
-impl CanWrite for Both {}
 
 /// The sizes a register can have.
 pub trait Width: UIntLike + sealed::Access {}
@@ -168,42 +256,56 @@ impl<T: Width, R: RegisterLongName, A: CanWrite> Writeable for Register<T, R, A>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::rc::Rc;
-    use core::cell::RefCell;
-    use tock_registers::{interfaces::ReadWriteable, register_bitfields};
+    use crate::fake;
+    use crate::name::tests::info;
 
     register_bitfields![u32, CONTROL [ENABLE OFFSET(0) NUMBITS(1) [], MODE OFFSET(4) NUMBITS(3) []]];
 
-    #[derive(Default)]
-    struct Words(RefCell<[u64; 4]>, RefCell<Vec<(usize, usize, u64)>>);
-
-    impl Bank for Words {
-        fn load(&self, offset: usize, _: usize) -> u64 {
-            self.0.borrow()[offset / 8]
-        }
-        fn store(&self, offset: usize, bytes: usize, value: u64) {
-            self.0.borrow_mut()[offset / 8] = value;
-            self.1.borrow_mut().push((offset, bytes, value));
-        }
-    }
-
     #[test]
     fn bit_fields_reach_the_device_in_single_accesses() {
-        let bank = Rc::new(Words::default());
-        let mmio = Mmio::fake(bank.clone(), 32);
-        let control: ReadWrite<u32, CONTROL::Register> = mmio.register(8).unwrap();
+        let device = fake::Registers::new(32).read_write(8, 0);
+        let control: ReadWrite<u32, CONTROL::Register> = device.mmio().register(8).unwrap();
         control.write(CONTROL::MODE.val(5));
         control.modify(CONTROL::ENABLE::SET);
         assert_eq!(control.read(CONTROL::MODE), 5);
-        assert_eq!(*bank.1.borrow(), [(8, 4, 0x50), (8, 4, 0x51)]);
+        assert_eq!(
+            device.log(),
+            [fake::write(8, 0x50), fake::read(8, 0x50), fake::write(8, 0x51), fake::read(8, 0x51)]
+        );
     }
 
     #[test]
     fn a_register_outside_the_block_is_refused() {
-        let mmio = Mmio::fake(Rc::new(Words::default()), 30);
-        assert!(mmio.register::<u16, (), Read>(28).is_ok());
-        assert!(mmio.register::<u32, (), Read>(28).is_err());
-        assert!(mmio.register::<u32, (), Read>(2).is_err());
-        assert!(mmio.register::<u64, (), Write>(usize::MAX - 7).is_err());
+        let mmio = fake::Registers::new(30).mmio();
+        assert!(mmio.register::<ReadOnly<u16>>(28).is_ok());
+        assert!(mmio.register::<ReadOnly<u32>>(28).is_err());
+        assert!(mmio.register::<ReadOnly<u32>>(2).is_err());
+        assert!(mmio.register::<WriteOnly<u64>>(usize::MAX - 7).is_err());
+    }
+
+    #[test]
+    fn parts_are_blocks_of_their_own() {
+        let device = fake::Registers::new(0x40).read_write(0x24, 9);
+        let mmio = device.mmio();
+        let part = mmio.part(0x20, 0x10).unwrap();
+        assert_eq!(part.register::<ReadOnly<u32>>(4).unwrap().get(), 9);
+        assert!(part.register::<ReadOnly<u32>>(0x10).is_err());
+        assert!(mmio.part(0x20, 0x21).is_err() && mmio.part(4, 4).is_err() && mmio.part(8, usize::MAX).is_err());
+    }
+
+    #[test]
+    fn blocks_are_found_by_index_and_by_name() {
+        let info = info(&[("reg:0", 20, 0x2000), ("reg-offset:0", 0xe00, 0x200), ("reg:ctrl", 21, 0x1000)]);
+        let block = |frame, pages, offset, bytes| Block { frame, pages, offset, bytes };
+        assert_eq!(Block::find(&info, "0"), Ok(block(20, 2, 0xe00, 0x200)));
+        assert_eq!(Block::find(&info, "ctrl"), Ok(block(21, 1, 0, 0x1000)));
+        assert_eq!(Block::find(&info, "ctr"), Err(Cause::Missing));
+    }
+
+    #[test]
+    fn a_block_that_leaves_its_frame_is_refused() {
+        for place in [("reg-offset:0", 0xff8, 16), ("reg-offset:0", 4, 4), ("reg-offset:0", u32::MAX - 7, u32::MAX)] {
+            assert_eq!(Block::find(&info(&[("reg:0", 20, 0x1000), place]), "0"), Err(Cause::Outside), "{place:?}");
+        }
     }
 }

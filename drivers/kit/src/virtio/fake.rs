@@ -7,6 +7,8 @@ use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Trans
 use virtio_drivers::{Error, PhysAddr, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use crate::dma::fake::{device_read, device_write};
+
 const NEXT: u16 = 1;
 const WRITE: u16 = 2;
 
@@ -39,7 +41,7 @@ pub struct Device(Rc<RefCell<State>>);
 pub struct FakeTransport(Rc<RefCell<State>>);
 
 /// A descriptor as it lies in memory.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, FromBytes)]
 #[repr(C)]
 struct Descriptor {
     address: u64,
@@ -48,16 +50,15 @@ struct Descriptor {
     next: u16,
 }
 
-/// Reads a `T` of the queue.
-fn load<T: Copy>(address: u64) -> T {
-    // SAFETY: on the host a bus address is an address; the queue's memory lives as long as the driver's queue does, which
-    // never frees it.
-    unsafe { (address as *const T).read_volatile() }
+/// Reads a `T` as the device does.
+fn load<T: FromBytes>(bus: u64) -> T {
+    let mut bytes = vec![0; size_of::<T>()];
+    device_read(bus, &mut bytes);
+    T::read_from_bytes(&bytes).expect("as many bytes")
 }
 
-fn store<T>(address: u64, value: T) {
-    // SAFETY: as in `load`.
-    unsafe { (address as *mut T).write_volatile(value) }
+fn store<T: IntoBytes + Immutable>(bus: u64, value: T) {
+    device_write(bus, value.as_bytes());
 }
 
 impl Device {
@@ -102,6 +103,10 @@ impl Device {
     /// Says that the request headed by `id` is done, whether there is one or not.
     pub fn complete(&self, id: u32, written: u32) {
         let mut state = self.0.borrow_mut();
+        if state.size == 0 {
+            // A device that was reset reaches no memory.
+            return;
+        }
         let place = state.used + 4 + 8 * (u64::from(state.given) % state.size);
         store(place, id);
         store(place + 4, written);
@@ -114,13 +119,25 @@ impl Device {
     /// the bytes it says it wrote.
     pub fn serve_one(&self, head: u16, with: impl FnOnce(&[u8], &mut [u8]) -> u32) {
         let chain = self.chain(head);
+        if chain.iter().any(|piece| piece.address == 0) {
+            // The driver has it back: the device has said before that it was done, which was a lie.
+            return;
+        }
         let bytes = |writable: bool| chain.iter().filter(move |piece| (piece.flags & WRITE != 0) == writable);
-        let input: Vec<u8> =
-            bytes(false).flat_map(|piece| (0..u64::from(piece.len)).map(|at| load(piece.address + at))).collect();
+        let mut input = Vec::new();
+        for piece in bytes(false) {
+            let start = input.len();
+            input.resize(start + piece.len as usize, 0);
+            device_read(piece.address, &mut input[start..]);
+        }
         let mut output = vec![0; bytes(true).map(|piece| piece.len as usize).sum()];
         let written = with(&input, &mut output);
-        let places = bytes(true).flat_map(|piece| (0..u64::from(piece.len)).map(|at| piece.address + at));
-        places.zip(&output).for_each(|(place, &byte)| store(place, byte));
+        let mut rest = output.as_slice();
+        for piece in bytes(true) {
+            let (mine, others) = rest.split_at(piece.len as usize);
+            device_write(piece.address, mine);
+            rest = others;
+        }
         self.complete(head.into(), written);
     }
 
@@ -161,7 +178,11 @@ impl Transport for FakeTransport {
         self.0.borrow().status
     }
     fn set_status(&mut self, status: DeviceStatus) {
-        self.0.borrow_mut().status = status;
+        let mut state = self.0.borrow_mut();
+        state.status = status;
+        if status.is_empty() {
+            (state.size, state.available, state.used, state.taken, state.given) = (0, 0, 0, 0, 0);
+        }
     }
     fn set_guest_page_size(&mut self, _: u32) {}
     fn requires_legacy_layout(&self) -> bool {

@@ -1,48 +1,93 @@
 //! What `virtio-drivers` asks of its surroundings: DMA memory, and bus addresses of buffers.
 
+use alloc::rc::Rc;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::layout::PAGE;
-use rt::Cap;
-use rt::DmaSpace;
 use spin::Mutex;
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 
-use crate::dma::{self, Memory};
+use crate::dma::{self, Direction, Lent, Memory, Piece, Space};
 
-/// The [`Hal`] of a process with one DmaSpace. Queues are cut from the process's memory. A buffer in attached memory is
-/// used where it lies; one from elsewhere (a stack) is bounced.
+/// The [`Hal`] of a process with one DmaSpace. Queues are consistent memory of the process. A buffer in attached memory is
+/// used where it lies, and whoever names it has handed it over; one from elsewhere (a stack) is bounced.
 #[derive(Debug)]
 pub struct DmaHal;
 
-/// The slot of the DmaSpace: `Hal` has no `self`.
-static SPACE: AtomicU32 = AtomicU32::new(abi::SLOT_NULL);
+/// The space of the one device: `Hal` has no `self`.
+static SPACE: Mutex<Option<Space>> = Mutex::new(None);
 
 /// Memory that `virtio-drivers` holds: queues and bounced buffers of the one device.
-static HELD: Mutex<[Option<Memory>; HELD_LIMIT]> = Mutex::new([const { None }; HELD_LIMIT]);
+static HELD: Mutex<[Option<Held>; HELD_LIMIT]> = Mutex::new([const { None }; HELD_LIMIT]);
 const HELD_LIMIT: usize = if cfg!(target_os = "none") { 16 } else { 256 };
 
-pub(super) fn set_space(space: Cap<DmaSpace>) {
-    SPACE.store(space.slot(), Ordering::Relaxed);
+enum Held {
+    Queue(Memory),
+    Bounced(Lent),
 }
 
-fn hold(pages: usize) -> Option<(PhysAddr, NonNull<u8>)> {
-    let memory = Memory::new(Cap::from_slot(SPACE.load(Ordering::Relaxed)), pages as u64).ok()?;
-    let place = (memory.bus(), NonNull::new(memory.buffer().as_ptr())?);
+// SAFETY: what is held is made, kept and given back under the lock, and the `Rc` of a piece has one owner, which is here.
+unsafe impl Send for Held {}
+
+impl Held {
+    fn bus(&self) -> u64 {
+        match self {
+            Self::Queue(memory) => memory.bus(),
+            Self::Bounced(lent) => lent.bus(),
+        }
+    }
+}
+
+pub(super) fn set_space(space: Space) {
+    *SPACE.lock() = Some(space);
+}
+
+fn space() -> Option<Space> {
+    #[cfg(not(target_os = "none"))]
+    return Some(dma::fake::space());
+    #[cfg(target_os = "none")]
+    *SPACE.lock()
+}
+
+fn hold(what: Held) -> Option<()> {
     let mut held = HELD.lock();
-    *held.iter_mut().find(|entry| entry.is_none())? = Some(memory);
-    Some(place)
+    *held.iter_mut().find(|entry| entry.is_none())? = Some(what);
+    Some(())
 }
 
-fn release(bus: PhysAddr) -> Option<Memory> {
+fn release(bus: PhysAddr) -> Option<Held> {
     let mut held = HELD.lock();
     let entry = held.iter_mut().find(|entry| entry.as_ref().is_some_and(|held| held.bus() == bus))?;
     entry.take()
 }
 
+/// New memory for a queue.
+fn queue(pages: usize) -> Option<(PhysAddr, NonNull<u8>)> {
+    let memory = Memory::consistent(space()?, pages as u64).ok()?;
+    let place = (memory.bus(), NonNull::new(memory.buffer().as_ptr())?);
+    hold(Held::Queue(memory)).map(|()| place)
+}
+
+/// New memory that the device reaches in place of a buffer; `content` is what it reads.
+fn bounce(bytes: usize, content: Option<&[u8]>, direction: Direction) -> Option<PhysAddr> {
+    let memory = Memory::new(space()?, bytes.div_ceil(PAGE as usize) as u64).ok()?;
+    let piece = Piece::new(&Rc::new(memory), 0, bytes)?;
+    content.map_or(Ok(()), |content| piece.write(0, content)).ok()?;
+    let lent = piece.lend(direction);
+    let bus = lent.bus();
+    hold(Held::Bounced(lent)).map(|()| bus)
+}
+
 fn address(buffer: NonNull<[u8]>) -> usize {
     buffer.as_ptr().cast::<u8>().addr()
+}
+
+const fn direction(of: BufferDirection) -> Direction {
+    match of {
+        BufferDirection::DriverToDevice => Direction::ToDevice,
+        BufferDirection::DeviceToDriver => Direction::FromDevice,
+        BufferDirection::Both => Direction::Both,
+    }
 }
 
 // SAFETY: `dma_alloc` hands out zeroed, page-aligned frames that are mapped nowhere else and referenced by nothing until
@@ -50,7 +95,7 @@ fn address(buffer: NonNull<[u8]>) -> usize {
 unsafe impl Hal for DmaHal {
     fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         // Bus address 0 is how the crate is told that there is no memory.
-        hold(pages).unwrap_or((0, NonNull::dangling()))
+        queue(pages).unwrap_or((0, NonNull::dangling()))
     }
 
     unsafe fn dma_dealloc(bus: PhysAddr, _: NonNull<u8>, _: usize) -> i32 {
@@ -65,13 +110,14 @@ unsafe impl Hal for DmaHal {
         if let Some(bus) = dma::bus_address(address(buffer), buffer.len()) {
             return bus;
         }
-        let Some((bus, bounce)) = hold(buffer.len().div_ceil(PAGE as usize)) else {
+        let content = match direction {
+            BufferDirection::DeviceToDriver => None,
+            // SAFETY: the caller promises a valid buffer that nobody writes meanwhile.
+            _ => Some(unsafe { buffer.as_ref() }),
+        };
+        let Some(bus) = bounce(buffer.len(), content, self::direction(direction)) else {
             panic!("no memory to bounce a buffer of {} bytes", buffer.len())
         };
-        if direction != BufferDirection::DeviceToDriver {
-            // SAFETY: the caller promises a valid buffer; the bounce memory is at least as long and apart from it.
-            unsafe { bounce.as_ptr().copy_from_nonoverlapping(buffer.as_ptr().cast(), buffer.len()) };
-        }
         bus
     }
 
@@ -79,13 +125,12 @@ unsafe impl Hal for DmaHal {
         if dma::bus_address(address(buffer), buffer.len()) == Some(bus) {
             return;
         }
-        let Some(bounce) = release(bus) else { return };
+        let Some(Held::Bounced(lent)) = release(bus) else { return };
+        let piece = lent.reclaim();
         if direction != BufferDirection::DriverToDevice {
-            // SAFETY: the caller promises that this is the buffer `share` was given: valid, and no longer than the
-            // bounce memory made for it.
-            unsafe {
-                buffer.as_ptr().cast::<u8>().copy_from_nonoverlapping(bounce.buffer().as_ptr(), buffer.len());
-            }
+            let mut buffer = buffer;
+            // SAFETY: the caller promises that this is the buffer `share` was given: valid, and nobody uses it meanwhile.
+            let _ = piece.read(0, unsafe { buffer.as_mut() });
         }
     }
 }
@@ -96,7 +141,7 @@ mod tests {
 
     #[test]
     fn attached_memory_is_used_where_it_lies() {
-        let memory = Memory::new(Cap::from_slot(0), 1).unwrap();
+        let memory = Memory::new(dma::fake::space(), 1).unwrap();
         let start = NonNull::new(memory.buffer().as_ptr().wrapping_add(100)).unwrap();
         let buffer = NonNull::slice_from_raw_parts(start, 50);
         // SAFETY: the buffer lies in `memory`.
@@ -112,16 +157,15 @@ mod tests {
         let buffer = NonNull::from(&mut out[..]);
         // SAFETY: the buffer lives until `unshare`.
         let bus = unsafe { DmaHal::share(buffer, BufferDirection::DriverToDevice) };
-        assert_ne!(bus, buffer.as_ptr().cast::<u8>().addr() as u64);
-        // SAFETY: on the host a bus address is an address.
-        assert_eq!(unsafe { *(bus as *const [u8; 4]) }, *b"ping");
+        let mut seen = [0; 4];
+        dma::fake::device_read(bus, &mut seen);
+        assert_eq!(&seen, b"ping");
         // SAFETY: the same buffer.
         unsafe { DmaHal::unshare(bus, buffer, BufferDirection::DriverToDevice) };
 
         // SAFETY: as above.
         let bus = unsafe { DmaHal::share(buffer, BufferDirection::DeviceToDriver) };
-        // SAFETY: as above; the device answers.
-        unsafe { *(bus as *mut [u8; 4]) = *b"pong" };
+        dma::fake::device_write(bus, b"pong");
         // SAFETY: as above.
         unsafe { DmaHal::unshare(bus, buffer, BufferDirection::DeviceToDriver) };
         assert_eq!(&out, b"pong");

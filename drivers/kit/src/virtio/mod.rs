@@ -1,7 +1,7 @@
 //! virtio devices, on the crate `virtio-drivers`: its transport and queue, made safe to use.
 //!
-//! A driver names the memory of a request by [`Piece`]s of attached [`Memory`], which the queue keeps alive until the
-//! device is done. Nothing the device writes is believed: what it claims to have used must be a request that is under
+//! A driver names the memory of a request by [`Piece`]s of attached [`Memory`], which the queue hands over to the device,
+//! keeps alive until the device is done, and takes back. Nothing the device writes is believed: what it claims to have used must be a request that is under
 //! way.
 
 #[cfg(not(target_os = "none"))]
@@ -9,16 +9,17 @@ pub mod fake;
 mod hal;
 mod queue;
 
-use rt::{Cap, DmaSpace};
 use virtio_drivers::transport::mmio::{MmioError, MmioVersion};
 
+use crate::dma::Space;
 use crate::mmio::Mmio;
 
 #[cfg(doc)]
 use crate::dma::Memory;
 
+pub use crate::dma::Piece;
 pub use hal::DmaHal;
-pub use queue::{Done, Lie, Piece, Queue, SubmitError};
+pub use queue::{Done, Lie, Queue, SubmitError};
 pub use virtio_drivers::transport::mmio::MmioTransport;
 pub use virtio_drivers::{
     Error,
@@ -49,7 +50,7 @@ impl core::error::Error for TransportError {}
 ///
 /// # Errors
 /// [`TransportError`].
-pub fn open(mmio: &Mmio, space: Cap<DmaSpace>) -> Result<MmioTransport<'static>, TransportError> {
+pub fn open(mmio: &Mmio, space: Space) -> Result<MmioTransport<'static>, TransportError> {
     hal::set_space(space);
     let transport = transport(mmio).map_err(TransportError::Mmio)?;
     match transport.version() {

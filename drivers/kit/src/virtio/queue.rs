@@ -1,6 +1,6 @@
 //! A virtqueue whose requests name attached memory.
 
-use alloc::{boxed::Box, rc::Rc};
+use alloc::boxed::Box;
 use core::mem::ManuallyDrop;
 
 use virtio_drivers::queue::VirtQueue;
@@ -8,7 +8,7 @@ use virtio_drivers::transport::{DeviceStatus, Transport};
 use virtio_drivers::{Error, Result};
 
 use super::hal::DmaHal;
-use crate::dma::{self, Memory};
+use crate::dma::{self, Direction, Piece};
 
 /// Most pieces of a request in one direction.
 pub const MAX_PIECES: usize = 2;
@@ -16,43 +16,23 @@ pub const MAX_PIECES: usize = 2;
 /// How often a device is asked whether its reset is over (virtio 1.2, 4.2.3.1).
 const RESET_LOOKS: u32 = 100_000;
 
-/// A part of attached memory.
-#[derive(Clone, Debug)]
-pub struct Piece {
-    memory: Rc<Memory>,
-    offset: usize,
-    bytes: usize,
+/// The piece as the slice `virtio-drivers` takes: it looks at address and length and passes them to the [`DmaHal`], which
+/// finds the memory attached and looks no further.
+///
+/// # Safety
+/// For such use only: what lies there belongs to a device, and to a client as well.
+unsafe fn slice<'a>(piece: &Piece) -> &'a [u8] {
+    // SAFETY: in range (checked by `Piece::new`), mapped while the piece lives; never read through this reference.
+    unsafe { core::slice::from_raw_parts(piece.start(), piece.bytes()) }
 }
 
-impl Piece {
-    /// `bytes` bytes at `offset`; `None` when they do not lie inside the memory, or there are none.
-    pub fn new(memory: &Rc<Memory>, offset: usize, bytes: usize) -> Option<Self> {
-        let fits = memory.contains(offset, bytes) && u32::try_from(bytes).is_ok();
-        fits.then(|| Self { memory: memory.clone(), offset, bytes })
-    }
-
-    fn start(&self) -> *mut u8 {
-        self.memory.buffer().as_ptr().wrapping_add(self.offset)
-    }
-
-    /// The piece as the slice `virtio-drivers` takes: it looks at address and length and passes them to the [`DmaHal`],
-    /// which finds the memory attached and looks no further.
-    ///
-    /// # Safety
-    /// For such use only: what lies there belongs to a device, and to a client as well.
-    unsafe fn slice<'a>(&self) -> &'a [u8] {
-        // SAFETY: in range (checked by `new`), mapped while `memory` lives; never read through this reference.
-        unsafe { core::slice::from_raw_parts(self.start(), self.bytes) }
-    }
-
-    /// As [`Self::slice`].
-    ///
-    /// # Safety
-    /// As [`Self::slice`].
-    unsafe fn slice_mut<'a>(&self) -> &'a mut [u8] {
-        // SAFETY: in range (checked by `new`), mapped while `memory` lives; never accessed through this reference.
-        unsafe { core::slice::from_raw_parts_mut(self.start(), self.bytes) }
-    }
+/// As [`slice`].
+///
+/// # Safety
+/// As [`slice`].
+unsafe fn slice_mut<'a>(piece: &Piece) -> &'a mut [u8] {
+    // SAFETY: in range (checked by `Piece::new`), mapped while the piece lives; never accessed through this reference.
+    unsafe { core::slice::from_raw_parts_mut(piece.start(), piece.bytes()) }
 }
 
 /// What a request consists of.
@@ -77,19 +57,33 @@ impl Request {
         let (mut inputs, mut outputs) = (0, 0);
         for (place, piece) in input.iter_mut().zip(self.input.iter().flatten()) {
             // SAFETY: the caller's promise.
-            *place = unsafe { piece.slice() };
+            *place = unsafe { slice(piece) };
             inputs += 1;
         }
         for (place, piece) in output.iter_mut().zip(self.output.iter().flatten()) {
             // SAFETY: the caller's promise.
-            *place = unsafe { piece.slice_mut() };
+            *place = unsafe { slice_mut(piece) };
             outputs += 1;
         }
         with(&input[..inputs], &mut output[..outputs])
     }
 
+    /// The device has it from now on.
+    #[inline(always)]
+    fn hand_over(&self) {
+        self.input.iter().flatten().for_each(|piece| piece.hand_over(Direction::ToDevice));
+        self.output.iter().flatten().for_each(|piece| piece.hand_over(Direction::FromDevice));
+    }
+
+    /// The device has it no longer.
+    #[inline(always)]
+    fn take_back(&self) {
+        self.input.iter().flatten().for_each(|piece| piece.take_back(Direction::ToDevice));
+        self.output.iter().flatten().for_each(|piece| piece.take_back(Direction::FromDevice));
+    }
+
     fn output_bytes(&self) -> usize {
-        self.output.iter().flatten().map(|piece| piece.bytes).sum()
+        self.output.iter().flatten().map(Piece::bytes).sum()
     }
 }
 
@@ -152,12 +146,16 @@ impl<const SIZE: usize> Queue<SIZE> {
         cookie: u32,
     ) -> core::result::Result<(), SubmitError> {
         let request = Request { input, output, cookie };
+        request.hand_over();
         // SAFETY: the slices go to `add` alone. The memory lives until the request is popped, because `requests` holds
         // it and is never dropped.
         let added = unsafe { request.slices(|input, output| self.queue.add(input, output)) };
-        let head = added.map_err(|error| match error {
-            Error::QueueFull => SubmitError::Full,
-            _ => SubmitError::Empty,
+        let head = added.map_err(|error| {
+            request.take_back();
+            match error {
+                Error::QueueFull => SubmitError::Full,
+                _ => SubmitError::Empty,
+            }
         })?;
         if let Some(place) = self.requests.get_mut(usize::from(head)) {
             *place = Some(request);
@@ -181,6 +179,7 @@ impl<const SIZE: usize> Queue<SIZE> {
         let popped = unsafe { request.slices(|input, output| self.queue.pop_used(head, input, output)) };
         match popped {
             Ok(written) => {
+                request.take_back();
                 Ok(Some(Done { cookie: request.cookie, written: (written as usize).min(request.output_bytes()) }))
             }
             Err(_) => {
@@ -201,7 +200,7 @@ impl<const SIZE: usize> Queue<SIZE> {
         self.requests.iter_mut().filter_map(move |place| {
             let cookie = place.as_ref().map(|request| request.cookie);
             if at_rest {
-                *place = None;
+                place.take().inspect(Request::take_back);
             }
             cookie
         })
@@ -211,13 +210,14 @@ impl<const SIZE: usize> Queue<SIZE> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dma::{Memory, fake};
     use crate::virtio::fake::Device;
-    use rt::Cap;
+    use alloc::rc::Rc;
 
     const NONE: Pieces = [None, None];
 
     fn memory() -> Rc<Memory> {
-        Rc::new(Memory::new(Cap::from_slot(0), 1).unwrap())
+        Rc::new(Memory::new(fake::space(), 1).unwrap())
     }
 
     fn one(memory: &Rc<Memory>, offset: usize, bytes: usize) -> Pieces {
@@ -269,6 +269,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_queue_did_not_take_belongs_to_the_driver() {
+        let (_device, mut transport) = Device::new(2, 0, &[]);
+        let mut queue = Queue::<8>::new(&mut transport, 0).unwrap();
+        let memory = memory();
+        (0..8).for_each(|cookie| queue.submit(&mut transport, one(&memory, 0, 8), NONE, cookie).unwrap());
+        let refused = queue.submit(&mut transport, NONE, one(&memory, 1024, 8), 9);
+        assert_eq!((refused, memory.buffer().load_u32(1024)), (Err(SubmitError::Full), Ok(0)));
+        queue.abandon(&mut transport).for_each(drop);
+        assert_eq!(memory.buffer().store_u32(0, 1), Ok(()));
+    }
+
+    #[test]
     fn a_lying_device_is_found_out() {
         let (device, mut transport) = Device::new(2, 0, &[]);
         let mut queue = Queue::<8>::new(&mut transport, 0).unwrap();
@@ -298,14 +310,5 @@ mod tests {
         assert!(weak.upgrade().is_some());
         assert_eq!(queue.abandon(&mut transport).collect::<Vec<_>>(), [5]);
         assert!(weak.upgrade().is_none());
-    }
-
-    #[test]
-    fn pieces_lie_inside_their_memory() {
-        let memory = memory();
-        assert!(Piece::new(&memory, 4000, 96).is_some());
-        assert!(Piece::new(&memory, 4000, 97).is_none());
-        assert!(Piece::new(&memory, usize::MAX, 2).is_none());
-        assert!(Piece::new(&memory, 0, 0).is_none());
     }
 }

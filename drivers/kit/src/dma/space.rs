@@ -1,0 +1,46 @@
+//! What a bus master reaches, and how it sees it.
+
+use rt::{Cap, DmaSpace, Env};
+
+use crate::error::Error;
+
+/// Whether a bus master sees the caches of the cores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coherence {
+    /// It does: its node has `dma-coherent`. All virtio devices of an emulator are such.
+    Coherent,
+    /// It does not: what it reads is cleaned before, what it wrote is invalidated before it is read.
+    NotCoherent,
+}
+
+/// What a bus master reaches: where [`Memory`](super::Memory) is attached.
+#[derive(Clone, Copy, Debug)]
+pub struct Space {
+    cap: Cap<DmaSpace>,
+    coherence: Coherence,
+}
+
+impl Space {
+    /// The space of this component's device: `dma` of the manifest.
+    ///
+    /// # Errors
+    /// The component was not given it: its manifest does not say `dma = true`.
+    pub fn open(env: &Env, coherence: Coherence) -> Result<Self, Error> {
+        Ok(Self::new(env.cap("dma")?, coherence))
+    }
+
+    /// The space behind this capability.
+    pub const fn new(cap: Cap<DmaSpace>, coherence: Coherence) -> Self {
+        Self { cap, coherence }
+    }
+
+    /// The capability.
+    pub const fn cap(&self) -> Cap<DmaSpace> {
+        self.cap
+    }
+
+    /// How the bus master sees memory.
+    pub const fn coherence(&self) -> Coherence {
+        self.coherence
+    }
+}

@@ -1,0 +1,64 @@
+//! Hands memory to a device that does not see the caches, and takes it back: the cache maintenance of user space. There is
+//! no such device; that nothing is lost on the way and nothing faults is what can be seen.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+extern crate alloc;
+
+use alloc::rc::Rc;
+
+use abi::layout::PAGE;
+use kit::dma::{Coherence, Direction, Memory, Piece, Space};
+use rt::SharedBuffer;
+
+rt::entry!(run);
+
+const PAGES: u64 = 4;
+const WORDS: usize = (PAGES * PAGE) as usize / 4;
+
+fn run(env: &'static rt::Env) {
+    let checks: [(&str, Check); 2] = [
+        ("a piece that was lent and taken back is as it was", lent),
+        ("what no cache keeps is as it was written", uncached),
+    ];
+    let Ok(space) = env.cap("control:dma-space") else { return log::error!("memory broken: no dma-space") };
+    let space = Space::new(space, Coherence::NotCoherent);
+    let mut fine = 0;
+    for (what, check) in checks {
+        match check(space) {
+            Some(true) => fine += 1,
+            Some(false) => log::error!("memory broken: {what}"),
+            None => log::error!("memory broken: {what}: no memory"),
+        }
+    }
+    log::info!("dma: {fine} of {} as it should be", checks.len());
+}
+
+type Check = fn(Space) -> Option<bool>;
+
+fn fill(buffer: &SharedBuffer, seed: u32) -> Option<()> {
+    (0..WORDS).try_for_each(|index| buffer.store_u32(4 * index, index as u32 ^ seed).ok())
+}
+
+fn holds(buffer: &SharedBuffer, seed: u32) -> Option<bool> {
+    let word = |index| buffer.load_u32(4 * index).ok();
+    Some((0..WORDS).all(|index| word(index) == Some(index as u32 ^ seed)))
+}
+
+fn lent(space: Space) -> Option<bool> {
+    let memory = Rc::new(Memory::new(space, PAGES).ok()?);
+    let mut fine = true;
+    for (seed, direction) in [(1, Direction::ToDevice), (2, Direction::FromDevice), (3, Direction::Both)] {
+        fill(memory.buffer(), seed)?;
+        // Neither begins nor ends with a line.
+        let piece = Piece::new(&memory, 12, memory.bytes() - 24)?;
+        drop(piece.lend(direction).reclaim());
+        fine &= holds(memory.buffer(), seed)?;
+    }
+    Some(fine)
+}
+
+fn uncached(space: Space) -> Option<bool> {
+    let memory = Memory::consistent(space, PAGES).ok()?;
+    fill(memory.buffer(), 4)?;
+    holds(memory.buffer(), 4)
+}
