@@ -16,11 +16,13 @@ mod image;
 mod layering;
 mod licences;
 mod link;
+mod new;
 mod pack;
 mod program;
 mod qemu;
 mod remote;
 mod run;
+mod rustfmt;
 mod setup;
 mod sizes;
 mod symbols;
@@ -65,6 +67,8 @@ enum Verb {
     Bench(bench::Options),
     /// The disk under Tutti and under Debian's Linux, side by side
     Compare(compare::Options),
+    /// Make a driver, a service or a protocol from a template
+    New(new::Options),
     /// Formatting, lints for host and target, the layering, licences, the documentation and its pages
     Check,
     /// How long components and drivers are, with their limits
@@ -101,6 +105,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Fuzz(options) => fuzz::run(&workspace, &setup, options),
         Verb::Bench(options) => bench::run(&workspace, &setup, options),
         Verb::Compare(options) => compare::run(&workspace, &setup, options),
+        Verb::New(options) => new::run(&workspace, options),
         Verb::Check => check::run(&workspace, &setup),
         Verb::Sizes => sizes::run(&workspace),
         Verb::Ci => ci::run(&workspace, &setup),
