@@ -17,6 +17,7 @@ mod layering;
 mod licences;
 mod link;
 mod new;
+mod outside;
 mod pack;
 mod program;
 mod qemu;
@@ -30,6 +31,7 @@ mod test;
 mod toolchain;
 mod tools;
 mod trace;
+mod trial;
 mod workspace;
 
 use std::process::ExitCode;

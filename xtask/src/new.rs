@@ -164,6 +164,7 @@ fn component(
         (None, None) if protocol.is_none() => {
             let made = add_protocol(workspace, &mut plan, wanted)?;
             plan.next.push(format!("The protocol {wanted} was made too: begin with its trait."));
+            plan.next.push("cargo xtask docs".into());
             made
         }
         (None, None) => bail!(
@@ -224,10 +225,12 @@ fn protocol(workspace: &Workspace, name: &str, outside: Option<&Path>) -> Result
     Ok(plan)
 }
 
-/// A module of the crate that has all protocols.
+/// A module of the crate that has all protocols, and the layouts that its tests hold it to.
 fn add_protocol(workspace: &Workspace, plan: &mut Plan, name: &str) -> Result<Protocol> {
     let own = Protocol::own(name)?;
     let source = workspace.root.join("userland/ipc/src");
+    let released = workspace.root.join("userland/ipc/released").join(format!("{name}-1"));
+    plan.add(released, include_str!("../templates/protocol/released.txt").into());
     plan.rust(source.join(format!("{}.rs", own.module)), own.text().unwrap_or_default(), false)?;
     plan.change(source.join("lib.rs"), |text| register::protocol(text, &own.module, &own.constant()))?;
     Ok(own.in_ipc())

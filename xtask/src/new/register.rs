@@ -35,9 +35,8 @@ pub fn set(text: &str, name: &str) -> Result<String> {
 
 /// The library of all protocols with one more module.
 pub fn protocol(text: &str, module: &str, constant: &str) -> Result<String> {
-    const LIST: &str = "pub const PROTOCOLS: &[&Protocol] = &[";
     let mut text = text.to_owned();
-    let list = text.find(LIST).context("there is no list of protocols")?;
+    let list = text.find("pub const PROTOCOLS: &[&Protocol] =").context("there is no list of protocols")?;
     let end = list + text[list..].find("];").context("the list of protocols has no end")?;
     let comma = if text[..end].trim_end().ends_with(',') { " " } else { ", " };
     text.insert_str(text[..end].trim_end().len(), &format!("{comma}&{module}::{constant}"));
@@ -89,6 +88,13 @@ mod tests {
         let more = protocol(text, "clock", "CLOCK").expect("registered");
         assert!(more.contains("pub mod block;\npub mod clock;\npub mod file;\n"), "{more}");
         assert!(more.contains("&file::FILE, &clock::CLOCK];"), "{more}");
+        let many =
+            (0..9).try_fold(more, |text, number| protocol(&text, &format!("c{number}"), &format!("NAME_OF_C{number}")));
+        assert_eq!(
+            many.expect("registered").matches("NAME_OF_C").count(),
+            9,
+            "also where the list takes several lines"
+        );
         assert!(protocol("pub mod a;\n", "clock", "CLOCK").is_err());
     }
 }

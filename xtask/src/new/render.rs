@@ -117,7 +117,7 @@ impl Template<'_> {
         match self.kind {
             _ if name != self.protocol.service => name,
             Kind::Driver => name + "Device",
-            _ => name + "Service",
+            _ => name + "State",
         }
     }
 
