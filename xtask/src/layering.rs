@@ -13,12 +13,13 @@ struct Layer {
 }
 
 /// The longest folder that matches a crate is its layer.
-const LAYERS: [Layer; 18] = [
+const LAYERS: [Layer; 19] = [
     Layer { folder: "kernel/abi", may_use: &[] },
     Layer { folder: "kernel/tree", may_use: &[] },
     Layer { folder: "kernel", may_use: &["kernel/abi", "kernel/tree"] },
     Layer { folder: "userland/rt", may_use: &["kernel/abi"] },
-    Layer { folder: "userland/ipc", may_use: &["kernel/abi", "userland/rt"] },
+    Layer { folder: "userland/ipc/macros", may_use: &[] },
+    Layer { folder: "userland/ipc", may_use: &["kernel/abi", "userland/ipc/macros", "userland/rt"] },
     Layer { folder: "userland/bundle", may_use: &["kernel/abi"] },
     Layer {
         folder: "userland/init",

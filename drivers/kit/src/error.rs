@@ -45,6 +45,12 @@ impl From<Missing> for Error {
     }
 }
 
+impl From<rt::task::NoEvent> for Error {
+    fn from(_: rt::task::NoEvent) -> Self {
+        Self::new("bit of the notification", Cause::Limit)
+    }
+}
+
 impl From<SyscallError> for Cause {
     fn from(error: SyscallError) -> Self {
         Self::Kernel(error)

@@ -1,49 +1,108 @@
-//! A device's interrupt, as bits of the process's Notification.
+//! A device's interrupt, as something that a task waits for.
 
-use rt::{Cap, Env, Irq, NOTIFICATION};
+#[cfg(target_os = "none")]
+use core::cell::Cell;
 
-use crate::error::{Cause, Error};
-use crate::name;
+use rt::Env;
+use rt::task::Event;
+#[cfg(target_os = "none")]
+use rt::{Cap, Irq, NOTIFICATION};
 
-/// An interrupt line that signals bits of [`rt::NOTIFICATION`], so that the server loop's receive returns.
+#[cfg(target_os = "none")]
+use crate::error::Cause;
+use crate::error::Error;
+
+/// An interrupt line of the device. It fires once for each [`Self::wait`]: from when that returns until the next one it is
+/// masked.
+///
+/// ```
+/// # use tutti_kit as kit;
+/// # use std::{cell::Cell, rc::Rc};
+/// // In a driver: `Interrupt::open(env, 0)?`.
+/// let interrupt = kit::Interrupt::fake();
+/// let bits = interrupt.bits();
+/// let served = Rc::new(Cell::new(0));
+/// let count = served.clone();
+/// kit::on_interrupt(interrupt, move || count.set(count.get() + 1));
+/// rt::task::fake::raise(bits);
+/// assert_eq!(served.get(), 1);
+/// ```
 #[derive(Debug)]
 pub struct Interrupt {
+    #[cfg(target_os = "none")]
     irq: Cap<Irq>,
-    bits: u64,
+    event: Event,
+    /// It fired and was not acknowledged.
+    #[cfg(target_os = "none")]
+    fired: Cell<bool>,
 }
 
 impl Interrupt {
-    /// Binds the node's interrupt number `index`, from 0, to `bits` and lets it fire: `irq:INDEX` of the manifest.
+    /// The node's interrupt number `index`, from 0: `irq:INDEX` of the manifest.
     ///
     /// # Errors
     /// The component was not given the line, or the kernel refused.
-    pub fn open(env: &Env, index: usize, bits: u64) -> Result<Self, Error> {
-        let &name = name::INDICES.get(index).ok_or(Error::new("irq:8 and above", Cause::Limit))?;
-        Self::named(env, name, bits)
+    #[cfg(target_os = "none")]
+    pub fn open(env: &Env, index: usize) -> Result<Self, Error> {
+        let &name = crate::name::INDICES.get(index).ok_or(Error::new("irq:8 and above", Cause::Limit))?;
+        Self::named(env, name)
     }
 
-    /// As [`Self::open`], for the interrupt that the node's `interrupt-names` calls `name`.
+    /// The interrupt that the node's `interrupt-names` calls `name`.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn named(env: &Env, name: &'static str, bits: u64) -> Result<Self, Error> {
+    #[cfg(target_os = "none")]
+    pub fn named(env: &Env, name: &'static str) -> Result<Self, Error> {
         let failed = |cause| Error::of_node("irq:", name, cause);
-        let entry = name::find(env.start_info(), "irq", name).ok_or(failed(Cause::Missing))?;
-        let irq = Cap::<Irq>::from_slot(entry.slot);
-        irq.bind(NOTIFICATION, bits).map_err(|error| failed(error.into()))?;
-        Ok(Self { irq, bits })
+        let entry = crate::name::find(env.start_info(), "irq", name).ok_or(failed(Cause::Missing))?;
+        let (irq, event) = (Cap::<Irq>::from_slot(entry.slot), Event::new()?);
+        irq.bind(NOTIFICATION, event.bits()).map_err(|error| failed(error.into()))?;
+        Ok(Self { irq, event, fired: Cell::new(false) })
     }
 
-    /// Whether these notification bits say that the line fired.
-    pub const fn fired(&self, bits: u64) -> bool {
-        bits & self.bits != 0
-    }
-
-    /// The device was served: the line may fire again.
+    /// There are no interrupts on the host.
     ///
     /// # Errors
-    /// The line was taken away.
-    pub fn acknowledge(&self) -> Result<(), Error> {
-        self.irq.ack().map_err(|error| Error::new("irq", error.into()))
+    /// None.
+    #[cfg(not(target_os = "none"))]
+    pub fn open(_: &Env, _: usize) -> Result<Self, Error> {
+        Ok(Self::fake())
+    }
+
+    /// As [`Self::open`].
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(not(target_os = "none"))]
+    pub fn named(_: &Env, _: &'static str) -> Result<Self, Error> {
+        Ok(Self::fake())
+    }
+
+    /// A line that a test fires with [`rt::task::fake::raise`] of its [`Self::bits`].
+    ///
+    /// # Panics
+    /// The test has used up all bits.
+    #[cfg(not(target_os = "none"))]
+    pub fn fake() -> Self {
+        Self { event: Event::new().expect("a free bit") }
+    }
+
+    /// The bits of the own Notification that it signals.
+    pub const fn bits(&self) -> u64 {
+        self.event.bits()
+    }
+
+    /// Waits until the line fires.
+    pub async fn wait(&self) {
+        #[cfg(target_os = "none")]
+        if self.fired.take()
+            && let Err(error) = self.irq.ack()
+        {
+            log::error!("irq: {error}");
+        }
+        self.event.wait().await;
+        #[cfg(target_os = "none")]
+        self.fired.set(true);
     }
 }

@@ -1,5 +1,5 @@
-//! What every driver stands on: typed registers over raw pointers, memory that devices reach, interrupts, and the loop of
-//! a server.
+//! What every driver stands on: typed registers over raw pointers, memory that devices reach, interrupts, and what devices of
+//! a class have in common ([`class`]). The server's loop, tasks and events are those of every component (`ipc`, `rt::task`).
 //!
 //! A driver is a library of device logic that forbids `unsafe` and a short `main`. Everything it touches comes from here
 //! and has a fake for host tests: registers and interrupt lines in `fake`, memory that devices reach in `dma::fake`, and a
@@ -10,19 +10,35 @@
 
 extern crate alloc;
 
+pub mod class;
 #[allow(unsafe_code)]
 pub mod dma;
 mod error;
 #[cfg(not(target_os = "none"))]
 pub mod fake;
-pub mod irq;
+mod irq;
 #[allow(unsafe_code)]
 pub mod mmio;
 mod name;
-pub mod server;
 #[cfg(feature = "virtio")]
 #[allow(unsafe_code)]
 pub mod virtio;
 
 pub use error::{Cause, Error};
+pub use ipc::{Shared, serve};
+pub use irq::Interrupt;
+pub use rt::task::{Event, sleep, spawn};
 pub use tock_registers;
+
+/// What an entry function returns: how the server ended, or why it could not begin.
+pub type Result<T = rt::SyscallError, E = Error> = core::result::Result<T, E>;
+
+/// Calls `serve` whenever the line fires.
+pub fn on_interrupt(interrupt: Interrupt, mut serve: impl FnMut() + 'static) {
+    spawn(async move {
+        loop {
+            interrupt.wait().await;
+            serve();
+        }
+    });
+}

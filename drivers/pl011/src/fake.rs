@@ -17,16 +17,15 @@ struct State {
     received: VecDeque<u64>,
     sending: VecDeque<u8>,
     raw: u64,
-    endless: bool,
     busy: bool,
     changed_while_on: bool,
 }
 
 /// The other end of the line, and the chip.
 #[derive(Clone, Default)]
-pub struct Uart(Rc<RefCell<State>>);
+pub struct Chip(Rc<RefCell<State>>);
 
-impl Uart {
+impl Chip {
     pub fn new() -> Self {
         Self::default()
     }
@@ -70,16 +69,6 @@ impl Uart {
         sent
     }
 
-    /// Bytes in the transmit FIFO.
-    pub fn fifo(&self) -> usize {
-        self.0.borrow().sending.len()
-    }
-
-    /// From now on the receive FIFO never runs empty.
-    pub fn chatter(&self) {
-        self.0.borrow_mut().endless = true;
-    }
-
     /// From now on it never stops sending.
     pub fn be_busy(&self) {
         self.0.borrow_mut().busy = true;
@@ -90,13 +79,13 @@ impl Uart {
     }
 }
 
-impl Bank for Uart {
+impl Bank for Chip {
     fn load(&self, offset: usize, bytes: usize) -> u64 {
         assert_eq!(bytes, 4);
         let mut state = self.0.borrow_mut();
         match offset {
             0x00 => {
-                let word = state.received.pop_front().unwrap_or(u64::from(b'x'));
+                let word = state.received.pop_front().expect("a byte read from an empty FIFO");
                 if state.received.len() < FIFO / 2 {
                     state.raw &= !RX;
                 }
@@ -107,7 +96,7 @@ impl Bank for Uart {
             }
             0x18 => {
                 u64::from(state.busy) << 3
-                    | u64::from(state.received.is_empty() && !state.endless) << 4
+                    | u64::from(state.received.is_empty()) << 4
                     | u64::from(state.sending.len() >= FIFO) << 5
             }
             _ => state.registers[offset / 4],

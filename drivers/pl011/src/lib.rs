@@ -1,15 +1,96 @@
-//! The PL011 UART (ARM DDI 0183): the device logic, and the serial protocol in front of it.
+//! The PL011 UART (ARM DDI 0183).
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
 
-extern crate alloc;
-
 #[cfg(test)]
 mod fake;
-mod line;
 mod registers;
-mod ring;
-mod service;
 
-pub use line::Line;
-pub use service::Service;
+use kit::class::serial::{Received, Uart};
+use kit::mmio::*;
+
+use registers::{CR, DR, FR, IFLS, INT, LCR_H, Registers};
+
+/// How often the device is asked whether it is still sending, before its setting is changed all the same. The FIFO of 32
+/// takes 3 ms at 115,200 baud.
+const DRAIN: usize = 100_000;
+
+/// A PL011.
+#[derive(Debug)]
+pub struct Pl011 {
+    registers: Registers,
+    /// What had arrived before the FIFO was switched on, which empties it.
+    early: Option<Received>,
+}
+
+impl Pl011 {
+    /// Takes over a UART: FIFOs and interrupts on. Baud rate and frame stay as the boot loader left them, as the clock is
+    /// not known here; a UART that was never enabled gets 8N1.
+    ///
+    /// # Errors
+    /// The register block is too short.
+    pub fn new(mmio: &Mmio) -> Result<Self, kit::Error> {
+        let mut uart = Self { registers: Registers::new(mmio)?, early: None };
+        if !uart.registers.line_control.is_set(LCR_H::FEN) {
+            uart.early = uart.receive();
+        }
+        set_up(&uart.registers);
+        Ok(uart)
+    }
+}
+
+/// DDI 0183, 3.3.8: LCR_H changes only while the UART is off and has stopped sending. Writing it also takes over the divisor,
+/// which nobody changed.
+fn set_up(registers: &Registers) {
+    registers.interrupt_mask.set(0);
+    registers.dma_control.set(0);
+    let _ = (0..DRAIN).find(|_| !registers.flags.is_set(FR::BUSY));
+    let was_on = registers.control.is_set(CR::UARTEN);
+    if !was_on || !registers.line_control.is_set(LCR_H::FEN) {
+        registers.control.modify(CR::UARTEN::CLEAR);
+        match was_on {
+            true => registers.line_control.modify(LCR_H::FEN::SET),
+            false => registers.line_control.write(LCR_H::FEN::SET + LCR_H::WLEN::Eight),
+        }
+    }
+    registers.fifo_levels.write(IFLS::TXIFLSEL::Eighth + IFLS::RXIFLSEL::Half);
+    registers.interrupt_clear.write(INT::ALL.val(0x7ff));
+    registers.control.modify(CR::UARTEN::SET + CR::TXE::SET + CR::RXE::SET + CR::DTR::SET + CR::RTS::SET);
+    registers.interrupt_mask.write(INT::RX::SET + INT::RT::SET);
+}
+
+impl Uart for Pl011 {
+    /// The receive interrupt clears itself when the FIFO empties.
+    fn receive(&mut self) -> Option<Received> {
+        if self.early.is_some() || self.registers.flags.is_set(FR::RXFE) {
+            return self.early.take();
+        }
+        let word = self.registers.data.extract();
+        let byte = word.read(DR::DATA) as u8;
+        Some(match word.is_set(DR::FRAMING) || word.is_set(DR::PARITY) || word.is_set(DR::BREAK) {
+            true => Received::Broken,
+            false if word.is_set(DR::OVERRUN) => Received::Overrun(byte),
+            false => Received::Byte(byte),
+        })
+    }
+
+    fn send(&mut self, byte: u8) -> bool {
+        let room = !self.registers.flags.is_set(FR::TXFF);
+        if room {
+            self.registers.data.write(DR::DATA.val(byte.into()));
+        }
+        room
+    }
+
+    /// It comes when the FIFO falls to an eighth, so it is never cleared by hand: it would not come again.
+    fn interrupt_for_room(&mut self, wanted: bool) {
+        self.registers.interrupt_mask.write(INT::RX::SET + INT::RT::SET + INT::TX.val(wanted.into()));
+    }
+
+    fn acknowledge(&mut self) {
+        self.registers.interrupt_clear.write(INT::RT::SET + INT::FE::SET + INT::PE::SET + INT::BE::SET + INT::OE::SET);
+    }
+}
+
+#[cfg(test)]
+mod tests;

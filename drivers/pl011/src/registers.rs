@@ -3,8 +3,7 @@
 // The macro's types carry the manual's descriptions of their fields or speak for themselves.
 #![allow(missing_docs)]
 
-use kit::mmio::{Mmio, ReadOnly, ReadWrite, WriteOnly};
-use tock_registers::register_bitfields;
+use kit::mmio::*;
 
 register_bitfields![u32,
     pub DR [
@@ -46,34 +45,16 @@ register_bitfields![u32,
     ],
 ];
 
-/// The registers in use.
-#[derive(Debug)]
-pub struct Registers {
-    pub data: ReadWrite<u32, DR::Register>,
-    pub flags: ReadOnly<u32, FR::Register>,
-    pub line_control: ReadWrite<u32, LCR_H::Register>,
-    pub control: ReadWrite<u32, CR::Register>,
-    pub fifo_levels: ReadWrite<u32, IFLS::Register>,
-    pub interrupt_mask: ReadWrite<u32, INT::Register>,
-    pub interrupt_clear: WriteOnly<u32, INT::Register>,
-    pub dma_control: WriteOnly<u32>,
-}
-
-impl Registers {
-    /// The registers of a UART whose block is mapped.
-    ///
-    /// # Errors
-    /// The block is too short.
-    pub fn new(mmio: &Mmio) -> Result<Self, kit::Error> {
-        Ok(Self {
-            data: mmio.register(0x00)?,
-            flags: mmio.register(0x18)?,
-            line_control: mmio.register(0x2c)?,
-            control: mmio.register(0x30)?,
-            fifo_levels: mmio.register(0x34)?,
-            interrupt_mask: mmio.register(0x38)?,
-            interrupt_clear: mmio.register(0x44)?,
-            dma_control: mmio.register(0x48)?,
-        })
+kit::registers! {
+    /// The registers in use.
+    pub struct Registers {
+        0x00 => data: ReadWrite<u32, DR::Register>,
+        0x18 => flags: ReadOnly<u32, FR::Register>,
+        0x2c => line_control: ReadWrite<u32, LCR_H::Register>,
+        0x30 => control: ReadWrite<u32, CR::Register>,
+        0x34 => fifo_levels: ReadWrite<u32, IFLS::Register>,
+        0x38 => interrupt_mask: ReadWrite<u32, INT::Register>,
+        0x44 => interrupt_clear: WriteOnly<u32, INT::Register>,
+        0x48 => dma_control: WriteOnly<u32>,
     }
 }

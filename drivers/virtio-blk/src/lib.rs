@@ -1,13 +1,141 @@
-//! virtio block devices: the device logic, and the block protocol in front of it.
-//!
-//! Data moves between the device and the memory that the client shared; it is neither copied nor looked at here.
+//! virtio block devices (virtio 1.2, 5.2): requests go in, and come back done, in whatever order the device likes.
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
-mod disk;
-mod service;
+use alloc::rc::Rc;
 
-pub use disk::{Direction, Disk, SetupError};
-pub use service::Service;
+use ipc::block::{Info, Operation, SECTOR, outcome};
+use kit::class::block::Disk;
+use kit::dma::{Memory, Piece, Space};
+use kit::virtio::{self, DeviceType, Lie, Queue, Transport};
+
+pub use kit::virtio::Failure;
+
+/// VIRTIO_BLK_F_RO. Without VIRTIO_BLK_F_FLUSH a write is done when it is on the medium, which is what the protocol promises.
+const READ_ONLY: u64 = 1 << 5;
+
+/// Descriptors of the queue; a request takes three: header, data, status.
+const DESCRIPTORS: usize = 128;
+/// Requests that can be under way.
+const REQUESTS: usize = DESCRIPTORS / 3;
+
+/// Header and status of request n lie at n times this in the control page.
+const CONTROL: usize = 32;
+const HEADER: usize = 16;
+/// A status that no device gives.
+const UNSET: u8 = 0xff;
+
+/// A block device behind a virtio transport.
+#[derive(Debug)]
+pub struct VirtioBlk<T> {
+    transport: T,
+    queue: Queue<DESCRIPTORS>,
+    control: Rc<Memory>,
+    /// Bytes that the device must write for each request under way.
+    expected: [Option<usize>; REQUESTS],
+    info: Info,
+    failed: bool,
+}
+
+impl<T: Transport> VirtioBlk<T> {
+    /// Resets the device and sets it up.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn new(mut transport: T, space: Space) -> Result<Self, Failure> {
+        let features = virtio::begin(&mut transport, DeviceType::Block, READ_ONLY)?;
+        let [low, high] = virtio::config::<[u32; 2]>(&transport, 0)?;
+        // Not more sectors than bytes can count.
+        let sectors = (u64::from(high) << 32 | u64::from(low)).min(u64::MAX / SECTOR as u64);
+        let info = Info { sectors, read_only: features & READ_ONLY != 0 };
+        let queue = Queue::new(&mut transport, 0)?;
+        let control = Rc::new(Memory::consistent(space, 1)?);
+        transport.finish_init();
+        Ok(Self { transport, queue, control, expected: [None; REQUESTS], info, failed: false })
+    }
+
+    /// Writes the header of request number `id`: type, reserved, sector. (virtio 1.2, 5.2.6)
+    fn prepare(&self, id: usize, operation: Operation, sector: u64) -> Option<(Piece, Piece)> {
+        let mut header = [0; HEADER + 1];
+        header[..4].copy_from_slice(&(operation as u32).to_le_bytes());
+        header[8..HEADER].copy_from_slice(&sector.to_le_bytes());
+        header[HEADER] = UNSET;
+        self.control.buffer().write(id * CONTROL, &header).ok()?;
+        let status = Piece::new(&self.control, id * CONTROL + HEADER, 1)?;
+        Some((Piece::new(&self.control, id * CONTROL, HEADER)?, status))
+    }
+
+    fn fail(&mut self) {
+        log::error!("the device claims to have done what was never asked; it was reset and is not used any more");
+        self.failed = true;
+        self.queue.abandon(&mut self.transport).for_each(drop);
+    }
+
+    /// What the device said of request number `id`; one that wrote less than it says it did has failed at it.
+    fn status(&self, id: usize, complete: bool) -> u32 {
+        let mut status = [UNSET];
+        match (self.control.buffer().read(id * CONTROL + HEADER, &mut status), status[0]) {
+            (Ok(()), 0) if complete => outcome::DONE,
+            (Ok(()), error) if error != 0 => error.into(),
+            _ => outcome::DEVICE_FAILED,
+        }
+    }
+}
+
+impl<T: Transport> Disk for VirtioBlk<T> {
+    fn info(&self) -> Info {
+        self.info
+    }
+
+    fn places(&self) -> usize {
+        REQUESTS
+    }
+
+    fn submit(&mut self, operation: Operation, sector: u64, data: Piece, id: usize) -> bool {
+        let Some((header, status)) = self.prepare(id, operation, sector).filter(|_| !self.failed) else { return false };
+        let (input, output, expected) = match operation {
+            Operation::Read => {
+                let bytes = data.bytes() + 1;
+                ([Some(header), None], [Some(data), Some(status)], bytes)
+            }
+            Operation::Write => ([Some(header), Some(data)], [Some(status), None], 1),
+        };
+        let taken = self.queue.submit(input, output, id as u32).is_ok();
+        self.expected[id] = taken.then_some(expected);
+        taken
+    }
+
+    fn start(&mut self) {
+        self.queue.notify(&mut self.transport);
+    }
+
+    fn acknowledge(&mut self) {
+        self.transport.ack_interrupt();
+    }
+
+    fn finished(&mut self) -> Option<(usize, u32)> {
+        let popped = if self.failed { Err(Lie) } else { self.queue.pop() };
+        match popped {
+            Ok(None) => return None,
+            Ok(Some(done)) => {
+                let id = done.cookie as usize;
+                let expected = self.expected.get_mut(id)?.take()?;
+                return Some((id, self.status(id, done.written >= expected)));
+            }
+            Err(Lie) if self.failed => {}
+            Err(Lie) => self.fail(),
+        }
+        // What a device that failed had.
+        let id = self.expected.iter_mut().position(|expected| expected.take().is_some())?;
+        Some((id, outcome::DEVICE_FAILED))
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failed
+    }
+}
+
+#[cfg(test)]
+mod tests;

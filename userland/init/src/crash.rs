@@ -85,7 +85,7 @@ impl Init {
     }
 
     /// Somebody with the right to do so wants it dead.
-    pub fn kill(&mut self, component: u32, by: u32) -> bool {
+    pub fn end_by(&mut self, component: u32, by: u32) -> bool {
         let position = self.components.iter().position(|record| record.component.number == component);
         let Some(index) = position.filter(|&index| self.components[index].instance.is_some()) else { return false };
         let by = self

@@ -5,8 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::StartInfo;
+use ipc::Signal;
 use ipc::log::{Level, Line};
-use rt::{Badge, Cap, Notification};
+use rt::Badge;
 
 /// Lines kept.
 const LINES: usize = 256;
@@ -23,8 +24,7 @@ struct Kept {
 /// A client that is signalled when a line of some importance arrives.
 pub struct Subscriber {
     client: Badge,
-    notification: Cap<Notification>,
-    bits: u64,
+    signal: Signal,
     level: Level,
 }
 
@@ -50,46 +50,37 @@ impl Journal {
             self.first += 1;
         }
         self.lines.push_back(Kept { level, component, ticks: rt::now_ticks(), text: text.into() });
-        self.subscribers.retain(|subscriber| {
-            level > subscriber.level || subscriber.notification.signal(subscriber.bits).is_ok() || {
-                ipc::discard(subscriber.notification);
-                false
-            }
-        });
+        self.subscribers.retain(|subscriber| level > subscriber.level || subscriber.signal.wake());
     }
 
-    /// The line with this number, or the oldest behind it that is kept; the number of the next line when there is none.
-    pub fn read(&self, wanted: u64, env: &StartInfo) -> Result<Line, u64> {
+    /// The line with this number, or the oldest behind it that is kept; in front of it the number of the next line.
+    pub fn read(&self, wanted: u64, env: &StartInfo) -> (u64, Option<Line>) {
         let sequence = wanted.max(self.first);
         let next = self.first + self.lines.len() as u64;
-        let kept = usize::try_from(sequence - self.first).ok().and_then(|index| self.lines.get(index)).ok_or(next)?;
-        Ok(Line {
+        let kept = usize::try_from(sequence - self.first).ok().and_then(|index| self.lines.get(index));
+        let Some(kept) = kept else { return (next, None) };
+        let line = Line {
             sequence,
             level: kept.level,
             component: kept.component,
             nanoseconds: env.nanoseconds(kept.ticks.saturating_sub(self.boot_ticks)),
             text: ipc::Text::cut(&kept.text),
-        })
+        };
+        (sequence + 1, Some(line))
     }
 
     /// Signals `client` from now on; its earlier subscription, also that of an earlier instance, ends.
-    pub fn subscribe(&mut self, client: Badge, notification: Cap<Notification>, bits: u64, level: Level) -> bool {
+    pub fn subscribe(&mut self, client: Badge, signal: Signal, level: Level) -> bool {
         self.unsubscribe(client.component());
         if self.subscribers.len() == SUBSCRIBERS {
             return false;
         }
-        self.subscribers.push(Subscriber { client, notification, bits, level });
+        self.subscribers.push(Subscriber { client, signal, level });
         true
     }
 
     /// The component is gone.
     pub fn unsubscribe(&mut self, component: u32) {
-        self.subscribers.retain(|subscriber| {
-            let stays = subscriber.client.component() != component;
-            if !stays {
-                ipc::discard(subscriber.notification);
-            }
-            stays
-        });
+        self.subscribers.retain(|subscriber| subscriber.client.component() != component);
     }
 }

@@ -1,7 +1,8 @@
 //! init's loop: one endpoint for the log, the supervisor and faults; the badge says which.
 
-use ipc::CapWindow;
-use ipc::log::{self, Level};
+use ipc::log::{Level, Line, Log, LogServer, MAX_WRITE, Status};
+use ipc::supervisor::SupervisorServer;
+use ipc::{Client as Caller, Signal, Text};
 use rt::{Badge, Message, REPLY, Received};
 
 use crate::Init;
@@ -13,17 +14,19 @@ pub const HIGHEST: u8 = 250;
 impl Init {
     /// Serves for ever.
     pub fn serve(&mut self) {
-        let Ok(window) = CapWindow::open(1) else {
+        if ipc::window::open().is_err() {
             self.output.owned = false;
             self.output.line("init: no slots for a receive window");
             return;
-        };
+        }
         let mut received = self.own.receive(REPLY);
         loop {
             received = match received {
                 Ok(Received::Call { badge, message, dropped }) => {
-                    let answer = self.answer(&window, badge, &message);
-                    window.clear(&message, dropped);
+                    let answer = self.answer(badge, &message);
+                    if dropped {
+                        ipc::window::clear();
+                    }
                     self.own.reply_receive(REPLY, &answer)
                 }
                 Ok(Received::Notified(_)) | Err(_) => self.own.receive(REPLY),
@@ -31,40 +34,14 @@ impl Init {
         }
     }
 
-    fn answer(&mut self, window: &CapWindow, badge: Badge, message: &Message) -> Message {
+    fn answer(&mut self, badge: Badge, message: &Message) -> Message {
         match badge.server() {
             client if client == Client::Fault as u32 => {
                 self.fault(badge, message);
                 stay_stopped()
             }
-            client if client == Client::Supervisor as u32 => self.supervise(badge, message),
-            client if client == Client::Log as u32 => self.journal_call(window, badge, message),
-            _ => log::Status::UnknownMethod.answer(),
-        }
-    }
-
-    fn journal_call(&mut self, window: &CapWindow, badge: Badge, message: &Message) -> Message {
-        match log::Request::decode(message) {
-            Ok(log::Request::Write { level, text }) => {
-                self.log(level, badge.component(), text.as_str());
-                log::done()
-            }
-            Ok(log::Request::Read { from }) => {
-                self.read_kernel_log();
-                match self.journal.read(from, self.env.start_info()) {
-                    Ok(line) => line.encode(),
-                    Err(next) => log::none_yet(next),
-                }
-            }
-            Ok(log::Request::Subscribe { bits, level }) => match window.take(message, 0) {
-                Ok(notification) if self.journal.subscribe(badge, notification, bits, level) => log::done(),
-                Ok(notification) => {
-                    ipc::discard(notification);
-                    log::Status::TooManySessions.answer()
-                }
-                Err(_) => log::Status::BadCapability.answer(),
-            },
-            Err(status) => status.answer(),
+            client if client == Client::Supervisor as u32 => ipc::answer(&mut SupervisorServer(self), badge, message),
+            _ => ipc::answer(&mut LogServer(self), badge, message),
         }
     }
 
@@ -86,6 +63,22 @@ impl Init {
         }
         self.read_kernel_log();
         self.journal.append(level, component, text);
+    }
+}
+
+impl Log for Init {
+    fn write(&mut self, client: Caller, level: Level, text: Text<MAX_WRITE>) -> Result<(), Status> {
+        self.log(level, client.component(), &text);
+        Ok(())
+    }
+
+    fn read(&mut self, from: u64) -> Result<(u64, Option<Line>), Status> {
+        self.read_kernel_log();
+        Ok(self.journal.read(from, self.env.start_info()))
+    }
+
+    fn subscribe(&mut self, client: Caller, level: Level, signal: Signal) -> Result<(), Status> {
+        if self.journal.subscribe(client, signal, level) { Ok(()) } else { Err(Status::TooManySessions) }
     }
 }
 

@@ -2,62 +2,59 @@
 
 use alloc::format;
 
-use ipc::Text;
 use ipc::log::Level;
-use ipc::supervisor::{self, Component, Milestone, Request, Status, done, line};
-use rt::{Badge, CapInfo, Kind, Message, TABLE};
+use ipc::supervisor::{Component, MAX_LINE, MAX_NAME, Milestone, Status, Supervisor};
+use ipc::{Client, Text};
+use rt::{CapInfo, Kind, TABLE};
 
 use crate::Init;
 use crate::authority::{self, DEBUG};
 use crate::component::{Instance, Record};
 
+impl Supervisor for Init {
+    fn list(&mut self, client: Client, index: u32) -> Result<Option<Component>, Status> {
+        self.permit(client, "inspect")?;
+        Ok(self.components.get(index as usize).map(|record| self.summary_of(record)))
+    }
+
+    fn caps(&mut self, client: Client, component: u32, line: u32) -> Result<Option<Text<MAX_LINE>>, Status> {
+        self.permit(client, "inspect")?;
+        let record = self.by_number(component).ok_or(Status::NoComponent)?;
+        Ok(self.describe(record, line).map(|text| Text::cut(&text)))
+    }
+
+    fn kill(&mut self, client: Client, component: u32) -> Result<(), Status> {
+        self.permit(client, "kill")?;
+        self.by_number(component).ok_or(Status::NoComponent)?;
+        if self.end_by(component, client.component()) { Ok(()) } else { Err(Status::NotPossible) }
+    }
+
+    fn power_off(&mut self, client: Client) -> Result<(), Status> {
+        self.permit(client, "power")?;
+        authority::power_off();
+        Err(Status::Unsupported)
+    }
+
+    fn reboot(&mut self, client: Client) -> Result<(), Status> {
+        self.permit(client, "power")?;
+        authority::reset();
+        Err(Status::Unsupported)
+    }
+
+    fn milestone(&mut self, _: Client, milestone: Milestone) -> Result<(), Status> {
+        match milestone {
+            Milestone::Prompt => self.prompt_shown(),
+        }
+        Ok(())
+    }
+
+    fn thread(&mut self, client: Client, component: u32) -> Result<u64, Status> {
+        self.permit(client, "inspect")?;
+        self.thread_number(component).ok_or(Status::NoComponent)
+    }
+}
+
 impl Init {
-    /// Answers a client of the supervisor.
-    pub fn supervise(&mut self, badge: Badge, message: &Message) -> Message {
-        match Request::decode(message).and_then(|request| self.carry_out(badge, request)) {
-            Ok(answer) => answer,
-            Err(status) => status.answer(),
-        }
-    }
-
-    fn carry_out(&mut self, badge: Badge, request: Request) -> Result<Message, Status> {
-        match request {
-            Request::List { index } => {
-                self.permit(badge, "inspect")?;
-                let record = self.components.get(index as usize).ok_or(Status::End)?;
-                Ok(self.summary_of(record).encode())
-            }
-            Request::Caps { component, line: number } => {
-                self.permit(badge, "inspect")?;
-                let record = self.by_number(component).ok_or(Status::NoComponent)?;
-                self.describe(record, number).map(|text| line(&text)).ok_or(Status::End)
-            }
-            Request::Kill { component } => {
-                self.permit(badge, "kill")?;
-                self.by_number(component).ok_or(Status::NoComponent)?;
-                if self.kill(component, badge.component()) { Ok(done()) } else { Err(Status::NotPossible) }
-            }
-            Request::Thread { component } => {
-                self.permit(badge, "inspect")?;
-                self.thread_number(component).map(supervisor::thread).ok_or(Status::NoComponent)
-            }
-            Request::PowerOff => {
-                self.permit(badge, "power")?;
-                authority::power_off();
-                Err(Status::Unsupported)
-            }
-            Request::Reboot => {
-                self.permit(badge, "power")?;
-                authority::reset();
-                Err(Status::Unsupported)
-            }
-            Request::Milestone(Milestone::Prompt) => {
-                self.prompt_shown();
-                Ok(done())
-            }
-        }
-    }
-
     fn by_number(&self, component: u32) -> Option<&Record> {
         self.components.iter().find(|record| record.component.number == component)
     }
@@ -71,8 +68,8 @@ impl Init {
         DEBUG.thread(thread).ok().map(|(_, _, number)| number)
     }
 
-    fn permit(&self, badge: Badge, authority: &str) -> Result<(), Status> {
-        let record = self.by_number(badge.component()).ok_or(Status::NotPermitted)?;
+    fn permit(&self, client: Client, authority: &str) -> Result<(), Status> {
+        let record = self.by_number(client.component()).ok_or(Status::NotPermitted)?;
         if record.component.manifest.is_granted(authority) { Ok(()) } else { Err(Status::NotPermitted) }
     }
 
@@ -87,7 +84,7 @@ impl Init {
             used: record.memory_bytes().saturating_sub(unused),
             epoch: record.epoch,
             ticks,
-            name: Text::<{ supervisor::MAX_NAME }>::cut(record.component.name),
+            name: Text::<MAX_NAME>::cut(record.component.name),
         }
     }
 

@@ -1,57 +1,65 @@
-//! block: sectors of 512 bytes, read and written through a buffer both sides share. A request is accepted at once; that
-//! it is done is told by an entry in the completion ring at the start of the buffer, and a signal.
+//! block: sectors of 512 bytes, read and written through a buffer both sides share.
 
-use rt::{Cap, Endpoint, Frame, Message, Notification};
+use rt::SharedBuffer;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::call::{Call, Error, ask};
-use crate::codec::{small, words};
-use crate::status::statuses;
+use crate::ring::{Consumer, Lie, Producer, PushError};
+use crate::{Buffer, Client, Signal, Wire};
 
-mod ring;
+/// Sectors of 512 bytes, whatever the device's own block size is.
+///
+/// A client attaches with a buffer. Its first page holds two rings: requests, which the client puts in, and completions, which
+/// the server puts in; the data lies from the second page on. The client puts requests in and calls `submit`, once for as many
+/// as it likes. A request is done when its completion is there, in whatever order the device likes; the client is signalled
+/// after the last of several. As many requests as the ring has places may be under way; one more is taken when a completion was
+/// taken out.
+///
+/// ```text
+/// +0       ring of 64 requests:    u64 sector, u32 sectors, u32 offset, u32 tag, u32 operation
+/// +2048    ring of 64 completions: u32 tag, u32 status (0: done)
+/// +4096    data
+/// ```
+#[crate::protocol(name = "block", version = 1)]
+pub trait Block {
+    /// What the device is.
+    #[method(1)]
+    fn info(&mut self) -> Result<Info, Status>;
 
-pub use ring::{BadRing, Completion, DATA, RingReader, RingWriter, SLOTS};
+    /// Begins a session with a buffer, of which the Frame can be read, written and used for DMA, and a signal for completions. It
+    /// takes the place of the session this client had, whose requests may still be carried out but complete nowhere.
+    #[method(2)]
+    fn attach(&mut self, client: Client, buffer: Buffer, signal: Signal) -> Result<(), Status>;
 
-/// Method numbers; permanent.
-pub mod method {
-    /// → word 0 = sectors, word 1 = flags ([`super::READ_ONLY`]).
-    pub const INFO: u32 = 1;
-    /// Capability 0 = Frame (read, write, DMA), capability 1 = Notification (signal), word 0 = pages of the Frame, word 1
-    /// = bits. The Frame begins with the completion ring ([`super::RingReader`]); data lies from [`super::DATA`] on.
-    pub const ATTACH: u32 = 2;
-    /// Word 0 = first sector, word 1 = sectors, word 2 = byte of the Frame the data goes to (at least [`super::DATA`], a
-    /// multiple of 512), word 3 = tag (32 bits), which the completion repeats. The answer says that it was accepted.
-    pub const READ: u32 = 3;
-    /// As READ, from the Frame to the device.
-    pub const WRITE: u32 = 4;
+    /// There are requests in the ring.
+    #[method(3)]
+    fn submit(&mut self, client: Client) -> Result<(), Status>;
+}
+
+crate::statuses! {
+    /// No `attach` came before, or it came to a server that has ended since.
+    NotAttached = 1, "not attached to the block device";
+    /// The counts of the session's rings cannot be: it was ended.
+    BadRing = 2, "the rings of the session are broken: it was ended";
+    /// Other components have all the sessions.
+    TooManySessions = 3, "the block device serves no more clients";
+    /// The device failed and takes no requests any more.
+    DeviceError = 4, "the block device does not answer";
 }
 
 /// Bytes of a sector, whatever the device's own block size is.
 pub const SECTOR: usize = 512;
-/// Flag of INFO: the device cannot be written.
-pub const READ_ONLY: u64 = 1;
+/// Places of a ring: at most so many requests may be under way.
+pub const PLACES: usize = 64;
+/// First byte of the shared buffer that is data.
+pub const DATA: usize = 4096;
 
-statuses! {
-    /// No ATTACH came before, or it came to a server that has ended since.
-    NotAttached = 1, "not attached to the block device";
-    /// So many requests are under way that this one has no place: wait for a completion.
-    Full = 2, "the block device's queue is full";
-    /// Sectors past the end of the device, or bytes outside the shared buffer.
-    Range = 3, "sectors or buffer out of range";
-    /// WRITE to a device that cannot be written.
-    ReadOnly = 4, "the block device is read-only";
-    /// Other components have all the sessions.
-    TooManySessions = 5, "the block device serves no more clients";
-    /// A capability that ATTACH needs did not arrive, or could not be used.
-    BadCapability = 6, "the server could not use the buffer or the notification";
-    /// The device failed and takes no requests any more.
-    DeviceError = 7, "the block device does not answer";
-}
-
-/// What failed on the client's side.
-pub type Result<T> = core::result::Result<T, Error<Status>>;
+const REQUESTS: usize = 0;
+const COMPLETIONS: usize = 2048;
+const _: () = assert!(crate::ring::bytes::<Request, PLACES>() <= COMPLETIONS);
+const _: () = assert!(COMPLETIONS + crate::ring::bytes::<Completion, PLACES>() <= DATA);
 
 /// What the device is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
 pub struct Info {
     /// Sectors of [`SECTOR`] bytes.
     pub sectors: u64,
@@ -59,202 +67,205 @@ pub struct Info {
     pub read_only: bool,
 }
 
-impl Info {
-    /// The answer to INFO.
-    pub fn encode(&self) -> Message {
-        Message::new(0, [self.sectors, if self.read_only { READ_ONLY } else { 0 }])
-    }
-
-    fn decode(answer: &Message) -> Option<Self> {
-        words(answer, 2).map(|()| Self { sectors: answer.word(0), read_only: answer.word(1) & READ_ONLY != 0 })
-    }
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Operation {
+    /// From the device to the buffer.
+    Read = 0,
+    /// From the buffer to the device; it is on the medium when the completion is there.
+    Write = 1,
 }
 
-/// Which sectors go to or come from which place of the shared buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transfer {
+/// Sectors to or from a place of the shared buffer. What a client puts in is checked with [`Request::check`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub struct Request {
     /// First sector.
     pub sector: u64,
-    /// How many.
+    /// How many, at least one.
     pub sectors: u32,
-    /// First byte in the shared buffer.
+    /// First byte in the shared buffer: from [`DATA`] on, a multiple of [`SECTOR`].
     pub offset: u32,
     /// Repeated by the completion.
     pub tag: u32,
+    /// [`Operation`].
+    pub operation: u32,
 }
 
-impl Transfer {
-    fn encode(&self, method: u32) -> Message {
-        Message::new(method, [self.sector, self.sectors.into(), self.offset.into(), self.tag.into()])
-    }
-
-    fn decode(message: &Message) -> Option<Self> {
-        words(message, 4)?;
-        Some(Self {
-            sector: message.word(0),
-            sectors: small(message, 1)?,
-            offset: small(message, 2)?,
-            tag: small(message, 3)?,
-        })
-    }
-
-    /// Whether it is a transfer that a server can carry out: at least a sector, all of them on a device of `sectors`
-    /// sectors, and data inside a buffer of `bytes` bytes, behind the ring and at a multiple of 512.
-    ///
-    /// # Errors
-    /// `Range`.
-    pub fn check(&self, sectors: u64, bytes: usize) -> core::result::Result<(), Status> {
-        let end = self.sector.checked_add(self.sectors.into());
-        let last = (self.sectors as usize).checked_mul(SECTOR).and_then(|data| data.checked_add(self.offset as usize));
-        let fits = self.sectors > 0
-            && end.is_some_and(|end| end <= sectors)
-            && last.is_some_and(|last| last <= bytes)
-            && self.offset as usize >= DATA
-            && (self.offset as usize).is_multiple_of(SECTOR);
-        fits.then_some(()).ok_or(Status::Range)
-    }
+/// A request that is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub struct Completion {
+    /// The tag of the request.
+    pub tag: u32,
+    /// 0: done; else one of [`outcome`], or below 256 the device's own number.
+    pub status: u32,
 }
 
-/// A request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// See [`method::INFO`].
-    Info,
-    /// See [`method::ATTACH`].
-    Attach {
-        /// Pages of the Frame, as the client claims.
-        pages: u32,
-        /// Bits to signal.
-        bits: u64,
-    },
-    /// See [`method::READ`]. Not checked yet: [`Transfer::check`].
-    Read(Transfer),
-    /// See [`method::WRITE`]. Not checked yet: [`Transfer::check`].
-    Write(Transfer),
+/// What a completion says.
+pub mod outcome {
+    /// Done.
+    pub const DONE: u32 = 0;
+    /// The device failed.
+    pub const DEVICE_FAILED: u32 = 0x100;
+    /// Sectors past the end of the device, or bytes outside the shared buffer.
+    pub const RANGE: u32 = 0x101;
+    /// The device cannot be written.
+    pub const READ_ONLY: u32 = 0x102;
+    /// No such operation.
+    pub const OPERATION: u32 = 0x103;
 }
 
 impl Request {
-    /// The message, without capabilities.
-    pub fn encode(&self) -> Message {
-        match self {
-            Self::Info => Message::new(method::INFO, []),
-            Self::Attach { pages, bits } => Message::new(method::ATTACH, [(*pages).into(), *bits]),
-            Self::Read(transfer) => transfer.encode(method::READ),
-            Self::Write(transfer) => transfer.encode(method::WRITE),
+    /// Bytes of its data.
+    pub const fn bytes(&self) -> usize {
+        self.sectors as usize * SECTOR
+    }
+
+    /// Whether a server can carry it out, on such a device and with a buffer of `bytes` bytes.
+    ///
+    /// # Errors
+    /// One of [`outcome`].
+    pub fn check(&self, info: Info, bytes: usize) -> Result<Operation, u32> {
+        let end = self.sector.checked_add(self.sectors.into());
+        let last = (self.sectors as usize).checked_mul(SECTOR).and_then(|data| data.checked_add(self.offset as usize));
+        let fits = self.sectors > 0
+            && end.is_some_and(|end| end <= info.sectors)
+            && last.is_some_and(|last| last <= bytes)
+            && self.offset as usize >= DATA
+            && (self.offset as usize).is_multiple_of(SECTOR);
+        match self.operation {
+            _ if !fits => Err(outcome::RANGE),
+            0 => Ok(Operation::Read),
+            1 if info.read_only => Err(outcome::READ_ONLY),
+            1 => Ok(Operation::Write),
+            _ => Err(outcome::OPERATION),
         }
     }
+}
 
-    /// Reads a message from outside.
+/// The client's ends of the rings.
+#[derive(Debug)]
+pub struct ClientRings {
+    requests: Producer<Request, PLACES>,
+    completions: Consumer<Completion, PLACES>,
+}
+
+impl ClientRings {
+    /// Empties the rings of a buffer: right before it is attached.
     ///
     /// # Errors
-    /// `UnknownMethod`, `BadMessage`.
-    pub fn decode(message: &Message) -> core::result::Result<Self, Status> {
-        let request = match message.label {
-            method::INFO => Some(Self::Info),
-            method::ATTACH => Self::decode_attach(message),
-            method::READ => Transfer::decode(message).map(Self::Read),
-            method::WRITE => Transfer::decode(message).map(Self::Write),
-            _ => return Err(Status::UnknownMethod),
-        };
-        request.ok_or(Status::BadMessage)
+    /// The buffer has no page.
+    pub fn reset(buffer: &SharedBuffer) -> Result<Self, Lie> {
+        Ok(Self { requests: Producer::reset(buffer, REQUESTS)?, completions: Consumer::reset(buffer, COMPLETIONS)? })
     }
 
-    fn decode_attach(message: &Message) -> Option<Self> {
-        words(message, 2)?;
-        Some(Self::Attach { pages: small(message, 0)?, bits: message.word(1) })
+    /// Puts a request in; [`BlockClient::submit`] tells the server.
+    ///
+    /// # Errors
+    /// [`PushError`].
+    pub fn request(&mut self, buffer: &SharedBuffer, request: &Request) -> Result<(), PushError> {
+        self.requests.push(buffer, request)
+    }
+
+    /// The next completion; `None`: none yet.
+    ///
+    /// # Errors
+    /// [`Lie`].
+    pub fn completion(&mut self, buffer: &SharedBuffer) -> Result<Option<Completion>, Lie> {
+        self.completions.pop(buffer)
     }
 }
 
-/// The answer to ATTACH, READ and WRITE.
-pub fn accepted() -> Message {
-    Message::new(0, [])
+/// The server's ends of the rings.
+#[derive(Debug)]
+pub struct ServerRings {
+    requests: Consumer<Request, PLACES>,
+    completions: Producer<Completion, PLACES>,
 }
 
-/// The client. Completions are read with [`RingReader`].
-#[derive(Clone, Copy, Debug)]
-pub struct Block<C = Cap<Endpoint>>(pub C);
-
-impl<C: Call> Block<C> {
-    /// What the device is.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub fn info(&self) -> Result<Info> {
-        let answer = ask(&self.0, &Request::Info.encode())?;
-        Info::decode(&answer).ok_or(Error::Malformed)
+impl ServerRings {
+    /// The rings of a new session.
+    pub const fn new() -> Self {
+        Self { requests: Consumer::new(REQUESTS), completions: Producer::new(COMPLETIONS) }
     }
 
-    /// Shares a buffer. Replaces the session this client had; requests of that one may still complete, but not here.
+    /// How many requests wait.
     ///
     /// # Errors
-    /// [`Error`].
-    pub fn attach(&self, buffer: Cap<Frame>, pages: u32, notification: Cap<Notification>, bits: u64) -> Result<()> {
-        let message = Request::Attach { pages, bits }.encode().with_caps(&[buffer.slot(), notification.slot()]);
-        ask(&self.0, &message).map(drop)
+    /// [`Lie`].
+    pub fn waiting(&mut self, buffer: &SharedBuffer) -> Result<usize, Lie> {
+        self.requests.waiting(buffer)
     }
 
-    /// Asks for sectors; they are there when the completion is.
+    /// The next request, if its completion will have a place beside those of the requests `under_way`.
     ///
     /// # Errors
-    /// [`Error`].
-    pub fn read(&self, transfer: Transfer) -> Result<()> {
-        ask(&self.0, &Request::Read(transfer).encode()).map(drop)
+    /// [`Lie`].
+    pub fn request(&mut self, buffer: &SharedBuffer, under_way: usize) -> Result<Option<Request>, Lie> {
+        if self.completions.room(buffer)? <= under_way {
+            return Ok(None);
+        }
+        self.requests.pop(buffer)
     }
 
-    /// Asks for sectors to be written; they are on the device when the completion is there.
+    /// Puts a completion in. Signal the client after the last of several.
     ///
     /// # Errors
-    /// [`Error`].
-    pub fn write(&self, transfer: Transfer) -> Result<()> {
-        ask(&self.0, &Request::Write(transfer).encode()).map(drop)
+    /// [`PushError`].
+    pub fn complete(&mut self, buffer: &SharedBuffer, completion: Completion) -> Result<(), PushError> {
+        self.completions.push(buffer, &completion)
+    }
+}
+
+impl Default for ServerRings {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Loopback;
 
-    const TRANSFER: Transfer = Transfer { sector: 1 << 40, sectors: 256, offset: 4096, tag: u32::MAX };
-
-    #[test]
-    fn requests_round_trip() {
-        for request in
-            [Request::Info, Request::Attach { pages: 33, bits: 2 }, Request::Read(TRANSFER), Request::Write(TRANSFER)]
-        {
-            assert_eq!(Request::decode(&request.encode()), Ok(request));
-        }
-    }
+    const INFO: Info = Info { sectors: 1, read_only: true };
 
     #[test]
-    fn answers_round_trip() {
-        let info = Info { sectors: 99, read_only: true };
-        let block = Block(Loopback(|request: &Message| match Request::decode(request) {
-            Ok(Request::Info) => info.encode(),
-            Ok(Request::Read(transfer)) => transfer.check(99, 8192).map_or_else(Status::answer, |()| accepted()),
-            _ => Status::ReadOnly.answer(),
-        }));
-        assert_eq!(block.info(), Ok(info));
-        assert_eq!(block.read(Transfer { sector: 91, sectors: 8, ..TRANSFER }), Ok(()));
-        assert_eq!(block.read(TRANSFER), Err(Error::Status(Status::Range)));
-        assert_eq!(block.write(TRANSFER), Err(Error::Status(Status::ReadOnly)));
-    }
-
-    #[test]
-    fn transfers_are_checked() {
-        let good = Transfer { sector: 0, sectors: 1, offset: 4096, tag: 0 };
-        assert_eq!(good.check(1, 4608), Ok(()));
+    fn requests_are_checked() {
+        let good = Request { sectors: 1, offset: 4096, ..Request::default() };
+        assert_eq!(good.check(INFO, 4608), Ok(Operation::Read));
         for bad in [
-            Transfer { sectors: 0, ..good },
-            Transfer { sector: 1, ..good },
-            Transfer { sector: u64::MAX, ..good },
-            Transfer { sectors: u32::MAX, ..good },
-            Transfer { offset: 0, ..good },
-            Transfer { offset: 4097, ..good },
-            Transfer { offset: 4608, ..good },
-            Transfer { offset: !511, ..good },
+            Request { sectors: 0, ..good },
+            Request { sector: 1, ..good },
+            Request { sector: u64::MAX, ..good },
+            Request { sectors: u32::MAX, ..good },
+            Request { offset: 0, ..good },
+            Request { offset: 4097, ..good },
+            Request { offset: 4608, ..good },
+            Request { offset: !511, ..good },
         ] {
-            assert_eq!(bad.check(1, 4608), Err(Status::Range), "{bad:?}");
+            assert_eq!(bad.check(INFO, 4608), Err(outcome::RANGE), "{bad:?}");
         }
+        assert_eq!(Request { operation: 1, ..good }.check(INFO, 4608), Err(outcome::READ_ONLY));
+        assert_eq!(Request { operation: 2, ..good }.check(INFO, 4608), Err(outcome::OPERATION));
+    }
+
+    #[test]
+    fn a_request_waits_until_its_completion_has_a_place() {
+        let buffer = SharedBuffer::fake(8192);
+        let mut client = ClientRings::reset(&buffer).expect("a page");
+        let mut server = ServerRings::new();
+        let request = Request { sectors: 1, offset: 4096, ..Request::default() };
+        for _ in 0..PLACES {
+            client.request(&buffer, &request).expect("room");
+            let taken = server.request(&buffer, 0).expect("no lie").expect("one");
+            server.complete(&buffer, Completion { tag: taken.tag, status: 0 }).expect("room");
+        }
+        client.request(&buffer, &request).expect("room");
+        assert_eq!(server.request(&buffer, 0), Ok(None));
+        assert!(client.completion(&buffer).expect("no lie").is_some());
+        assert_eq!(server.request(&buffer, 1), Ok(None), "another has the place");
+        assert_eq!(server.request(&buffer, 0), Ok(Some(request)));
     }
 }

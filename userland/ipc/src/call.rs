@@ -1,7 +1,11 @@
 //! A call as a client sees it: who carries it, and what comes instead of an answer.
 
-use rt::{CallError, Cap, Endpoint, ErrorCode, Message};
+use core::cell::RefCell;
 
+use rt::{Badge, CallError, Cap, Endpoint, ErrorCode, Message, Words};
+
+use crate::outgoing::TooLong;
+use crate::server::{Client, Dispatch};
 use crate::status::StatusLabel;
 
 /// Why a method of a client failed.
@@ -13,6 +17,8 @@ pub enum Error<S> {
     Status(S),
     /// The server's answer is none that the protocol knows.
     Malformed,
+    /// An argument is longer than the protocol lets it be: nothing was sent.
+    TooLong,
 }
 
 impl<S> Error<S> {
@@ -25,6 +31,12 @@ impl<S> Error<S> {
     }
 }
 
+impl<S> From<TooLong> for Error<S> {
+    fn from(_: TooLong) -> Self {
+        Self::TooLong
+    }
+}
+
 impl<S: core::fmt::Display> core::fmt::Display for Error<S> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
@@ -34,8 +46,18 @@ impl<S: core::fmt::Display> core::fmt::Display for Error<S> {
             Self::Call(call) => f.write_str(call.error.code.text()),
             Self::Status(status) => status.fmt(f),
             Self::Malformed => f.write_str("the service gave an answer that makes no sense"),
+            Self::TooLong => f.write_str("more than the service takes at once"),
         }
     }
+}
+
+impl<S: core::fmt::Debug + core::fmt::Display> core::error::Error for Error<S> {}
+
+/// What an answer says that is not fine.
+#[doc(hidden)]
+#[cold]
+pub fn refusal<S: StatusLabel>(label: u32) -> Error<S> {
+    S::from_label(label).map_or(Error::Malformed, Error::Status)
 }
 
 /// Who carries a message to a server and its answer back: an endpoint, or a test.
@@ -45,6 +67,18 @@ pub trait Call {
     /// # Errors
     /// The kernel's, as [`Cap::<Endpoint>::call`].
     fn call(&self, message: &Message) -> Result<Message, CallError>;
+
+    /// The same with words that fit into registers. Of an answer that does not, only those that fit are seen.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    #[inline]
+    fn words<const N: usize>(&self, label: u32, words: [u64; N]) -> Result<Words, CallError>
+    where
+        Self: Sized,
+    {
+        self.call(&Message::new(label, words)).map(|answer| Words::cut(&answer))
+    }
 }
 
 impl Call for Cap<Endpoint> {
@@ -52,30 +86,46 @@ impl Call for Cap<Endpoint> {
     fn call(&self, message: &Message) -> Result<Message, CallError> {
         Cap::call(*self, message)
     }
-}
 
-/// A server in the same thread, for host tests: client and server share one message page.
-#[derive(Clone, Copy, Debug)]
-pub struct Loopback<F>(pub F);
-
-impl<F: Fn(&Message) -> Message> Call for Loopback<F> {
-    fn call(&self, message: &Message) -> Result<Message, CallError> {
-        Ok((self.0)(message))
+    #[inline(always)]
+    fn words<const N: usize>(&self, label: u32, words: [u64; N]) -> Result<Words, CallError> {
+        self.call_words(label, words)
     }
 }
 
-/// Calls, and tells an answer from a refusal.
-pub(crate) fn ask<S: StatusLabel>(server: &impl Call, request: &Message) -> Result<Message, Error<S>> {
-    let answer = server.call(request).map_err(Error::Call)?;
-    match (answer.label, S::from_label(answer.label)) {
-        (0, _) => Ok(answer),
-        (_, Some(status)) => Err(Error::Status(status)),
-        (_, None) => Err(Error::Malformed),
-    }
-}
-
-impl<F: Fn(&Message) -> Message> Call for &Loopback<F> {
+impl<C: Call> Call for &C {
     fn call(&self, message: &Message) -> Result<Message, CallError> {
         (**self).call(message)
+    }
+}
+
+/// A server in the same thread, for host tests: `ClockClient(Loopback::new(ClockServer(server)))`. Client and server share one
+/// message page; a capability is passed by its number.
+#[derive(Debug)]
+pub struct Loopback<D> {
+    server: RefCell<D>,
+    client: Client,
+}
+
+impl<D: Dispatch> Loopback<D> {
+    /// Its client is component 1 in its first instance.
+    pub const fn new(server: D) -> Self {
+        Self::with_client(server, Badge::new(1, 1, 0))
+    }
+
+    /// Its client is this one.
+    pub const fn with_client(server: D, client: Client) -> Self {
+        Self { server: RefCell::new(server), client }
+    }
+
+    /// The server.
+    pub fn server(&self) -> core::cell::RefMut<'_, D> {
+        self.server.borrow_mut()
+    }
+}
+
+impl<D: Dispatch> Call for Loopback<D> {
+    fn call(&self, message: &Message) -> Result<Message, CallError> {
+        Ok(crate::server::answer(&mut *self.server.borrow_mut(), self.client, message))
     }
 }

@@ -1,6 +1,9 @@
-//! Bytes and text in message words: a word with the number of bytes, then the bytes, eight a word.
+//! Bytes and text in messages: a word with the number of bytes, then the bytes, eight a word.
 
-use rt::Message;
+use crate::incoming::Source;
+use crate::outgoing::{Sink, TooLong};
+use crate::protocol::Shape;
+use crate::wire::{Size, Wire};
 
 /// Up to `N` bytes, owned.
 #[derive(Clone, Copy)]
@@ -27,21 +30,31 @@ impl<const N: usize> Bytes<N> {
     pub fn as_slice(&self) -> &[u8] {
         &self.data[..self.len]
     }
+}
 
-    /// Writes the length into word `length_at`, which must have been pushed already, and the bytes behind the last word.
-    /// As many bytes as fit into the message.
-    pub(crate) fn encode(&self, message: &mut Message, length_at: usize) {
-        let sent = message.push_bytes(self.as_slice());
-        message.regs[length_at] = sent as u64;
+impl<const N: usize> Wire for Bytes<N> {
+    type Sent<'a> = &'a [u8];
+    type Given = Self;
+    const SHAPE: &'static Shape = &Shape::Bytes(N, false);
+    const SIZE: Size = Size { words: 1, more: true, caps: 0 };
+
+    fn put(sent: &[u8], to: &mut impl Sink) -> Result<(), TooLong> {
+        if sent.len() > N {
+            return Err(TooLong);
+        }
+        to.word(sent.len() as u64)?;
+        to.bytes(sent)
     }
 
-    /// What [`Self::encode`] wrote: the length in word `length_at`, the bytes from word `first` on. `None` when the
-    /// length is more than `N` or than the message has.
-    pub(crate) fn decode(message: &Message, length_at: usize, first: usize) -> Option<Self> {
-        let len = usize::try_from(message.word(length_at)).ok().filter(|&len| len <= N)?;
+    fn give(given: Self, to: &mut impl Sink) -> Result<(), TooLong> {
+        Self::put(given.as_slice(), to)
+    }
+
+    fn take(from: &mut impl Source) -> Option<Self> {
         let mut own = Self::new();
-        own.len = message.bytes(first, &mut own.data[..len]);
-        (own.len == len).then_some(own)
+        own.len = usize::try_from(from.word()?).ok().filter(|&len| len <= N)?;
+        from.bytes(&mut own.data[..own.len])?;
+        Some(own)
     }
 }
 
@@ -89,31 +102,29 @@ impl<const N: usize> Text<N> {
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        valid_prefix(self.0.as_slice())
-    }
-
-    pub(crate) fn encode(&self, message: &mut Message, length_at: usize) {
-        self.0.encode(message, length_at);
-    }
-
-    /// `None` when it is not UTF-8, or the length is wrong.
-    pub(crate) fn decode(message: &Message, length_at: usize, first: usize) -> Option<Self> {
-        let bytes = Bytes::decode(message, length_at, first)?;
-        core::str::from_utf8(&bytes).is_ok().then_some(Self(bytes))
-    }
-
-    /// Keeps what is valid before the first byte that is not UTF-8: the writer of a log line may have cut it anywhere.
-    pub(crate) fn decode_prefix(message: &Message, length_at: usize, first: usize) -> Option<Self> {
-        let bytes = Bytes::<N>::decode(message, length_at, first)?;
-        Some(Self(Bytes::cut(valid_prefix(&bytes).as_bytes())))
+        // It was valid when it was made.
+        core::str::from_utf8(self.0.as_slice()).unwrap_or_default()
     }
 }
 
-/// The text up to the first byte that is not UTF-8.
-fn valid_prefix(bytes: &[u8]) -> &str {
-    match core::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => core::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+impl<const N: usize> Wire for Text<N> {
+    type Sent<'a> = &'a str;
+    type Given = Self;
+    const SHAPE: &'static Shape = &Shape::Bytes(N, true);
+    const SIZE: Size = Size { words: 1, more: true, caps: 0 };
+
+    fn put(sent: &str, to: &mut impl Sink) -> Result<(), TooLong> {
+        Bytes::<N>::put(sent.as_bytes(), to)
+    }
+
+    fn give(given: Self, to: &mut impl Sink) -> Result<(), TooLong> {
+        Bytes::give(given.0, to)
+    }
+
+    /// `None` also when it is not UTF-8.
+    fn take(from: &mut impl Source) -> Option<Self> {
+        let bytes = Bytes::take(from)?;
+        core::str::from_utf8(&bytes).is_ok().then_some(Self(bytes))
     }
 }
 
@@ -137,16 +148,6 @@ impl<const N: usize> core::fmt::Display for Text<N> {
     }
 }
 
-/// `Some` when the message has at least this many words.
-pub(crate) fn words(message: &Message, least: u8) -> Option<()> {
-    (message.words >= least).then_some(())
-}
-
-/// A word that must fit into 32 bits.
-pub(crate) fn small(message: &Message, index: usize) -> Option<u32> {
-    u32::try_from(message.word(index)).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,23 +159,27 @@ mod tests {
         assert_eq!(Text::<4>::exact("abcä"), None);
     }
 
-    #[test]
-    fn a_length_that_lies_is_refused() {
-        let mut message = Message::new(1, [9]);
-        message.push_bytes(b"12345678");
-        assert_eq!(Bytes::<64>::decode(&message, 0, 1), None);
-        message.regs[0] = 8;
-        assert_eq!(Bytes::<64>::decode(&message, 0, 1).as_deref(), Some(&b"12345678"[..]));
-        assert_eq!(Bytes::<4>::decode(&message, 0, 1), None);
-        message.regs[0] = u64::MAX;
-        assert_eq!(Bytes::<64>::decode(&message, 0, 1), None);
+    fn taken<T: Wire>(words: &[u64]) -> Option<T> {
+        let mut message = rt::Message::new(1, []);
+        words.iter().for_each(|&word| message.push(word));
+        let mut from = crate::Incoming::message(&message);
+        T::take(&mut from).filter(|_| from.is_whole())
     }
 
     #[test]
-    fn text_that_is_not_utf8() {
-        let mut message = Message::new(1, [3]);
-        message.push_bytes(b"ab\xff");
-        assert_eq!(Text::<8>::decode(&message, 0, 1), None);
-        assert_eq!(Text::<8>::decode_prefix(&message, 0, 1).as_deref(), Some("ab"));
+    fn a_length_that_lies_is_refused() {
+        let word = u64::from_le_bytes(*b"12345678");
+        assert_eq!(taken::<Bytes<64>>(&[9, word]), None);
+        assert_eq!(taken::<Bytes<64>>(&[8, word]).as_deref(), Some(&b"12345678"[..]));
+        assert_eq!(taken::<Bytes<64>>(&[0, word]), None, "a word too many");
+        assert_eq!(taken::<Bytes<4>>(&[8, word]), None);
+        assert_eq!(taken::<Bytes<64>>(&[u64::MAX, word]), None);
+        assert_eq!(taken::<Bytes<64>>(&[]), None);
+    }
+
+    #[test]
+    fn text_is_utf8() {
+        assert_eq!(taken::<Text<8>>(&[3, u64::from_le_bytes(*b"ab\xff\0\0\0\0\0")]), None);
+        assert_eq!(taken::<Text<8>>(&[2, u64::from_le_bytes(*b"ab\xff\0\0\0\0\0")]).as_deref(), Some("ab"));
     }
 }

@@ -1,14 +1,14 @@
-//! The receive window of a server, and capabilities on their way to one.
+//! The receive window: the slots in which capabilities of messages arrive. A process has one, which stays where it is: what is
+//! kept is moved out of it, and the rest is deleted.
 
-use rt::{Cap, ErrorCode, Message, NoSlot, Notification, Rights, SyscallError, TABLE, alloc_slot, free_slot};
+use core::sync::atomic::{AtomicU32, Ordering};
 
-/// The slots in which capabilities of messages arrive. It stays where it is: what is kept is moved out of it, and what
-/// is not wanted is deleted with [`CapWindow::clear`] after each message.
-#[derive(Debug)]
-pub struct CapWindow {
-    base: u32,
-    count: u32,
-}
+use rt::{Cap, ErrorCode, MAX_CAPS, Message, NoSlot, Notification, Rights, SyscallError, TABLE, alloc_slot, free_slot};
+
+const COUNT: u32 = MAX_CAPS as u32;
+
+/// First slot of the window; 0: there is none yet.
+static BASE: AtomicU32 = AtomicU32::new(0);
 
 /// Why a capability could not be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,16 @@ pub enum WindowError {
     Absent,
     /// The kernel refused.
     Kernel(SyscallError),
+}
+
+impl core::fmt::Display for WindowError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::NoSlot => f.write_str("no free slot: `table` in the manifest"),
+            Self::Absent => f.write_str("no capability came"),
+            Self::Kernel(error) => error.fmt(f),
+        }
+    }
 }
 
 impl From<NoSlot> for WindowError {
@@ -36,34 +46,44 @@ impl From<SyscallError> for WindowError {
     }
 }
 
-impl CapWindow {
-    /// Opens a window of `count` slots (1–4), for this thread and from now on.
-    ///
-    /// # Errors
-    /// `NoSlot`: the table has no `count` free slots in a row.
-    pub fn open(count: u32) -> Result<Self, NoSlot> {
-        let base = alloc_slot()?;
-        for next in base + 1..base + count {
-            // At start-up free slots lie in a row; a table so full that they do not is too small for its component.
-            if alloc_slot()? != next {
-                return Err(NoSlot);
-            }
-        }
-        rt::set_window(base, count);
-        Ok(Self { base, count })
+/// Opens the window of this process, of four slots, if it has none: capabilities of messages are dropped without.
+///
+/// # Errors
+/// `NoSlot`: the table has not four free slots in a row.
+pub fn open() -> Result<(), NoSlot> {
+    if BASE.load(Ordering::Relaxed) != 0 {
+        return Ok(());
     }
+    let base = alloc_slot()?;
+    for next in base + 1..base + COUNT {
+        // At start-up free slots lie in a row; a table so full that they do not is too small for its component.
+        if alloc_slot()? != next {
+            return Err(NoSlot);
+        }
+    }
+    rt::set_window(base, COUNT);
+    BASE.store(base, Ordering::Relaxed);
+    Ok(())
+}
 
-    /// Takes the capability that arrived `index`-th (from 0) with this message into a slot of its own. Its kind and
-    /// rights are the sender's claim: the kernel checks them when it is used.
-    ///
-    /// # Errors
-    /// [`WindowError`].
-    pub fn take<K>(&self, message: &Message, index: u32) -> Result<Cap<K>, WindowError> {
-        if index >= self.count || index >= message.caps.into() {
+/// Takes the capability that arrived `index`-th (from 0) with this message into a slot of its own.
+///
+/// # Errors
+/// [`WindowError`].
+pub fn take<K>(message: &Message, index: u32) -> Result<Cap<K>, WindowError> {
+    if index >= message.caps.into() {
+        return Err(WindowError::Absent);
+    }
+    #[cfg(not(target_os = "none"))]
+    return rt::sent_slot(index as usize).map(Cap::from_slot).ok_or(WindowError::Absent);
+    #[cfg(target_os = "none")]
+    {
+        let base = BASE.load(Ordering::Relaxed);
+        if base == 0 || index >= COUNT {
             return Err(WindowError::Absent);
         }
         let slot = alloc_slot()?;
-        match TABLE.take(slot, TABLE, self.base + index) {
+        match TABLE.take(slot, TABLE, base + index) {
             Ok(()) => Ok(Cap::from_slot(slot)),
             Err(error) => {
                 free_slot(slot);
@@ -71,23 +91,15 @@ impl CapWindow {
             }
         }
     }
-
-    /// Deletes what a message brought and nobody took. Call it after each message that brought capabilities or whose
-    /// capabilities were dropped: what fills the window keeps others from arriving.
-    pub fn clear(&self, message: &Message, dropped: bool) {
-        if message.caps == 0 && !dropped {
-            return;
-        }
-        for slot in self.base..self.base + self.count {
-            let _ = TABLE.delete(slot);
-        }
-    }
 }
 
-/// Deletes a capability of the own table and frees its slot.
-pub fn discard<K>(cap: Cap<K>) {
-    if TABLE.delete(cap.slot()).is_ok() {
-        free_slot(cap.slot());
+/// Deletes what a message brought and nobody took: what fills the window keeps others from arriving.
+pub fn clear() {
+    let base = BASE.load(Ordering::Relaxed);
+    if base != 0 {
+        for slot in base..base + COUNT {
+            let _ = TABLE.delete(slot);
+        }
     }
 }
 

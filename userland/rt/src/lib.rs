@@ -14,6 +14,7 @@ mod env;
 mod heap;
 mod logger;
 mod message;
+mod outcome;
 pub mod panic;
 mod reserved;
 mod rings;
@@ -21,6 +22,7 @@ mod shared;
 mod slots;
 mod start;
 mod svc;
+pub mod task;
 mod time;
 mod vm;
 mod words;
@@ -32,9 +34,14 @@ pub use abi::{
 pub use cap::*;
 pub use env::{Env, Missing, env};
 pub use logger::{LOG_WRITE, set_level};
+#[cfg(not(target_os = "none"))]
+pub use message::sent_slot;
 pub use message::{CallError, Message, Received, page_word, set_window};
+pub use outcome::Outcome;
 pub use reserved::Reserved;
 pub use rings::Rings;
+#[cfg(not(target_os = "none"))]
+pub use shared::fake as fake_frames;
 pub use shared::{OutOfBuffer, SharedBuffer};
 pub use slots::{NoSlot, alloc_slot, free_slot, grow_table};
 pub use svc::invoke;
@@ -45,8 +52,8 @@ pub use words::{Serve, Words};
 #[doc(hidden)]
 pub use start::Start;
 
-/// Names the function a component starts with: `rt::entry!(run);` for `fn run(env: &'static rt::Env)`. When it returns
-/// the component ends and the supervisor is told.
+/// Names the function a component starts with: `rt::entry!(run);` for `fn run(env: &'static rt::Env)`, which may return a
+/// `Result`. When it returns the component ends and the supervisor is told; an error is logged before.
 #[macro_export]
 macro_rules! entry {
     ($run:path) => {
@@ -55,12 +62,12 @@ macro_rules! entry {
         // SAFETY: the symbol is the runtime's own; a second definition is a link error.
         #[unsafe(export_name = "tutti_component_main")]
         fn component_main(env: &'static $crate::Env) {
-            $run(env)
+            $crate::Outcome::report($run(env))
         }
 
         #[cfg(not(target_os = "none"))]
         fn main() {
-            let _: fn(&'static $crate::Env) = $run;
+            let _: fn(&'static $crate::Env) -> _ = $run;
             eprintln!("this is a Tutti component; `cargo xtask run` builds it for the target and boots it");
             std::process::exit(2);
         }

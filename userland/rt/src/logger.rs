@@ -7,9 +7,9 @@ use log::{LevelFilter, Log, Metadata, Record};
 use crate::cap::LOG;
 use crate::message::Message;
 
-/// Method of the log protocol that the runtime itself needs: word 0 = level (1 error … 5 trace), word 1 = bytes, the
-/// text follows, at most 496 bytes.
-pub const LOG_WRITE: u32 = 1;
+/// Label of the one method of the log protocol that the runtime itself needs, version 1 and method 1: word 0 = level (1
+/// error … 5 trace), word 1 = bytes, the text follows, at most 496 bytes.
+pub const LOG_WRITE: u32 = 1 << 16 | 1;
 
 /// Longest line; longer ones are cut.
 const LINE: usize = 62 * 8;
@@ -45,7 +45,7 @@ impl Line {
 
 impl Write for Line {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        let count = text.len().min(LINE - self.len);
+        let count = text.floor_char_boundary(LINE - self.len);
         self.bytes[self.len..self.len + count].copy_from_slice(&text.as_bytes()[..count]);
         self.len += count;
         Ok(())

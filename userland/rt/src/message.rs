@@ -61,6 +61,14 @@ impl Message {
         Self { label, words: N as u8, caps: 0, regs }
     }
 
+    /// Adds a capability, from this slot; ignored when the message has four.
+    pub fn push_cap(&mut self, slot: u32) {
+        if (self.caps as usize) < abi::MAX_CAPS {
+            page_set(offset_of!(MessagePage, send) + 4 * self.caps as usize, slot);
+            self.caps += 1;
+        }
+    }
+
     /// The same message with capabilities from these slots.
     pub fn with_caps(mut self, slots: &[u32]) -> Self {
         self.caps = slots.len().min(abi::MAX_CAPS) as u8;
@@ -153,6 +161,16 @@ fn page() -> *mut MessagePage {
     };
     std::thread_local!(static PAGE: UnsafeCell<MessagePage> = const { UnsafeCell::new(EMPTY) });
     PAGE.with(UnsafeCell::get)
+}
+
+/// The slot that was put into the message as capability number `index`: on the host a capability is passed by its number.
+#[cfg(not(target_os = "none"))]
+pub fn sent_slot(index: usize) -> Option<u32> {
+    if index >= abi::MAX_CAPS {
+        return None;
+    }
+    // SAFETY: the page of this thread; the index is checked.
+    Some(unsafe { (&raw const (*page()).send[index]).read_volatile() })
 }
 
 /// Writes a field of the message page, or two together; `offset` must be that of a field of type `T`.

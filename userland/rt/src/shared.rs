@@ -3,10 +3,14 @@
 
 use core::sync::atomic::{Ordering, fence};
 
-use abi::{Perms, layout::PAGE};
+#[cfg(target_os = "none")]
+use abi::Perms;
+use abi::layout::PAGE;
 
 use crate::cap::{Cap, Frame};
-use crate::vm::{self, Mapping, VmError};
+#[cfg(target_os = "none")]
+use crate::vm;
+use crate::vm::{Mapping, VmError};
 
 /// A mapped Frame that another process can see. Dropping it does not unmap it: see [`SharedBuffer::unmap`].
 ///
@@ -17,7 +21,7 @@ pub struct SharedBuffer {
     base: *mut u8,
     mapping: Mapping,
     #[cfg(not(target_os = "none"))]
-    memory: Option<alloc::sync::Arc<[FakePage]>>,
+    memory: alloc::sync::Arc<fake::Memory>,
     #[cfg(not(target_os = "none"))]
     watch: Option<alloc::boxed::Box<Watch>>,
 }
@@ -32,15 +36,6 @@ impl core::fmt::Debug for Watch {
         f.write_str("watch")
     }
 }
-
-/// A page of a fake buffer, aligned like one.
-#[cfg(not(target_os = "none"))]
-#[derive(Debug)]
-#[repr(align(4096))]
-struct FakePage(
-    #[expect(dead_code, reason = "reached through the buffer's pointer")]
-    [core::sync::atomic::AtomicU64; PAGE as usize / WORD],
-);
 
 // SAFETY: the pointer is used with volatile accesses inside a mapping that stays until `unmap` consumes the buffer; it
 // belongs to the process, not to a thread.
@@ -59,6 +54,9 @@ impl SharedBuffer {
     /// # Errors
     /// [`VmError`]; among them `InvalidArgument` when the Frame has fewer pages.
     pub fn map(frame: Cap<Frame>, pages: u64) -> Result<Self, VmError> {
+        #[cfg(not(target_os = "none"))]
+        return fake::map(frame, pages);
+        #[cfg(target_os = "none")]
         vm::map(frame, pages, Perms::READ | Perms::WRITE).map(Self::of)
     }
 
@@ -67,7 +65,11 @@ impl SharedBuffer {
     ///
     /// # Errors
     /// [`VmError`].
+    #[cfg_attr(not(target_os = "none"), allow(unused_variables))]
     pub fn map_at(frame: Cap<Frame>, address: u64, pages: u64) -> Result<Self, VmError> {
+        #[cfg(not(target_os = "none"))]
+        return fake::map(frame, pages);
+        #[cfg(target_os = "none")]
         vm::map_at(frame, address, pages, Perms::READ | Perms::WRITE).map(Self::of)
     }
 
@@ -76,40 +78,24 @@ impl SharedBuffer {
     /// # Errors
     /// [`VmError`].
     pub fn new(pages: u64) -> Result<Self, VmError> {
-        let frame = vm::new_frame(pages)?;
-        Self::map(frame, pages).inspect_err(|_| vm::discard(frame))
-    }
-
-    fn of(mapping: Mapping) -> Self {
-        Self {
-            base: mapping.address as *mut u8,
-            mapping,
-            #[cfg(not(target_os = "none"))]
-            memory: None,
-            #[cfg(not(target_os = "none"))]
-            watch: None,
+        #[cfg(not(target_os = "none"))]
+        return Ok(Self::fake((pages * PAGE) as usize));
+        #[cfg(target_os = "none")]
+        {
+            let frame = vm::new_frame(pages)?;
+            Self::map(frame, pages).inspect_err(|_| vm::discard(frame))
         }
     }
 
-    /// A buffer of zeros for host tests; `bytes` is rounded up to pages.
-    #[cfg(not(target_os = "none"))]
-    pub fn fake(bytes: usize) -> Self {
-        Self::fake_pair(bytes).0
+    #[cfg(target_os = "none")]
+    fn of(mapping: Mapping) -> Self {
+        Self { base: mapping.address as *mut u8, mapping }
     }
 
-    /// Two views of one buffer for host tests: the two sides.
+    /// A buffer of zeros for host tests, in a made-up Frame that others can map; `bytes` is rounded up to pages.
     #[cfg(not(target_os = "none"))]
-    pub fn fake_pair(bytes: usize) -> (Self, Self) {
-        let bytes = bytes.next_multiple_of(PAGE as usize);
-        let page = |_| FakePage([const { core::sync::atomic::AtomicU64::new(0) }; PAGE as usize / WORD]);
-        let memory: alloc::sync::Arc<[_]> = (0..bytes / PAGE as usize).map(page).collect();
-        let view = || Self {
-            base: memory.as_ptr().cast::<u8>().cast_mut(),
-            mapping: Mapping { frame: Cap::from_slot(0), address: 0, bytes },
-            memory: Some(memory.clone()),
-            watch: None,
-        };
-        (view(), view())
+    pub fn fake(bytes: usize) -> Self {
+        fake::new(bytes.next_multiple_of(PAGE as usize))
     }
 
     /// As it is, but `watch` is called with offset, count and whether it is a write before bytes are used; a test may
@@ -148,9 +134,8 @@ impl SharedBuffer {
     /// Whether the mapping is still there: asks the kernel. Ask before touching what a client paid for.
     pub fn is_mapped(&self) -> bool {
         #[cfg(not(target_os = "none"))]
-        if self.memory.is_some() {
-            return true;
-        }
+        return self.memory.is_there();
+        #[cfg(target_os = "none")]
         crate::cap::SPACE.protect(self.mapping.frame, Perms::READ | Perms::WRITE).is_ok()
     }
 
@@ -159,6 +144,9 @@ impl SharedBuffer {
     /// # Errors
     /// [`VmError`].
     pub fn unmap(self) -> Result<Cap<Frame>, VmError> {
+        #[cfg(not(target_os = "none"))]
+        return Ok(self.mapping.frame);
+        #[cfg(target_os = "none")]
         vm::unmap(self.mapping).map(|()| self.mapping.frame)
     }
 
@@ -252,6 +240,75 @@ enum Use {
     Write,
 }
 
+/// Frames on the host: memory behind made-up slot numbers, which a test's client and server both map.
+#[cfg(not(target_os = "none"))]
+pub mod fake {
+    use alloc::sync::Arc;
+    use core::cell::{Cell, RefCell};
+    use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::collections::HashMap;
+
+    use abi::{ErrorCode, SyscallError, layout::PAGE};
+
+    use super::{Mapping, SharedBuffer, VmError, WORD};
+    use crate::{Cap, Frame};
+
+    #[derive(Debug)]
+    #[repr(align(4096))]
+    struct Page(
+        #[expect(dead_code, reason = "reached through the buffer's pointer")] [AtomicU64; PAGE as usize / WORD],
+    );
+
+    /// The pages of a Frame.
+    #[derive(Debug)]
+    pub(super) struct Memory {
+        pages: alloc::boxed::Box<[Page]>,
+        revoked: AtomicBool,
+    }
+
+    impl Memory {
+        pub(super) fn is_there(&self) -> bool {
+            !self.revoked.load(Ordering::Relaxed)
+        }
+    }
+
+    std::thread_local! {
+        static FRAMES: RefCell<HashMap<u32, Arc<Memory>>> = RefCell::default();
+        static NEXT: Cell<u32> = const { Cell::new(1000) };
+    }
+
+    pub(super) fn new(bytes: usize) -> SharedBuffer {
+        let page = |_| Page([const { AtomicU64::new(0) }; PAGE as usize / WORD]);
+        let pages = (0..bytes / PAGE as usize).map(page).collect();
+        let memory = Arc::new(Memory { pages, revoked: AtomicBool::new(false) });
+        let slot = NEXT.replace(NEXT.get() + 1);
+        FRAMES.with_borrow_mut(|frames| frames.insert(slot, memory.clone()));
+        view(slot, bytes, memory)
+    }
+
+    pub(super) fn map(frame: Cap<Frame>, pages: u64) -> Result<SharedBuffer, VmError> {
+        let found = FRAMES.with_borrow(|frames| frames.get(&frame.slot()).cloned());
+        let memory = found.ok_or(SyscallError::new(ErrorCode::EmptySlot, 1))?;
+        if pages == 0 || pages > memory.pages.len() as u64 {
+            return Err(SyscallError::new(ErrorCode::InvalidArgument, 4).into());
+        }
+        Ok(view(frame.slot(), (pages * PAGE) as usize, memory))
+    }
+
+    fn view(slot: u32, bytes: usize, memory: Arc<Memory>) -> SharedBuffer {
+        let base = memory.pages.as_ptr().cast::<u8>().cast_mut();
+        let mapping = Mapping { frame: Cap::from_slot(slot), address: base.addr() as u64, bytes };
+        SharedBuffer { base, mapping, memory, watch: None }
+    }
+
+    /// Takes a Frame away from all who mapped it, as its payer's end would.
+    pub fn revoke(frame: Cap<Frame>) {
+        if let Some(memory) = FRAMES.with_borrow_mut(|frames| frames.remove(&frame.slot())) {
+            memory.revoked.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Copies with volatile accesses: words where both sides are aligned alike, bytes at the edges and else.
 ///
 /// # Safety
@@ -331,7 +388,8 @@ mod tests {
     fn a_watch_sees_what_is_used() {
         let seen = alloc::sync::Arc::new(spin::Mutex::new(alloc::vec::Vec::new()));
         let note = seen.clone();
-        let (mine, theirs) = SharedBuffer::fake_pair(4096);
+        let theirs = SharedBuffer::fake(4096);
+        let mine = SharedBuffer::map(theirs.frame(), theirs.pages()).expect("the same pages");
         let mine = mine.watched(move |offset, count, write| note.lock().push((offset, count, write)));
         mine.write(3, b"abc").unwrap();
         mine.load_u32(8).unwrap();

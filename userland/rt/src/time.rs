@@ -24,20 +24,33 @@ pub fn now_ticks() -> u64 {
     if (ticks ^ again) >> 32 & 1 == 0 { again } else { ticks }
 }
 
-/// On the host time stands still.
+/// On the host time stands still until a test moves it: [`crate::task::fake::advance`]. A tick is a nanosecond there.
 #[cfg(not(target_os = "none"))]
 pub fn now_ticks() -> u64 {
-    0
+    fake_ticks()
+}
+
+#[cfg(not(target_os = "none"))]
+std::thread_local!(static FAKE: core::cell::Cell<u64> = const { core::cell::Cell::new(0) });
+
+#[cfg(not(target_os = "none"))]
+pub(crate) fn fake_ticks() -> u64 {
+    FAKE.get()
+}
+
+#[cfg(not(target_os = "none"))]
+pub(crate) fn set_fake_ticks(ticks: u64) {
+    FAKE.set(ticks);
 }
 
 /// Nanoseconds since the counter's zero; the conversion is StartInfo's, never CNTFRQ's.
 pub fn now_nanoseconds() -> u64 {
-    env().map_or(0, |env| env.start_info().nanoseconds(now_ticks()))
+    env().map_or_else(now_ticks, |env| env.start_info().nanoseconds(now_ticks()))
 }
 
 /// Ticks of a second, rounded.
 pub fn ticks_per_second() -> u64 {
-    env().map_or(1, |env| {
+    env().map_or(1_000_000_000, |env| {
         let info = env.start_info();
         let numerator = 1_000_000_000u128 << info.tick_shift.min(63);
         u64::try_from(numerator / u128::from(info.tick_mul.max(1))).unwrap_or(u64::MAX)

@@ -40,7 +40,7 @@ impl Words {
         InWord(self.head).label()
     }
 
-    /// How many words it has.
+    /// How many words it has; of an answer with more than eight only those are here.
     #[inline(always)]
     pub const fn count(&self) -> u8 {
         InWord(self.head).words()
@@ -53,6 +53,23 @@ impl Words {
     }
 }
 
+impl Words {
+    /// What of a message lies in registers, with the number of all its words.
+    pub const fn cut(message: &Message) -> Self {
+        Self { head: InWord::new(0, message.words, 0, message.label).0, regs: message.regs }
+    }
+}
+
+impl TryFrom<&Message> for Words {
+    type Error = ();
+
+    /// A message that fits into registers.
+    fn try_from(message: &Message) -> Result<Self, ()> {
+        let fits = message.words as usize <= REG_WORDS && message.caps == 0;
+        fits.then(|| Self::cut(message)).ok_or(())
+    }
+}
+
 impl From<Words> for Message {
     fn from(words: Words) -> Self {
         Self { label: words.label(), words: words.count(), caps: 0, regs: words.regs }
@@ -61,11 +78,14 @@ impl From<Words> for Message {
 
 /// What a server does with what it receives.
 pub trait Serve {
-    /// Answers a call whose message came in registers.
-    fn call(&mut self, badge: Badge, message: Words) -> Words;
+    /// Answers a call whose message came in registers, in registers.
+    ///
+    /// # Errors
+    /// The message as it came: it wants the long way, [`Self::long_call`].
+    fn call(&mut self, badge: Badge, message: Words) -> Result<Words, Words>;
 
-    /// Answers a call with more words, or with capabilities; `dropped` says that some of these were lost. `message` becomes the
-    /// answer.
+    /// Answers any other call: with more words, or with capabilities, of which `dropped` says that some were lost. `message`
+    /// becomes the answer.
     fn long_call(&mut self, badge: Badge, message: &mut Message, dropped: bool);
 
     /// Bits of the bound Notification.
@@ -95,8 +115,10 @@ impl Cap<Endpoint> {
         loop {
             let (out, badge) = svc::<REG_WORDS>(input, slots, &mut regs);
             if fits(out) {
-                let answer = server.call(Badge(badge), Words { head: out.0, regs });
-                (input, regs) = (InWord(answer.head | Op::ReplyReceive as u64), answer.regs);
+                match server.call(Badge(badge), Words { head: out.0, regs }) {
+                    Ok(answer) => (input, regs) = (InWord(answer.head | Op::ReplyReceive as u64), answer.regs),
+                    Err(message) => (input, regs) = long(server, badge, message),
+                }
             } else {
                 let mut message = Message { label: out.label(), words: out.words(), caps: out.caps(), regs };
                 match unusual(server, input, out, badge, &mut message) {
@@ -115,7 +137,7 @@ const RECEIVE: InWord = InWord::new(Op::Receive as u8, 0, 0, 0);
 #[inline(never)]
 fn long_answer(out: OutWord) -> Result<u64, CallError> {
     match out.status() {
-        Ok(()) => Ok(InWord::new(0, out.words().min(REG_WORDS as u8), 0, out.label()).0),
+        Ok(()) => Ok(InWord::new(0, out.words(), 0, out.label()).0),
         Err(error) => Err(CallError { error, reason: out.label() }),
     }
 }
@@ -140,6 +162,15 @@ fn unusual(
     }
     server.long_call(Badge(badge), message, out.flags() & OUT_CAPS_DROPPED != 0);
     Ok(InWord::new(Op::ReplyReceive as u8, message.words, message.caps, message.label))
+}
+
+/// A call in registers that takes the long way; its answer.
+#[cold]
+#[inline(never)]
+fn long(server: &mut impl Serve, badge: u64, words: Words) -> (InWord, [u64; REG_WORDS]) {
+    let mut message = Message::from(words);
+    server.long_call(Badge(badge), &mut message, false);
+    (InWord::new(Op::ReplyReceive as u8, message.words, message.caps, message.label), message.regs)
 }
 
 #[cfg(test)]
@@ -167,8 +198,8 @@ mod tests {
     struct Notes(Vec<(u8, u64)>);
 
     impl Serve for Notes {
-        fn call(&mut self, _: Badge, message: Words) -> Words {
-            message
+        fn call(&mut self, _: Badge, message: Words) -> Result<Words, Words> {
+            Ok(message)
         }
         fn long_call(&mut self, badge: Badge, message: &mut Message, _: bool) {
             self.0.push((message.words, badge.0));

@@ -78,6 +78,7 @@ const fn at_most(name: &'static str, limit: u32, held: Option<u32>) -> Row {
 /// All metrics in the order in which they are shown.
 pub const ROWS: &[Row] = &[
     at_most("ipc.call_reply_0w", 180, Some(180)),
+    at_most("ipc.call_reply_3w", 180, Some(180)),
     at_most("ipc.call_reply_4w", 180, Some(180)),
     at_most("ipc.call_reply_8w", 180, Some(180)),
     at_most("ipc.call_reply_8w.waits", 6, Some(6)),
@@ -88,6 +89,7 @@ pub const ROWS: &[Row] = &[
     at_most("ipc.call_reply_64w.waits", 6, Some(6)),
     at_most("ipc.call_reply_64w.registers", 22, Some(22)),
     at_most("ipc.call_reply_1cap", 700, Some(700)),
+    at_most("ipc.typed_call", 220, Some(220)),
     at_most("ipc.call_reply_cross_core", 2_500, None),
     Row { name: "ipc.scaling_2", goal: Goal::AtLeast(1.8), held: None },
     at_most("syscall.null", 70, Some(70)),
@@ -112,7 +114,11 @@ pub const ROWS: &[Row] = &[
     at_most("process.spawn", 60_000, Some(60_000)),
     at_most("boot.first_user", 1_000_000, Some(1_000_000)),
     at_most("boot.prompt", 30_000_000, Some(30_000_000)),
-    Row { name: "blk.read_4k", goal: Goal::Measured, held: Some(6_400.0) },
+    at_most("blk.read_4k", 6_000, Some(6_000)),
+    at_most("blk.write_4k", 6_000, Some(6_000)),
+    at_most("blk.read_4k_d32", 2_500, Some(2_500)),
+    at_most("blk.write_4k_d32", 2_500, Some(2_500)),
+    at_most("blk.read_1m", 60_000, Some(60_000)),
     at_most("mem.kernel_text", 98_304, Some(105_000)),
     Row { name: "mem.kernel_boot", goal: Goal::Measured, held: None },
     at_most("mem.kernel_resident", 524_288, None),

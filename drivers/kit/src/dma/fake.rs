@@ -6,13 +6,11 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
-use core::cell::{Cell, RefCell};
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::collections::HashMap;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use abi::layout::PAGE;
-use rt::{Cap, ErrorCode, Frame, SharedBuffer, SyscallError};
+use rt::{Cap, Frame, SharedBuffer};
 
 use super::{Coherence, Direction, LINE, Space};
 use crate::error::Cause;
@@ -32,7 +30,6 @@ struct Pages {
     loans: Arc<Loans>,
     bus: u64,
     attached: AtomicUsize,
-    revoked: AtomicBool,
 }
 
 // SAFETY: the buffers are reached with volatile accesses only, and a test keeps its frames to one thread; the statics of
@@ -111,10 +108,19 @@ impl Loans {
 
 impl Pages {
     fn new(count: u64, consistent: bool) -> Arc<Self> {
+        let others = SharedBuffer::fake((count * PAGE) as usize);
+        match Self::of(others.frame(), count, consistent) {
+            Ok(pages) => pages,
+            Err(cause) => panic!("memory of a test: {cause:?}"),
+        }
+    }
+
+    /// The first `count` pages of a Frame.
+    fn of(frame: Cap<Frame>, count: u64, consistent: bool) -> Result<Arc<Self>, Cause> {
         static NEXT: AtomicU64 = AtomicU64::new(0x8000_0000);
         let bytes = (count * PAGE) as usize;
         let loans = Arc::new(Loans::default());
-        let (driver, others) = SharedBuffer::fake_pair(bytes);
+        let (driver, others) = (SharedBuffer::map(frame, count)?, SharedBuffer::map(frame, count)?);
         let watch = loans.clone();
         let pages = Arc::new(Self {
             driver: driver.watched(move |offset, count, write| watch.check(offset, count, write)),
@@ -123,10 +129,9 @@ impl Pages {
             loans,
             bus: NEXT.fetch_add((count + 1) * PAGE, Ordering::Relaxed),
             attached: AtomicUsize::new(0),
-            revoked: AtomicBool::new(false),
         });
         lock(&ATTACHED).insert(pages.bus, Arc::downgrade(&pages));
-        pages
+        Ok(pages)
     }
 
     fn attach(self: &Arc<Self>) -> (Backing, u64) {
@@ -208,45 +213,6 @@ pub fn device_write(bus: u64, data: &[u8]) {
     lock(device)[offset..offset + bytes].copy_from_slice(data);
 }
 
-std::thread_local! {
-    static FRAMES: RefCell<HashMap<u32, Arc<Pages>>> = RefCell::default();
-    static NEXT: Cell<u32> = const { Cell::new(1000) };
-}
-
-/// A new Frame of at least one page, as a client has it.
-pub fn frame(count: u64) -> Cap<Frame> {
-    let slot = NEXT.replace(NEXT.get() + 1);
-    FRAMES.with_borrow_mut(|frames| frames.insert(slot, Pages::new(count.max(1), false)));
-    Cap::from_slot(slot)
-}
-
-/// The client's own look at a Frame.
-#[derive(Debug)]
-pub struct View(Arc<Pages>);
-
-impl core::ops::Deref for View {
-    type Target = SharedBuffer;
-
-    fn deref(&self) -> &SharedBuffer {
-        &self.0.others
-    }
-}
-
-/// The client's own look at a Frame.
-///
-/// # Panics
-/// There is no such Frame.
-pub fn view(frame: Cap<Frame>) -> View {
-    View(FRAMES.with_borrow(|frames| frames[&frame.slot()].clone()))
-}
-
-/// The client takes its Frame away.
-pub fn revoke(frame: Cap<Frame>) {
-    if let Some(pages) = FRAMES.with_borrow_mut(|frames| frames.remove(&frame.slot())) {
-        pages.revoked.store(true, Ordering::Relaxed);
-    }
-}
-
 /// A Frame in use.
 #[derive(Debug)]
 pub(super) struct Backing(Arc<Pages>);
@@ -261,12 +227,7 @@ impl Backing {
     }
 
     pub(super) fn of_client(_: Space, frame: Cap<Frame>, count: u64) -> Result<(Self, u64), Cause> {
-        let found = FRAMES.with_borrow(|frames| frames.get(&frame.slot()).cloned());
-        let found = found.ok_or(Cause::Kernel(SyscallError::new(ErrorCode::EmptySlot, 1)))?;
-        if count > found.others.pages() {
-            return Err(Cause::Kernel(SyscallError::new(ErrorCode::InvalidArgument, 4)));
-        }
-        Ok(found.attach())
+        Ok(Pages::of(frame, count, false)?.attach())
     }
 
     pub(super) fn buffer(&self) -> &SharedBuffer {
@@ -274,7 +235,7 @@ impl Backing {
     }
 
     pub(super) fn is_present(&self) -> bool {
-        !self.0.revoked.load(Ordering::Relaxed)
+        self.0.driver.is_mapped()
     }
 
     pub(super) fn lend(&self, offset: usize, bytes: usize, direction: Direction) {

@@ -205,15 +205,16 @@ mod tests {
 
     #[test]
     fn a_client_cannot_claim_more_than_it_has() {
-        let frame = fake::frame(2);
+        let theirs = SharedBuffer::fake(2 * PAGE as usize);
+        let frame = theirs.frame();
         assert!(Memory::attach(fake::space(), frame, 3).is_err());
         assert!(Memory::attach(fake::space(), frame, 0).is_err());
         assert!(Memory::attach(fake::space(), frame, u64::MAX).is_err());
         let mine = Memory::attach(fake::space(), frame, 2).unwrap();
-        fake::view(frame).store_u32(8, 5).unwrap();
+        theirs.store_u32(8, 5).unwrap();
         assert_eq!(mine.buffer().load_u32(8), Ok(5));
         assert!(mine.is_present());
-        fake::revoke(frame);
+        rt::fake_frames::revoke(frame);
         assert!(!mine.is_present());
     }
 }

@@ -206,9 +206,9 @@ mod tests {
 
     #[test]
     fn a_client_that_writes_too_late_is_not_seen() {
-        let frame = fake::frame(1);
+        let client = rt::SharedBuffer::fake(4096);
+        let frame = client.frame();
         let memory = Rc::new(Memory::attach(fake::space(), frame, 1).unwrap());
-        let client = fake::view(frame);
         client.write(0, b"early").unwrap();
         let lent = piece(&memory, 0, 5).lend(Direction::ToDevice);
         client.write(0, b"later").unwrap();

@@ -8,6 +8,7 @@
 pub mod fake;
 mod hal;
 mod queue;
+mod setup;
 
 use virtio_drivers::transport::mmio::{MmioError, MmioVersion};
 
@@ -20,42 +21,23 @@ use crate::dma::Memory;
 pub use crate::dma::Piece;
 pub use hal::DmaHal;
 pub use queue::{Done, Lie, Queue, SubmitError};
+pub use setup::{Failure, begin, config};
 pub use virtio_drivers::transport::mmio::MmioTransport;
 pub use virtio_drivers::{
     Error,
     transport::{DeviceStatus, DeviceType, InterruptStatus, Transport},
 };
 
-/// Why there is no transport.
-#[derive(Debug)]
-pub enum TransportError {
-    /// The registers are not those of a virtio device that this crate knows.
-    Mmio(MmioError),
-    /// A device of virtio 0.9: its interface is not spoken.
-    Legacy,
-}
-
-impl core::fmt::Display for TransportError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Mmio(error) => write!(f, "reg:0: {error}"),
-            Self::Legacy => f.write_str("reg:0: a legacy virtio device (QEMU: -global virtio-mmio.force-legacy=false)"),
-        }
-    }
-}
-
-impl core::error::Error for TransportError {}
-
 /// The virtio device behind these registers, whose DMA goes through `space`: one device a process.
 ///
 /// # Errors
-/// [`TransportError`].
-pub fn open(mmio: &Mmio, space: Space) -> Result<MmioTransport<'static>, TransportError> {
+/// The registers are not those of a virtio 1 device.
+pub fn open(mmio: &Mmio, space: Space) -> Result<MmioTransport<'static>, Failure> {
     hal::set_space(space);
-    let transport = transport(mmio).map_err(TransportError::Mmio)?;
+    let transport = transport(mmio).map_err(Failure::Mmio)?;
     match transport.version() {
         MmioVersion::Modern => Ok(transport),
-        MmioVersion::Legacy => Err(TransportError::Legacy),
+        MmioVersion::Legacy => Err(Failure::Legacy),
     }
 }
 

@@ -114,7 +114,8 @@ pub enum SubmitError {
 /// Dropping it leaks its memory, and that of the requests under way: the device may still write there.
 #[derive(Debug)]
 pub struct Queue<const SIZE: usize> {
-    queue: ManuallyDrop<VirtQueue<DmaHal, SIZE>>,
+    /// In a box: it is as long as its descriptors are, and drivers are moved about while they start.
+    queue: ManuallyDrop<Box<VirtQueue<DmaHal, SIZE>>>,
     index: u16,
     /// By the descriptor that heads them.
     requests: ManuallyDrop<Box<[Option<Request>]>>,
@@ -128,23 +129,17 @@ impl<const SIZE: usize> Queue<SIZE> {
     pub fn new(transport: &mut impl Transport, index: u16) -> Result<Self> {
         // Indirect descriptors would be allocated for each request, and the crate compares indices of
         // VIRTIO_F_EVENT_IDX without wrapping: neither is used.
-        let queue = VirtQueue::new(transport, index, false, false)?;
+        let queue = Box::new(VirtQueue::new(transport, index, false, false)?);
         let requests = (0..SIZE).map(|_| None).collect();
         Ok(Self { queue: ManuallyDrop::new(queue), index, requests: ManuallyDrop::new(requests) })
     }
 
-    /// Hands a request to the device, which reads `input` and writes `output`. The pieces must not be of use to this
-    /// process until [`Self::pop`] returns the cookie.
+    /// Hands a request to the device, which reads `input` and writes `output`; [`Self::notify`] follows after the last of
+    /// several. The pieces must not be of use to this process until [`Self::pop`] returns the cookie.
     ///
     /// # Errors
     /// [`SubmitError`].
-    pub fn submit(
-        &mut self,
-        transport: &mut impl Transport,
-        input: Pieces,
-        output: Pieces,
-        cookie: u32,
-    ) -> core::result::Result<(), SubmitError> {
+    pub fn submit(&mut self, input: Pieces, output: Pieces, cookie: u32) -> core::result::Result<(), SubmitError> {
         let request = Request { input, output, cookie };
         request.hand_over();
         // SAFETY: the slices go to `add` alone. The memory lives until the request is popped, because `requests` holds
@@ -160,11 +155,15 @@ impl<const SIZE: usize> Queue<SIZE> {
         if let Some(place) = self.requests.get_mut(usize::from(head)) {
             *place = Some(request);
         }
+        Ok(())
+    }
+
+    /// Tells the device that there is something for it, unless it said that it looks by itself.
+    pub fn notify(&self, transport: &mut impl Transport) {
         if self.queue.should_notify() {
             dma::publish();
             transport.notify(self.index);
         }
-        Ok(())
     }
 
     /// The next request that the device is done with.
@@ -231,8 +230,9 @@ mod tests {
         let memory = memory();
         memory.buffer().write(0, b"question").unwrap();
         let output = [Piece::new(&memory, 100, 4), Piece::new(&memory, 200, 4)];
-        queue.submit(&mut transport, one(&memory, 0, 8), output, 77).unwrap();
-        assert_eq!(queue.pop(), Ok(None));
+        queue.submit(one(&memory, 0, 8), output, 77).unwrap();
+        assert_eq!((queue.pop(), device.notified()), (Ok(None), 0));
+        queue.notify(&mut transport);
         assert_eq!(device.notified(), 1);
         device.serve(|input, output| {
             assert_eq!(input, b"question");
@@ -251,10 +251,10 @@ mod tests {
         let (device, mut transport) = Device::new(2, 0, &[]);
         let mut queue = Queue::<8>::new(&mut transport, 0).unwrap();
         let memory = memory();
-        assert_eq!(queue.submit(&mut transport, NONE, NONE, 0), Err(SubmitError::Empty));
+        assert_eq!(queue.submit(NONE, NONE, 0), Err(SubmitError::Empty));
         for round in 0..100 {
             let mut asked = 0;
-            while queue.submit(&mut transport, one(&memory, 0, 8), one(&memory, 8, 8), asked).is_ok() {
+            while queue.submit(one(&memory, 0, 8), one(&memory, 8, 8), asked).is_ok() {
                 asked += 1;
             }
             assert_eq!(asked, 4, "round {round}");
@@ -273,8 +273,8 @@ mod tests {
         let (_device, mut transport) = Device::new(2, 0, &[]);
         let mut queue = Queue::<8>::new(&mut transport, 0).unwrap();
         let memory = memory();
-        (0..8).for_each(|cookie| queue.submit(&mut transport, one(&memory, 0, 8), NONE, cookie).unwrap());
-        let refused = queue.submit(&mut transport, NONE, one(&memory, 1024, 8), 9);
+        (0..8).for_each(|cookie| queue.submit(one(&memory, 0, 8), NONE, cookie).unwrap());
+        let refused = queue.submit(NONE, one(&memory, 1024, 8), 9);
         assert_eq!((refused, memory.buffer().load_u32(1024)), (Err(SubmitError::Full), Ok(0)));
         queue.abandon(&mut transport).for_each(drop);
         assert_eq!(memory.buffer().store_u32(0, 1), Ok(()));
@@ -290,7 +290,7 @@ mod tests {
 
         let (device, mut transport) = Device::new(2, 0, &[]);
         let mut queue = Queue::<8>::new(&mut transport, 0).unwrap();
-        queue.submit(&mut transport, NONE, one(&memory, 0, 8), 5).unwrap();
+        queue.submit(NONE, one(&memory, 0, 8), 5).unwrap();
         device.complete(0, u32::MAX);
         assert_eq!(queue.pop(), Ok(Some(Done { cookie: 5, written: 8 })), "a length that is too large");
         device.complete(0, 8);
@@ -304,7 +304,7 @@ mod tests {
         let (_device, mut transport) = Device::new(2, 0, &[]);
         let mut queue = Queue::<8>::new(&mut transport, 0).unwrap();
         let memory = memory();
-        queue.submit(&mut transport, NONE, one(&memory, 0, 8), 5).unwrap();
+        queue.submit(NONE, one(&memory, 0, 8), 5).unwrap();
         let weak = Rc::downgrade(&memory);
         drop(memory);
         assert!(weak.upgrade().is_some());

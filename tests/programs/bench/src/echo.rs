@@ -48,8 +48,8 @@ impl Echo {
 
 impl Serve for Echo {
     #[inline(always)]
-    fn call(&mut self, _: Badge, message: Words) -> Words {
-        message
+    fn call(&mut self, _: Badge, message: Words) -> Result<Words, Words> {
+        Ok(message)
     }
 
     fn long_call(&mut self, _: Badge, message: &mut Message, _: bool) {

@@ -7,6 +7,7 @@ extern crate alloc;
 pub mod echo;
 pub mod pair;
 pub mod report;
+pub mod typed;
 
 use alloc::vec::Vec;
 

@@ -3,8 +3,9 @@
 use alloc::format;
 use alloc::string::String;
 
-use ipc::serial::Serial;
-use rt::{Endpoint, Env, NOTIFICATION};
+use ipc::SignalOn;
+use ipc::serial::{MAX_BYTES, SerialClient};
+use rt::{Env, NOTIFICATION};
 
 /// A measured line, or why there is none.
 pub type Line = Result<String, String>;
@@ -31,7 +32,7 @@ pub fn print(env: &Env, lines: &[Line]) -> Result<(), String> {
 
 /// The serial line.
 #[derive(Debug)]
-pub struct Printer(Serial);
+pub struct Printer(SerialClient);
 
 impl Printer {
     /// Attaches to it. That there is room again comes as bit 2 of the own Notification.
@@ -39,9 +40,9 @@ impl Printer {
     /// # Errors
     /// Why nothing can be printed.
     pub fn open(env: &Env) -> Result<Self, String> {
-        let serial = Serial(env.cap::<Endpoint>("use:serial").map_err(|missing| format!("{missing}"))?);
-        let signal = ipc::signal_only(NOTIFICATION).map_err(|error| format!("{error:?}"))?;
-        serial.attach(signal, 2).map_err(|error| format!("serial: {error:?}"))?;
+        let serial = SerialClient::from_env(env).map_err(|missing| format!("{missing}"))?;
+        let notification = ipc::signal_only(NOTIFICATION).map_err(|error| format!("{error}"))?;
+        serial.attach(SignalOn { notification, bits: 2 }).map_err(|error| format!("serial: {error}"))?;
         Ok(Self(serial))
     }
 
@@ -53,8 +54,9 @@ impl Printer {
         let text = format!("{text}\r\n");
         let mut bytes = text.as_bytes();
         while !bytes.is_empty() {
-            let taken = self.0.write(bytes).map_err(|error| format!("serial: {error:?}"))?;
-            bytes = bytes.get(taken..).unwrap_or_default();
+            let some = &bytes[..bytes.len().min(MAX_BYTES)];
+            let taken = self.0.write(some).map_err(|error| format!("serial: {error}"))?;
+            bytes = bytes.get(taken as usize..).unwrap_or_default();
             if taken == 0 {
                 NOTIFICATION.wait().map_err(|error| format!("wait: {error}"))?;
             }

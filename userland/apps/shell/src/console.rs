@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use ipc::serial::{MAX_BYTES, Serial, Status};
-use ipc::{Error, SERVER_ENDED};
+use ipc::serial::{MAX_BYTES, SerialClient, Status};
+use ipc::{Error, SERVER_ENDED, SignalOn};
 use rt::{Cap, ErrorCode, Notification};
 
 use crate::machine::{Carrier, LOG_BIT, Machine, SERIAL_BIT};
@@ -28,7 +28,7 @@ pub enum Stop {
 
 /// The console.
 pub struct Console {
-    serial: Serial<Carrier>,
+    serial: SerialClient<Carrier>,
     notification: Cap<Notification>,
     machine: Box<dyn Machine>,
     output: Vec<u8>,
@@ -45,7 +45,7 @@ pub struct Console {
 
 impl Console {
     /// The console behind this server.
-    pub fn new(serial: Serial<Carrier>, notification: Cap<Notification>, machine: Box<dyn Machine>) -> Self {
+    pub fn new(serial: SerialClient<Carrier>, notification: Cap<Notification>, machine: Box<dyn Machine>) -> Self {
         let output = Vec::with_capacity(MAX_BYTES);
         Self {
             serial,
@@ -71,7 +71,7 @@ impl Console {
     /// `Gone`.
     pub fn attach(&mut self) -> Result<(), Stop> {
         for _ in 0..TRIES {
-            match self.serial.attach(self.notification, SERIAL_BIT) {
+            match self.serial.attach(SignalOn { notification: self.notification, bits: SERIAL_BIT }) {
                 Ok(()) => {
                     self.pending |= SERIAL_BIT;
                     return Ok(());
@@ -149,10 +149,10 @@ impl Console {
         let mut failures = 0;
         self.check_interrupt()?;
         while !bytes.is_empty() {
-            match self.serial.write(bytes) {
+            match self.serial.write(&bytes[..bytes.len().min(MAX_BYTES)]) {
                 Ok(taken) => {
                     failures = 0;
-                    bytes = bytes.get(taken..).unwrap_or_default();
+                    bytes = bytes.get(taken as usize..).unwrap_or_default();
                     if !bytes.is_empty() {
                         self.wait_for_room()?;
                         self.check_interrupt()?;
@@ -209,7 +209,7 @@ impl Console {
         }
         let mut failures = 0;
         while self.pending & SERIAL_BIT != 0 {
-            match self.serial.read(MAX_BYTES) {
+            match self.serial.read(MAX_BYTES as u32) {
                 Ok(data) if data.is_empty() => self.pending &= !SERIAL_BIT,
                 Ok(data) => self.keep(&data),
                 Err(error) if is_restart(&error) && failures < TRIES => {
@@ -264,7 +264,7 @@ fn is_restart(error: &Error<Status>) -> bool {
             matches!(call.error.code, ErrorCode::PeerGone | ErrorCode::Revoked | ErrorCode::Cancelled)
         }
         Error::Status(status) => *status == Status::NotAttached,
-        Error::Malformed => false,
+        Error::Malformed | Error::TooLong => false,
     }
 }
 

@@ -7,7 +7,7 @@ use alloc::string::String;
 use crate::commands::Unprinted;
 use ipc::Call;
 use ipc::trace::Found;
-use ipc::{file::Files, log::Log, serial::Serial, supervisor::Supervisor};
+use ipc::{file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient};
 use rt::{CallError, Cap, Message, Notification, SharedBuffer};
 
 /// Bit of the own Notification: input, or room for output.
@@ -69,13 +69,13 @@ pub trait Rings {
 /// All the servers.
 pub struct Services {
     /// The console.
-    pub serial: Serial<Carrier>,
+    pub serial: SerialClient<Carrier>,
     /// The disk.
-    pub files: Files<Carrier>,
+    pub files: FileClient<Carrier>,
     /// What components say.
-    pub log: Log<Carrier>,
+    pub log: LogClient<Carrier>,
     /// What components there are.
-    pub supervisor: Supervisor<Carrier>,
+    pub supervisor: SupervisorClient<Carrier>,
     /// Handed to servers, which signal [`SERIAL_BIT`] and [`LOG_BIT`].
     pub notification: Cap<Notification>,
     /// Shared with the file service.

@@ -11,7 +11,7 @@ use alloc::string::String;
 use core::cell::OnceCell;
 
 use ipc::trace::Found;
-use ipc::{file::Files, log::Log, serial::Serial, supervisor::Supervisor};
+use ipc::{file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient};
 use rt::{Env, Kind, NOTIFICATION, Notification, Retype, SharedBuffer, Timer};
 use shell::{Carrier, Machine, Rings, Services, Shell, Unprinted};
 
@@ -28,12 +28,12 @@ fn run(env: &'static Env) {
 }
 
 fn services(env: &'static Env) -> Result<Services, String> {
-    let endpoint = |name| env.cap(name).map(Carrier::new).map_err(|missing| format!("{missing}"));
+    let endpoint = |name| env.cap::<rt::Endpoint>(name).map(Carrier::new).map_err(|missing| format!("{missing}"));
     Ok(Services {
-        serial: Serial(endpoint("use:serial")?),
-        files: Files(endpoint("use:file")?),
-        log: Log(Carrier::new(rt::LOG)),
-        supervisor: Supervisor(Carrier::new(rt::SUPERVISOR)),
+        serial: SerialClient(endpoint("use:serial")?),
+        files: FileClient(endpoint("use:file")?),
+        log: LogClient(Carrier::new(rt::LOG)),
+        supervisor: SupervisorClient(Carrier::new(rt::SUPERVISOR)),
         notification: ipc::signal_only(NOTIFICATION).map_err(|error| format!("notification: {error:?}"))?,
         buffer: SharedBuffer::new(PAGES).map(Rc::new).map_err(|error| format!("buffer for files: {error:?}"))?,
         rings: env.cap("control:trace").ok().map(|control| Box::new(Recorder(env, control, None)) as Box<dyn Rings>),

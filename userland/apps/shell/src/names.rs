@@ -2,9 +2,12 @@
 
 use alloc::vec::Vec;
 
-use ipc::supervisor::{Component, Result, Supervisor};
+use ipc::Error;
+use ipc::supervisor::{Component, Status, SupervisorClient};
 
 use crate::machine::Carrier;
+
+type Result<T> = core::result::Result<T, Error<Status>>;
 
 /// More components than a bundle can hold: a list that does not end is not followed.
 const MOST: u32 = 1024;
@@ -13,7 +16,7 @@ const MOST: u32 = 1024;
 ///
 /// # Errors
 /// The supervisor's.
-pub fn components(supervisor: &Supervisor<Carrier>) -> Result<Vec<(u32, alloc::string::String)>> {
+pub fn components(supervisor: &SupervisorClient<Carrier>) -> Result<Vec<(u32, alloc::string::String)>> {
     let mut all = Vec::new();
     for_each(supervisor, |component| all.push((component.component, component.name.as_str().into())))?;
     Ok(all)
@@ -23,7 +26,7 @@ pub fn components(supervisor: &Supervisor<Carrier>) -> Result<Vec<(u32, alloc::s
 ///
 /// # Errors
 /// The supervisor's.
-pub fn for_each(supervisor: &Supervisor<Carrier>, mut with: impl FnMut(&Component)) -> Result<()> {
+pub fn for_each(supervisor: &SupervisorClient<Carrier>, mut with: impl FnMut(&Component)) -> Result<()> {
     for index in 0..MOST {
         match supervisor.list(index)? {
             Some(component) => with(&component),
@@ -37,7 +40,7 @@ pub fn for_each(supervisor: &Supervisor<Carrier>, mut with: impl FnMut(&Componen
 ///
 /// # Errors
 /// The supervisor's.
-pub fn find(supervisor: &Supervisor<Carrier>, name: &str) -> Result<Option<u32>> {
+pub fn find(supervisor: &SupervisorClient<Carrier>, name: &str) -> Result<Option<u32>> {
     let number = name.parse().ok();
     let mut found = None;
     for_each(supervisor, |component| {

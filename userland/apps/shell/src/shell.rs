@@ -4,8 +4,9 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 
-use ipc::log::{Found, Level, Log};
-use ipc::supervisor::{Milestone, Supervisor};
+use ipc::SignalOn;
+use ipc::log::{Level, LogClient};
+use ipc::supervisor::{Milestone, SupervisorClient};
 use rt::{Cap, Notification};
 
 use crate::commands::{self, Fail};
@@ -26,8 +27,8 @@ const BURST: usize = 100;
 pub struct Shell {
     pub(crate) console: Console,
     pub(crate) volume: Volume,
-    pub(crate) log: Log<Carrier>,
-    pub(crate) supervisor: Supervisor<Carrier>,
+    pub(crate) log: LogClient<Carrier>,
+    pub(crate) supervisor: SupervisorClient<Carrier>,
     pub(crate) directory: String,
     pub(crate) rings: Option<Box<dyn Rings>>,
     notification: Cap<Notification>,
@@ -65,7 +66,8 @@ impl Shell {
     /// Shows the first prompt, with the disk mounted.
     pub(crate) fn start(&mut self) -> Result<(), Stop> {
         self.console.attach()?;
-        if let Err(error) = self.log.subscribe(self.notification, LOG_BIT, Level::Warn) {
+        if let Err(error) = self.log.subscribe(Level::Warn, SignalOn { notification: self.notification, bits: LOG_BIT })
+        {
             self.console.print(format_args!("log: {error}\n"))?;
         }
         self.console.print(format_args!("Tutti {}. `help` lists the commands.\n", env!("CARGO_PKG_VERSION")))?;
@@ -195,8 +197,9 @@ impl Shell {
         let mut shown = 0;
         loop {
             match self.log.read(self.next_line) {
-                Ok(Found::Line(line)) => {
-                    self.next_line = line.sequence.saturating_add(1);
+                Ok((next, Some(line))) => {
+                    // A log that does not get on is not followed.
+                    self.next_line = next.max(self.next_line.saturating_add(1));
                     if line.level > Level::Warn {
                         continue;
                     }
@@ -209,7 +212,7 @@ impl Shell {
                         commands::show_line(&mut self.console, names, &line)?;
                     }
                 }
-                Ok(Found::NoneYet { next }) => {
+                Ok((next, None)) => {
                     self.next_line = next;
                     break;
                 }

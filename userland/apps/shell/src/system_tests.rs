@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use ipc::log::{Level, Line};
-use ipc::supervisor::{Component, State};
+use ipc::supervisor::{Component, Milestone, State};
 use ipc::trace::{Found, Record};
-use ipc::{Loopback, SERVER_ENDED, Text, file, log, serial, supervisor};
-use rt::{CallError, Cap, ErrorCode, Message, SharedBuffer, SyscallError};
+use ipc::{Buffer, Client, Loopback, SERVER_ENDED, Signal, Text, file, log, serial, supervisor};
+use rt::{CallError, Cap, ErrorCode, Message, Notification, SharedBuffer, SyscallError};
 
 use crate::{Carrier, LOG_BIT, Machine, Rings, SERIAL_BIT, Services, Shell, Unprinted};
+
+const NOTIFICATION: Cap<Notification> = Cap::from_slot(9);
 
 /// Everything outside the shell.
 struct World {
@@ -66,134 +68,6 @@ fn world() -> Rc<World> {
 }
 
 impl World {
-    fn serial(&self, message: &Message) -> Message {
-        let request = serial::Request::decode(message).unwrap();
-        if let serial::Request::Attach { bits } = request {
-            assert_eq!(bits, SERIAL_BIT);
-            self.restarted.set(false);
-            self.attached.set(self.attached.get() + 1);
-            return serial::attached();
-        }
-        if self.restarted.get() {
-            return serial::Status::NotAttached.answer();
-        }
-        match request {
-            serial::Request::Write(data) => {
-                let taken = self.room.get().map_or(data.len(), |room| room.min(data.len()));
-                self.room.set(self.room.get().map(|room| room - taken));
-                self.screen.borrow_mut().extend(&data[..taken]);
-                serial::written(taken)
-            }
-            _ => {
-                let mut typed = self.typed.borrow_mut();
-                let count = typed.len().min(100);
-                let data: Vec<u8> = typed.drain(..count).collect();
-                serial::read(&serial::Data::cut(&data))
-            }
-        }
-    }
-
-    fn file(&self, message: &Message) -> Message {
-        let request = file::Request::decode(message).unwrap();
-        if let file::Request::Attach { pages } = request {
-            assert_eq!(pages, 16);
-            self.file_attached.set(true);
-            self.file_attaches.set(self.file_attaches.get() + 1);
-            self.open.borrow_mut().clear();
-            return file::done();
-        }
-        if !self.file_attached.get() {
-            return file::Status::NotAttached.answer();
-        }
-        match request {
-            file::Request::Open(path) => match self.files.get(path.as_str()) {
-                None => file::Status::NotFound.answer(),
-                Some(data) => {
-                    let mut open = self.open.borrow_mut();
-                    open.push(Some(path.as_str().to_owned()));
-                    let kind = if data.is_some() { file::Kind::File } else { file::Kind::Directory };
-                    let size = data.as_ref().map_or(0, |data| data.len() as u64);
-                    file::Opened { handle: open.len() as u32 - 1, size, kind }.encode()
-                }
-            },
-            file::Request::Read { handle, position, bytes, offset } => {
-                let path = self.open.borrow()[handle as usize].clone().unwrap();
-                let data = self.files[&path].as_ref().unwrap();
-                let rest = data.get(position as usize..).unwrap_or_default();
-                // As much as the server likes, not as much as was asked for.
-                let count = rest.len().min(bytes as usize).min(40_001);
-                self.buffer.write(offset as usize, &rest[..count]).unwrap();
-                file::read(count)
-            }
-            file::Request::Entry { handle, cursor } => {
-                let path = self.open.borrow()[handle as usize].clone().unwrap();
-                let inside = format!("{}/", path.trim_end_matches('/'));
-                let mut names = self.files.iter().filter_map(|(full, data)| {
-                    let name = full.strip_prefix(&inside).filter(|name| !name.is_empty() && !name.contains('/'))?;
-                    Some((name, data))
-                });
-                match names.nth(cursor as usize) {
-                    None => file::Status::End.answer(),
-                    Some((name, data)) => file::Entry {
-                        next: cursor + 1,
-                        size: data.as_ref().map_or(0, |data| data.len() as u64),
-                        kind: if data.is_some() { file::Kind::File } else { file::Kind::Directory },
-                        name: Text::cut(name),
-                    }
-                    .encode(),
-                }
-            }
-            file::Request::Close { handle } => {
-                self.open.borrow_mut()[handle as usize] = None;
-                file::done()
-            }
-            _ => file::Status::NoVolume.answer(),
-        }
-    }
-
-    fn log(&self, message: &Message) -> Message {
-        match log::Request::decode(message).unwrap() {
-            log::Request::Read { from } => {
-                let lines = self.lines.borrow();
-                lines.get(from as usize).map_or(log::none_yet(lines.len() as u64), Line::encode)
-            }
-            log::Request::Subscribe { bits: LOG_BIT, level: Level::Warn } => log::done(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn supervisor(&self, message: &Message) -> Message {
-        let names = ["init", "pl011", "shell"];
-        match supervisor::Request::decode(message).unwrap() {
-            supervisor::Request::List { index } => match names.get(index as usize) {
-                Some(name) => Component {
-                    component: index,
-                    state: State::Running,
-                    memory: 65536,
-                    used: 5000,
-                    epoch: 1,
-                    ticks: 1_234_567,
-                    name: Text::cut(name),
-                }
-                .encode(),
-                None => supervisor::Status::End.answer(),
-            },
-            supervisor::Request::Caps { component: 1, line: 0 } => supervisor::line("irq:0  Irq, line 33"),
-            supervisor::Request::Caps { .. } => supervisor::Status::End.answer(),
-            supervisor::Request::Kill { component } => {
-                self.killed.borrow_mut().push(component);
-                supervisor::done()
-            }
-            supervisor::Request::Thread { component } => supervisor::thread(100 + u64::from(component)),
-            supervisor::Request::Milestone(_) => {
-                assert!(self.screen.borrow().ends_with(b"/> "), "the prompt is on the screen");
-                self.milestones.set(self.milestones.get() + 1);
-                supervisor::done()
-            }
-            _ => supervisor::Status::NotPermitted.answer(),
-        }
-    }
-
     fn say(&self, level: Level, component: u32, text: &str) {
         let mut lines = self.lines.borrow_mut();
         let sequence = lines.len() as u64;
@@ -216,6 +90,178 @@ impl World {
             before = character;
         }
         screen.replace("\r\n", "\n")
+    }
+}
+
+/// All servers: the world, seen from the other side.
+#[derive(Clone)]
+struct Servers(Rc<World>);
+
+impl std::ops::Deref for Servers {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.0
+    }
+}
+
+impl Servers {
+    fn line(&self) -> Result<(), serial::Status> {
+        if self.restarted.get() { Err(serial::Status::NotAttached) } else { Ok(()) }
+    }
+
+    fn session(&self) -> Result<(), file::Status> {
+        if self.file_attached.get() { Ok(()) } else { Err(file::Status::NotAttached) }
+    }
+
+    fn path(&self, handle: u32) -> String {
+        self.open.borrow()[handle as usize].clone().unwrap()
+    }
+}
+
+impl serial::Serial for Servers {
+    fn attach(&mut self, _: Client, signal: Signal) -> Result<(), serial::Status> {
+        signal.wake();
+        assert_eq!(ipc::fake::signalled(NOTIFICATION), SERIAL_BIT);
+        self.restarted.set(false);
+        self.attached.set(self.attached.get() + 1);
+        Ok(())
+    }
+
+    fn write(&mut self, _: Client, data: serial::Data) -> Result<u32, serial::Status> {
+        self.line()?;
+        let taken = self.room.get().map_or(data.len(), |room| room.min(data.len()));
+        self.room.set(self.room.get().map(|room| room - taken));
+        self.screen.borrow_mut().extend(&data[..taken]);
+        Ok(taken as u32)
+    }
+
+    fn read(&mut self, _: Client, _: u32) -> Result<serial::Data, serial::Status> {
+        self.line()?;
+        let mut typed = self.typed.borrow_mut();
+        let count = typed.len().min(100);
+        let data: Vec<u8> = typed.drain(..count).collect();
+        Ok(serial::Data::cut(&data))
+    }
+}
+
+impl file::File for Servers {
+    fn attach(&mut self, _: Client, buffer: Buffer) -> Result<(), file::Status> {
+        assert_eq!(buffer.pages, 16);
+        self.file_attached.set(true);
+        self.file_attaches.set(self.file_attaches.get() + 1);
+        self.open.borrow_mut().clear();
+        Ok(())
+    }
+
+    fn open(&mut self, _: Client, path: file::Path) -> Result<file::Opened, file::Status> {
+        self.session()?;
+        let data = self.files.get(path.as_str()).ok_or(file::Status::NotFound)?;
+        let mut open = self.open.borrow_mut();
+        open.push(Some(path.as_str().to_owned()));
+        let kind = if data.is_some() { file::Kind::File } else { file::Kind::Directory };
+        let size = data.as_ref().map_or(0, |data| data.len() as u64);
+        Ok(file::Opened { handle: open.len() as u32 - 1, size, kind })
+    }
+
+    fn read(&mut self, _: Client, handle: u32, position: u64, bytes: u32, offset: u32) -> Result<u32, file::Status> {
+        self.session()?;
+        let data = self.files[&self.path(handle)].as_ref().unwrap();
+        let rest = data.get(position as usize..).unwrap_or_default();
+        // As much as the server likes, not as much as was asked for.
+        let count = rest.len().min(bytes as usize).min(40_001);
+        self.buffer.write(offset as usize, &rest[..count]).unwrap();
+        Ok(count as u32)
+    }
+
+    fn entry(&mut self, _: Client, handle: u32, cursor: u64) -> Result<Option<file::Entry>, file::Status> {
+        self.session()?;
+        let inside = format!("{}/", self.path(handle).trim_end_matches('/'));
+        let mut names = self.files.iter().filter_map(|(full, data)| {
+            let name = full.strip_prefix(&inside).filter(|name| !name.is_empty() && !name.contains('/'))?;
+            Some((name, data))
+        });
+        Ok(names.nth(cursor as usize).map(|(name, data)| file::Entry {
+            next: cursor + 1,
+            size: data.as_ref().map_or(0, |data| data.len() as u64),
+            kind: if data.is_some() { file::Kind::File } else { file::Kind::Directory },
+            name: Text::cut(name),
+        }))
+    }
+
+    fn close(&mut self, _: Client, handle: u32) -> Result<(), file::Status> {
+        self.session()?;
+        self.open.borrow_mut()[handle as usize] = None;
+        Ok(())
+    }
+
+    fn volume(&mut self) -> Result<file::Volume, file::Status> {
+        Err(file::Status::NoVolume)
+    }
+}
+
+impl log::Log for Servers {
+    fn write(&mut self, _: Client, _: Level, _: Text<{ log::MAX_WRITE }>) -> Result<(), log::Status> {
+        panic!("the shell writes through the runtime")
+    }
+
+    fn read(&mut self, from: u64) -> Result<(u64, Option<Line>), log::Status> {
+        let lines = self.lines.borrow();
+        let line = lines.get(from as usize).copied();
+        Ok((line.map_or(lines.len() as u64, |line| line.sequence + 1), line))
+    }
+
+    fn subscribe(&mut self, _: Client, level: Level, signal: Signal) -> Result<(), log::Status> {
+        signal.wake();
+        assert_eq!((level, ipc::fake::signalled(NOTIFICATION)), (Level::Warn, LOG_BIT));
+        Ok(())
+    }
+}
+
+impl supervisor::Supervisor for Servers {
+    fn list(&mut self, _: Client, index: u32) -> Result<Option<Component>, supervisor::Status> {
+        let names = ["init", "pl011", "shell"];
+        Ok(names.get(index as usize).map(|name| Component {
+            component: index,
+            state: State::Running,
+            memory: 65536,
+            used: 5000,
+            epoch: 1,
+            ticks: 1_234_567,
+            name: Text::cut(name),
+        }))
+    }
+
+    fn caps(
+        &mut self,
+        _: Client,
+        component: u32,
+        line: u32,
+    ) -> Result<Option<Text<{ supervisor::MAX_LINE }>>, supervisor::Status> {
+        Ok(((component, line) == (1, 0)).then(|| Text::cut("irq:0  Irq, line 33")))
+    }
+
+    fn kill(&mut self, _: Client, component: u32) -> Result<(), supervisor::Status> {
+        self.killed.borrow_mut().push(component);
+        Ok(())
+    }
+
+    fn power_off(&mut self, _: Client) -> Result<(), supervisor::Status> {
+        Err(supervisor::Status::NotPermitted)
+    }
+
+    fn reboot(&mut self, _: Client) -> Result<(), supervisor::Status> {
+        Err(supervisor::Status::NotPermitted)
+    }
+
+    fn milestone(&mut self, _: Client, _: Milestone) -> Result<(), supervisor::Status> {
+        assert!(self.screen.borrow().ends_with(b"/> "), "the prompt is on the screen");
+        self.milestones.set(self.milestones.get() + 1);
+        Ok(())
+    }
+
+    fn thread(&mut self, _: Client, component: u32) -> Result<u64, supervisor::Status> {
+        Ok(100 + u64::from(component))
     }
 }
 
@@ -272,16 +318,13 @@ impl Rings for FakeRings {
 }
 
 fn shell(world: &Rc<World>) -> Shell {
-    fn carrier(world: &Rc<World>, serve: fn(&World, &Message) -> Message) -> Carrier {
-        let world = world.clone();
-        Carrier::new(Loopback(move |message: &Message| serve(&world, message)))
-    }
+    let servers = Servers(world.clone());
     let services = Services {
-        serial: serial::Serial(carrier(world, World::serial)),
-        files: file::Files(carrier(world, World::file)),
-        log: log::Log(carrier(world, World::log)),
-        supervisor: supervisor::Supervisor(carrier(world, World::supervisor)),
-        notification: Cap::from_slot(9),
+        serial: serial::SerialClient(Carrier::new(Loopback::new(serial::SerialServer(servers.clone())))),
+        files: file::FileClient(Carrier::new(Loopback::new(file::FileServer(servers.clone())))),
+        log: log::LogClient(Carrier::new(Loopback::new(log::LogServer(servers.clone())))),
+        supervisor: supervisor::SupervisorClient(Carrier::new(Loopback::new(supervisor::SupervisorServer(servers)))),
+        notification: NOTIFICATION,
         buffer: world.buffer.clone(),
         rings: Some(Box::new(FakeRings(world.clone()))),
     };
@@ -533,7 +576,7 @@ fn a_console_that_is_gone_ends_the_shell() {
         }
     }
     let mut console = crate::console::Console::new(
-        serial::Serial(Carrier::new(Dead(gone))),
+        serial::SerialClient(Carrier::new(Dead(gone))),
         Cap::from_slot(9),
         Box::new(Fake(world)),
     );

@@ -3,21 +3,23 @@
 use alloc::rc::Rc;
 
 use ipc::Error;
-use ipc::file::{Entry, Files, Opened, Result, Status};
+use ipc::file::{Entry, FileClient, Opened, Status};
 use rt::{ErrorCode, SharedBuffer};
 
 use crate::machine::Carrier;
 
+type Result<T> = core::result::Result<T, Error<Status>>;
+
 /// The file service.
 pub struct Volume {
-    files: Files<Carrier>,
+    files: FileClient<Carrier>,
     buffer: Rc<SharedBuffer>,
     attached: bool,
 }
 
 impl Volume {
     /// The service, and the buffer it is to fill.
-    pub const fn new(files: Files<Carrier>, buffer: Rc<SharedBuffer>) -> Self {
+    pub const fn new(files: FileClient<Carrier>, buffer: Rc<SharedBuffer>) -> Self {
         Self { files, buffer, attached: false }
     }
 
@@ -42,7 +44,7 @@ impl Volume {
 
     fn try_open(&mut self, path: &str) -> Result<Opened> {
         if !self.attached {
-            self.files.attach(self.buffer.frame(), self.buffer.pages() as u32)?;
+            self.files.attach(&self.buffer)?;
             self.attached = true;
         }
         self.files.open(path)
@@ -55,9 +57,9 @@ impl Volume {
     pub fn read(&mut self, handle: u32, position: u64, out: &mut [u8]) -> Result<usize> {
         let wanted = out.len().min(self.buffer.len());
         let count = self.files.read(handle, position, wanted as u32, 0).inspect_err(|error| self.note(error))?;
-        let out = out.get_mut(..count).ok_or(Error::Malformed)?;
+        let out = out.get_mut(..count as usize).ok_or(Error::Malformed)?;
         self.buffer.read(0, out).map_err(|_| Error::Malformed)?;
-        Ok(count)
+        Ok(out.len())
     }
 
     /// The entry of a directory at `cursor`.
@@ -87,6 +89,6 @@ fn is_restart(error: &Error<Status>) -> bool {
             matches!(call.error.code, ErrorCode::PeerGone | ErrorCode::Revoked | ErrorCode::Cancelled)
         }
         Error::Status(status) => *status == Status::NotAttached,
-        Error::Malformed => false,
+        Error::Malformed | Error::TooLong => false,
     }
 }

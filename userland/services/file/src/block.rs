@@ -23,6 +23,9 @@ pub trait BlockRead {
     /// # Errors
     /// `NoVolume`, `DeviceError`; also when the sectors do not exist.
     fn fetch(&mut self, sector: u64, sectors: usize) -> Result<Fetched<'_>>;
+
+    /// The driver has ended: what it was asked for does not come.
+    fn driver_ended(&mut self) {}
 }
 
 /// Sectors in the buffer of a disk. The driver may change them at any moment: they are copied, then looked at.

@@ -1,16 +1,14 @@
 //! A disk behind a block driver: one request at a time through a shared buffer. A driver that ends is noticed, and its
 //! successor attached to, with the request repeated.
 
-use ipc::block::{self, Block, Completion, DATA, Info, RingReader, SECTOR, Transfer};
+use ipc::block::{self, BlockClient, ClientRings, Completion, DATA, Info, Operation, Request, SECTOR};
 use ipc::file::Status;
-use ipc::{Call, Error};
+use ipc::{Call, Error, SignalOn};
 use rt::{Cap, ErrorCode, Notification, SharedBuffer, SyscallError};
 
 use crate::Result;
 use crate::block::{BlockRead, Fetched, MAX_FETCH};
 
-/// The bit with which the driver signals completions.
-const COMPLETED: u64 = 1;
 /// Pages of the shared buffer: the ring and the data.
 const PAGES: u64 = ((DATA + MAX_FETCH) / 4096) as u64;
 /// How often a request is sent when drivers end under it.
@@ -34,8 +32,8 @@ impl Wait for Cap<Notification> {
 /// A disk behind a block driver.
 #[derive(Debug)]
 pub struct BlockDevice<C, W> {
-    driver: Block<C>,
-    signal: Cap<Notification>,
+    driver: BlockClient<C>,
+    signal: SignalOn,
     wait: W,
     buffer: SharedBuffer,
     link: Option<Link>,
@@ -45,7 +43,7 @@ pub struct BlockDevice<C, W> {
 /// What holds as long as the driver lives.
 #[derive(Debug)]
 struct Link {
-    ring: RingReader,
+    rings: ClientRings,
     sectors: u64,
 }
 
@@ -58,23 +56,18 @@ enum Failure {
 }
 
 impl<C: Call, W: Wait> BlockDevice<C, W> {
-    /// Does not call the driver yet. `signal` is handed to it and signals what `wait` waits for.
+    /// Does not call the driver yet. `signal` is handed to it and signals these bits, which `wait` waits for.
     ///
     /// # Errors
     /// [`rt::VmError`]: there is no memory for the buffer.
-    pub fn new(driver: C, signal: Cap<Notification>, wait: W) -> core::result::Result<Self, rt::VmError> {
-        Ok(Self::with_buffer(driver, signal, wait, SharedBuffer::new(PAGES)?))
-    }
-
-    pub(crate) fn with_buffer(driver: C, signal: Cap<Notification>, wait: W, buffer: SharedBuffer) -> Self {
-        Self { driver: Block(driver), signal, wait, buffer, link: None, tag: 0 }
-    }
-
-    /// Takes note of bits that were received elsewhere.
-    pub fn notified(&mut self, bits: u64) {
-        if bits & ipc::SERVER_ENDED != 0 {
-            self.link = None;
-        }
+    pub fn new(
+        driver: BlockClient<C>,
+        signal: Cap<Notification>,
+        bits: u64,
+        wait: W,
+    ) -> core::result::Result<Self, rt::VmError> {
+        let signal = SignalOn { notification: signal, bits };
+        Ok(Self { driver, signal, wait, buffer: SharedBuffer::new(PAGES)?, link: None, tag: 0 })
     }
 
     /// Tries, and tries again with the driver's successor.
@@ -94,10 +87,10 @@ impl<C: Call, W: Wait> BlockDevice<C, W> {
 
     fn link(&mut self) -> core::result::Result<&mut Link, Failure> {
         if self.link.is_none() {
-            let ring = RingReader::reset(&self.buffer).map_err(|_| Failure::Final(Status::DeviceError))?;
-            self.driver.attach(self.buffer.frame(), PAGES as u32, self.signal, COMPLETED).map_err(failure)?;
+            let rings = ClientRings::reset(&self.buffer).map_err(|_| Failure::Final(Status::DeviceError))?;
+            self.driver.attach(&self.buffer, self.signal).map_err(failure)?;
             let Info { sectors, .. } = self.driver.info().map_err(failure)?;
-            self.link = Some(Link { ring, sectors });
+            self.link = Some(Link { rings, sectors });
         }
         self.link.as_mut().ok_or(Failure::Lost)
     }
@@ -105,8 +98,12 @@ impl<C: Call, W: Wait> BlockDevice<C, W> {
     fn read(&mut self, sector: u64, sectors: u32) -> core::result::Result<(), Failure> {
         self.link()?;
         self.tag = self.tag.wrapping_add(1);
-        let transfer = Transfer { sector, sectors, offset: DATA as u32, tag: self.tag };
-        self.driver.read(transfer).map_err(failure)?;
+        let operation = Operation::Read as u32;
+        let request = Request { sector, sectors, offset: DATA as u32, tag: self.tag, operation };
+        let rings = &mut self.link.as_mut().ok_or(Failure::Lost)?.rings;
+        // A ring that is full of requests that were given up is begun anew, as one that lies.
+        rings.request(&self.buffer, &request).map_err(|_| Failure::Lost)?;
+        self.driver.submit().map_err(failure)?;
         match self.completion()? {
             Completion { status: 0, .. } => Ok(()),
             _ => Err(Failure::Final(Status::DeviceError)),
@@ -117,8 +114,8 @@ impl<C: Call, W: Wait> BlockDevice<C, W> {
     fn completion(&mut self) -> core::result::Result<Completion, Failure> {
         loop {
             let (tag, buffer) = (self.tag, &self.buffer);
-            let ring = &mut self.link.as_mut().ok_or(Failure::Lost)?.ring;
-            while let Some(completion) = ring.next(buffer).map_err(|_| Failure::Final(Status::DeviceError))? {
+            let rings = &mut self.link.as_mut().ok_or(Failure::Lost)?.rings;
+            while let Some(completion) = rings.completion(buffer).map_err(|_| Failure::Final(Status::DeviceError))? {
                 if completion.tag == tag {
                     return Ok(completion);
                 }
@@ -141,11 +138,15 @@ impl<C: Call, W: Wait> BlockRead for BlockDevice<C, W> {
         self.persist(|device| device.read(sector, sectors as u32))?;
         Ok(Fetched::new(&self.buffer, DATA, bytes))
     }
+
+    fn driver_ended(&mut self) {
+        self.link = None;
+    }
 }
 
 fn failure(error: Error<block::Status>) -> Failure {
     match error {
-        Error::Status(block::Status::NotAttached) => Failure::Lost,
+        Error::Status(block::Status::NotAttached | block::Status::BadRing) => Failure::Lost,
         Error::Call(call) if call.error.code == ErrorCode::PeerGone => Failure::Lost,
         // The supervisor closes the endpoint when the machine has no such device or its driver was given up.
         Error::Call(call) if call.error.code == ErrorCode::Closed => Failure::Final(Status::NoVolume),

@@ -1,6 +1,7 @@
 //! Why the service cannot run.
 
 use ipc::WindowError;
+use rt::task::NoEvent;
 use rt::{Missing, NoSlot, SyscallError, VmError};
 
 /// Why the service cannot run.
@@ -14,11 +15,15 @@ pub enum Failure {
     Capability(WindowError),
     /// The kernel refused.
     Kernel(SyscallError),
+    /// All bits of the Notification are in use.
+    Event,
 }
 
 impl core::fmt::Display for Failure {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("cannot serve files: ")?;
         match self {
+            Self::Event => f.write_str("no bit of the notification is free"),
             Self::Missing(missing) => missing.fmt(f),
             Self::Memory(error) => write!(f, "no memory for the block buffer ({error:?})"),
             Self::Capability(error) => write!(f, "a capability could not be had ({error:?})"),
@@ -30,6 +35,11 @@ impl core::fmt::Display for Failure {
 impl From<Missing> for Failure {
     fn from(missing: Missing) -> Self {
         Self::Missing(missing)
+    }
+}
+impl From<NoEvent> for Failure {
+    fn from(_: NoEvent) -> Self {
+        Self::Event
     }
 }
 impl From<VmError> for Failure {

@@ -1,8 +1,8 @@
 //! The clients: a session each, with a shared buffer and open files.
 
-use ipc::file::{Entry, Kind, MAX_PAGES, Opened, Request, Status, done, read};
-use ipc::{NoSession, Sessions};
-use rt::{Badge, Message, SharedBuffer};
+use ipc::file::{self, Entry, Kind, MAX_PAGES, Opened, Path, Status};
+use ipc::{Buffer, Client, NoSession, Sessions};
+use rt::SharedBuffer;
 
 use crate::fat::{Directory, File, Node, Volume};
 use crate::{BlockRead, Cache, Result};
@@ -11,6 +11,8 @@ use crate::{BlockRead, Cache, Result};
 const CLIENTS: usize = 8;
 /// Most open files of a client.
 const HANDLES: usize = 16;
+/// Where clients' buffers are mapped, each in a range of its own.
+const BUFFERS: u64 = 0x3000_0000;
 
 /// The file service on a disk.
 #[derive(Debug)]
@@ -56,55 +58,31 @@ impl<D: BlockRead> Service<D> {
         self.disk.device()
     }
 
-    /// The answer to a request. `map` maps the buffer that came with an ATTACH of so many pages, into the place with
-    /// this number (below 8), which is free.
-    pub fn answer(
-        &mut self,
-        badge: Badge,
-        request: core::result::Result<Request, Status>,
-        map: impl FnOnce(usize, u32) -> Result<SharedBuffer>,
-    ) -> Message {
-        let answer = request.and_then(|request| match request {
-            Request::Attach { pages } => self.attach(badge, pages, map),
-            Request::Open(path) => self.open(badge, &path),
-            Request::Read { handle, position, bytes, offset } => self.read(badge, handle, position, bytes, offset),
-            Request::Entry { handle, cursor } => self.entry(badge, handle, cursor),
-            Request::Close { handle } => self.close(badge, handle),
-            Request::Volume => self.volume(),
-        });
-        answer.unwrap_or_else(|status| self.refuse(status))
-    }
-
-    fn refuse(&mut self, status: Status) -> Message {
-        if matches!(status, Status::DeviceError | Status::NoVolume) {
+    /// Takes note of what a refusal says of the disk.
+    fn noted<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(Status::DeviceError | Status::NoVolume) = result {
             self.disk.clear();
             if let Mount::Mounted(volume) = self.mount {
                 self.mount = Mount::Lost(volume);
             }
         }
-        status.answer()
+        result
     }
 
-    fn attach(
-        &mut self,
-        badge: Badge,
-        pages: u32,
-        map: impl FnOnce(usize, u32) -> Result<SharedBuffer>,
-    ) -> Result<Message> {
-        if pages == 0 || pages > MAX_PAGES {
+    fn begin(&mut self, client: Client, buffer: Buffer) -> Result<()> {
+        if buffer.pages == 0 || buffer.pages > MAX_PAGES {
             return Err(Status::Range);
         }
-        if let Some(session) = self.sessions.close(badge) {
+        if let Some(session) = self.sessions.close(client) {
             session.end();
         }
-        let begin = |place| map(place, pages).map(Session::new).map_err(Refused);
-        self.sessions.open(badge, begin).map_err(|Refused(status)| status)?;
-        Ok(done())
+        let begun = self.sessions.open(client, |place| Session::new(place, buffer).map_err(Refused));
+        begun.map(drop).map_err(|Refused(status)| status)
     }
 
-    fn open(&mut self, badge: Badge, path: &str) -> Result<Message> {
+    fn opened(&mut self, client: Client, path: &str) -> Result<Opened> {
         let volume = self.mounted()?;
-        let session = self.sessions.get(badge).ok_or(Status::NotAttached)?;
+        let session = self.sessions.get(client).ok_or(Status::NotAttached)?;
         let free = session.nodes.iter().position(Option::is_none).ok_or(Status::TooManyHandles)?;
         let node = volume.open(&mut self.disk, path)?;
         session.nodes[free] = Some(node);
@@ -112,12 +90,12 @@ impl<D: BlockRead> Service<D> {
             Node::File(file) => (file.size().into(), Kind::File),
             Node::Directory(_) => (0, Kind::Directory),
         };
-        Ok(Opened { handle: free as u32, size, kind }.encode())
+        Ok(Opened { handle: free as u32, size, kind })
     }
 
-    fn read(&mut self, badge: Badge, handle: u32, position: u64, bytes: u32, offset: u32) -> Result<Message> {
+    fn copied(&mut self, client: Client, handle: u32, position: u64, bytes: u32, offset: u32) -> Result<u32> {
         let volume = self.mounted()?;
-        let session = self.sessions.get(badge).ok_or(Status::NotAttached)?;
+        let session = self.sessions.get(client).ok_or(Status::NotAttached)?;
         let (buffer, file) = session.file(handle)?;
         let (bytes, offset) = (bytes as usize, offset as usize);
         if offset.checked_add(bytes).is_none_or(|end| end > buffer.len()) {
@@ -130,27 +108,21 @@ impl<D: BlockRead> Service<D> {
             }
             data.send(skip, buffer, offset + at, count)
         })?;
-        Ok(read(count))
+        Ok(count as u32)
     }
 
-    fn entry(&mut self, badge: Badge, handle: u32, cursor: u64) -> Result<Message> {
+    fn found(&mut self, client: Client, handle: u32, cursor: u64) -> Result<Option<Entry>> {
         let volume = self.mounted()?;
-        let session = self.sessions.get(badge).ok_or(Status::NotAttached)?;
-        let cursor = u32::try_from(cursor).map_err(|_| Status::End)?;
-        let found = volume.entry(&mut self.disk, session.directory(handle)?, cursor)?.ok_or(Status::End)?;
-        let entry = Entry { next: found.next.into(), size: found.size.into(), kind: found.kind, name: found.name };
-        Ok(entry.encode())
-    }
-
-    fn close(&mut self, badge: Badge, handle: u32) -> Result<Message> {
-        let session = self.sessions.get(badge).ok_or(Status::NotAttached)?;
-        session.nodes.get_mut(handle as usize).and_then(Option::take).ok_or(Status::BadHandle)?;
-        Ok(done())
-    }
-
-    fn volume(&mut self) -> Result<Message> {
-        let volume = self.mounted()?;
-        Ok(ipc::file::Volume { size: volume.size(), label: volume.label() }.encode())
+        let session = self.sessions.get(client).ok_or(Status::NotAttached)?;
+        let directory = session.directory(handle)?;
+        let Ok(cursor) = u32::try_from(cursor) else { return Ok(None) };
+        let found = volume.entry(&mut self.disk, directory, cursor)?;
+        Ok(found.map(|found| Entry {
+            next: found.next.into(),
+            size: found.size.into(),
+            kind: found.kind,
+            name: found.name,
+        }))
     }
 
     /// The volume, mounted if it is not yet or no longer.
@@ -167,9 +139,45 @@ impl<D: BlockRead> Service<D> {
     }
 }
 
+impl<D: BlockRead> file::File for Service<D> {
+    fn attach(&mut self, client: Client, buffer: Buffer) -> Result<()> {
+        self.begin(client, buffer)
+    }
+
+    fn open(&mut self, client: Client, path: Path) -> Result<Opened> {
+        let opened = self.opened(client, &path);
+        self.noted(opened)
+    }
+
+    fn read(&mut self, client: Client, handle: u32, position: u64, bytes: u32, offset: u32) -> Result<u32> {
+        let count = self.copied(client, handle, position, bytes, offset);
+        self.noted(count)
+    }
+
+    fn entry(&mut self, client: Client, handle: u32, cursor: u64) -> Result<Option<Entry>> {
+        let found = self.found(client, handle, cursor);
+        self.noted(found)
+    }
+
+    fn close(&mut self, client: Client, handle: u32) -> Result<()> {
+        let session = self.sessions.get(client).ok_or(Status::NotAttached)?;
+        session.nodes.get_mut(handle as usize).and_then(Option::take).map(drop).ok_or(Status::BadHandle)
+    }
+
+    fn volume(&mut self) -> Result<file::Volume> {
+        let volume = self.mounted();
+        self.noted(volume).map(|volume| file::Volume { size: volume.size(), label: volume.label() })
+    }
+}
+
 impl Session {
-    fn new(buffer: SharedBuffer) -> Self {
-        Self { buffer, nodes: [None; HANDLES] }
+    /// Maps a client's Frame into the range of this session; it is taken only if that works.
+    fn new(place: usize, buffer: Buffer) -> Result<Self> {
+        let address = BUFFERS + place as u64 * u64::from(MAX_PAGES) * 4096;
+        let mapped = SharedBuffer::map_at(buffer.frame.cap(), address, buffer.pages.into());
+        let mapped = mapped.map_err(|_| Status::BadCapability)?;
+        buffer.frame.keep();
+        Ok(Self { buffer: mapped, nodes: [None; HANDLES] })
     }
 
     /// Gives the buffer back.
@@ -193,13 +201,5 @@ impl Session {
             Some(Some(Node::File(_))) => Err(Status::NotDirectory),
             _ => Err(Status::BadHandle),
         }
-    }
-}
-
-#[cfg(test)]
-impl<D> Service<D> {
-    /// The buffer of a client, as the client sees it.
-    pub(crate) fn buffer_of(&mut self, badge: Badge) -> Option<&SharedBuffer> {
-        self.sessions.get(badge).map(|session| &session.buffer)
     }
 }

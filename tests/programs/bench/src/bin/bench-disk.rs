@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 
 use bench_programs::report::Printer;
 use disk_jobs::{BEGIN, BLOCK, BUFFER, DISK, DONE, END, FAILED, JOBS, Job, is_in_place, stamp};
-use ipc::Error;
-use ipc::block::{Block, DATA, RingReader, SECTOR, Status, Transfer};
+use ipc::SignalOn;
+use ipc::block::{BlockClient, ClientRings, DATA, Operation, Request, SECTOR};
 use rt::{Env, NOTIFICATION, SharedBuffer};
 
 rt::entry!(run);
@@ -38,7 +38,7 @@ fn run_all(env: &Env, printer: &Printer) -> Result<(), String> {
     Ok(())
 }
 
-/// Whatever part of the buffer is free takes the next request, as long as the driver takes more.
+/// Whatever part of the buffer is free takes the next request; the driver is told once of as many as there are.
 fn many(disk: &mut Disk, number: usize, job: &Job) -> Result<(), String> {
     let mut free: Vec<usize> = (0..job.depth).collect();
     let mut requests = vec![0; job.depth];
@@ -47,77 +47,94 @@ fn many(disk: &mut Disk, number: usize, job: &Job) -> Result<(), String> {
         while next < job.requests
             && let Some(slot) = free.pop()
         {
-            if !disk.submit(number, job, slot, next)? {
-                free.push(slot);
-                break;
-            }
+            disk.request(number, job, slot, next)?;
             requests[slot] = next;
             next += 1;
         }
-        let slot = disk.wait()?;
-        disk.check(job, slot, *requests.get(slot).ok_or("a completion of no request")?)?;
-        free.push(slot);
-        ended += 1;
+        disk.submit()?;
+        let first = disk.wait()?;
+        let mut slot = Some(first);
+        while let Some(done) = slot {
+            disk.check(job, done, *requests.get(done).ok_or("a completion of no request")?)?;
+            free.push(done);
+            ended += 1;
+            slot = disk.completion()?;
+        }
     }
     Ok(())
 }
 
 /// A session with the disk, and the buffer that is shared with it.
 struct Disk {
-    block: Block,
+    block: BlockClient,
     buffer: SharedBuffer,
-    ring: RingReader,
+    rings: ClientRings,
+    /// Requests were put in that the driver was not told of.
+    news: bool,
 }
 
 impl Disk {
     fn open(env: &Env) -> Result<Self, String> {
-        let block = Block(env.cap("use:block").map_err(|missing| format!("{missing}"))?);
-        let info = block.info().map_err(|error| format!("block: {error:?}"))?;
+        let block = BlockClient::from_env(env).map_err(|missing| format!("{missing}"))?;
+        let info = block.info().map_err(|error| format!("block: {error}"))?;
         if info.sectors * SECTOR as u64 != DISK {
             return Err(format!("the disk has {} sectors", info.sectors));
         }
-        let pages = ((DATA + BUFFER) / BLOCK) as u32;
-        let buffer = SharedBuffer::new(pages.into()).map_err(|error| format!("no buffer: {error:?}"))?;
-        let ring = RingReader::reset(&buffer).map_err(|error| format!("{error:?}"))?;
-        let signal = ipc::signal_only(NOTIFICATION).map_err(|error| format!("{error:?}"))?;
-        block.attach(buffer.frame(), pages, signal, 1).map_err(|error| format!("block: {error:?}"))?;
-        Ok(Self { block, buffer, ring })
+        let pages = ((DATA + BUFFER) / BLOCK) as u64;
+        let buffer = SharedBuffer::new(pages).map_err(|error| format!("no buffer: {error:?}"))?;
+        let rings = ClientRings::reset(&buffer).map_err(|error| format!("{error:?}"))?;
+        let notification = ipc::signal_only(NOTIFICATION).map_err(|error| format!("{error}"))?;
+        block.attach(&buffer, SignalOn { notification, bits: 1 }).map_err(|error| format!("block: {error}"))?;
+        Ok(Self { block, buffer, rings, news: false })
     }
 
-    /// Hands a request in that uses this part of the buffer. False: the driver takes no more for now.
-    fn submit(&mut self, number: usize, job: &Job, slot: usize, request: u64) -> Result<bool, String> {
+    /// Puts a request in that uses this part of the buffer.
+    fn request(&mut self, number: usize, job: &Job, slot: usize, request: u64) -> Result<(), String> {
         let (place, offset) = (DATA + slot * job.bytes, job.offset(request));
-        let transfer = Transfer {
-            sector: offset / SECTOR as u64,
-            sectors: (job.bytes / SECTOR) as u32,
-            offset: place as u32,
-            tag: slot as u32,
-        };
-        let accepted = if job.write {
+        if job.write {
             for block in (0..job.bytes).step_by(BLOCK) {
                 let stamp = stamp(offset + block as u64, number).to_le_bytes();
                 self.buffer.write(place + block, &stamp).map_err(|_| "outside of the buffer")?;
             }
-            self.block.write(transfer)
-        } else {
-            self.block.read(transfer)
+        }
+        let operation = if job.write { Operation::Write } else { Operation::Read };
+        let request = Request {
+            sector: offset / SECTOR as u64,
+            sectors: (job.bytes / SECTOR) as u32,
+            offset: place as u32,
+            tag: slot as u32,
+            operation: operation as u32,
         };
-        match accepted {
-            Ok(()) => Ok(true),
-            Err(Error::Status(Status::Full)) => Ok(false),
-            Err(error) => Err(format!("block: {error:?}")),
+        self.news = true;
+        self.rings.request(&self.buffer, &request).map_err(|error| format!("block: {error:?}"))
+    }
+
+    /// Tells the driver.
+    fn submit(&mut self) -> Result<(), String> {
+        if core::mem::take(&mut self.news) {
+            self.block.submit().map_err(|error| format!("block: {error}"))
+        } else {
+            Ok(())
         }
     }
 
-    /// Waits until a request has ended, and says which part of the buffer it used.
+    /// The part of the buffer whose request has ended; none: none has yet.
+    fn completion(&mut self) -> Result<Option<usize>, String> {
+        match self.rings.completion(&self.buffer) {
+            Ok(Some(done)) if done.status == 0 => Ok(Some(done.tag as usize)),
+            Ok(Some(done)) => Err(format!("block: {done:?}")),
+            Ok(None) => Ok(None),
+            Err(error) => Err(format!("{error:?}")),
+        }
+    }
+
+    /// Waits for one.
     fn wait(&mut self) -> Result<usize, String> {
         loop {
-            match self.ring.next(&self.buffer) {
-                Ok(Some(done)) if done.status == 0 => return Ok(done.tag as usize),
-                Ok(Some(done)) => return Err(format!("block: {done:?}")),
-                Ok(None) => NOTIFICATION.wait().map(drop).map_err(|error| format!("wait: {error}"))?,
-                Err(error) => return Err(format!("{error:?}")),
+            if let Some(slot) = self.completion()? {
+                return Ok(slot);
             }
+            NOTIFICATION.wait().map_err(|error| format!("wait: {error}"))?;
         }
     }
 

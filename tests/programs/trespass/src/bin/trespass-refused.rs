@@ -1,7 +1,8 @@
 //! Makes every call that the kernel and the supervisor must refuse, and compares the error with the defined one.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use ipc::supervisor::{Request, Status};
+use ipc::Error;
+use ipc::supervisor::{Status, SupervisorClient};
 use rt::{
     Badge, Cap, Endpoint, ErrorCode, Frame, LOG, Message, NOTIFICATION, Perms, REPLY, Rights, SPACE, SUPERVISOR,
     SyscallError, TABLE, THREAD, ThreadConfig,
@@ -69,13 +70,16 @@ const ATTEMPTS: [(&str, ErrorCode, Attempt); 13] = [
     }),
 ];
 
+/// A method of the supervisor.
+type Method = fn(SupervisorClient) -> Result<(), Error<Status>>;
+
 /// What the supervisor refuses to who has no grant.
-const REQUESTS: [(&str, Request); 5] = [
-    ("listing the components", Request::List { index: 0 }),
-    ("looking at what a component holds", Request::Caps { component: 1, line: 0 }),
-    ("killing a component", Request::Kill { component: 1 }),
-    ("switching the machine off", Request::PowerOff),
-    ("resetting the machine", Request::Reboot),
+const REQUESTS: [(&str, Method); 5] = [
+    ("listing the components", |supervisor| supervisor.list(0).map(drop)),
+    ("looking at what a component holds", |supervisor| supervisor.caps(1, 0).map(drop)),
+    ("killing a component", |supervisor| supervisor.kill(1)),
+    ("switching the machine off", |supervisor| supervisor.power_off()),
+    ("resetting the machine", |supervisor| supervisor.reboot()),
 ];
 
 fn run(_: &'static rt::Env) {
@@ -85,20 +89,18 @@ fn run(_: &'static rt::Env) {
     };
     let refused =
         ATTEMPTS.iter().filter(|(what, expected, attempt)| is_refused(what, *expected, attempt(frame))).count();
-    let refused = refused + REQUESTS.iter().filter(|(what, request)| is_not_permitted(what, request)).count();
+    let refused = refused + REQUESTS.iter().filter(|(what, request)| is_not_permitted(what, *request)).count();
     log::info!("trespass: {refused} of {} refused as defined", ATTEMPTS.len() + REQUESTS.len());
 }
 
-fn is_not_permitted(what: &str, request: &Request) -> bool {
-    let expected = Status::NotPermitted.answer().label;
-    let result = SUPERVISOR.call(&request.encode());
+fn is_not_permitted(what: &str, method: Method) -> bool {
+    let result = method(SupervisorClient(SUPERVISOR));
     match &result {
-        Ok(answer) if answer.label == expected => log::info!("trespass: {what}: {}", Status::NotPermitted),
-        Ok(answer) if answer.label == 0 => log::error!("isolation broken: {what} was not refused"),
-        Ok(answer) => log::error!("trespass: {what}: status {}, expected: {expected}", answer.label),
-        Err(refused) => log::error!("trespass: {what}: {}", refused.error),
+        Err(Error::Status(Status::NotPermitted)) => log::info!("trespass: {what}: {}", Status::NotPermitted),
+        Ok(()) => log::error!("isolation broken: {what} was not refused"),
+        Err(other) => log::error!("trespass: {what}: {other}, expected: {}", Status::NotPermitted),
     }
-    result.is_ok_and(|answer| answer.label == expected)
+    matches!(result, Err(Error::Status(Status::NotPermitted)))
 }
 
 fn is_refused(what: &str, expected: ErrorCode, result: Result<(), SyscallError>) -> bool {

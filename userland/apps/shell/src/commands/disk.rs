@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use alloc::{format, vec};
 use core::fmt::Write;
 
-use ipc::file::{self, Entry, Kind, Opened, Status};
+use ipc::file::{Entry, Kind, Opened, Status};
 use sha2::{Digest, Sha256};
 
 use super::{Fail, Result};
@@ -23,7 +23,7 @@ const SORTED: usize = 32 * 1024;
 ///
 /// # Errors
 /// Why there is none.
-pub fn mount(volume: &mut Volume) -> file::Result<()> {
+pub fn mount(volume: &mut Volume) -> core::result::Result<(), ipc::Error<Status>> {
     let root = volume.open("/")?;
     volume.close(root.handle);
     Ok(())

@@ -3,8 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use ipc::log::{Found, Line};
-use ipc::supervisor::Supervisor;
+use ipc::log::Line;
+use ipc::supervisor::SupervisorClient;
 
 use super::disk::kibibytes;
 use super::{Fail, Result};
@@ -62,15 +62,16 @@ pub fn caps(shell: &mut Shell, arguments: &[String]) -> Result {
 pub fn log(shell: &mut Shell, _: &[String]) -> Result {
     let names = names(&shell.supervisor);
     let mut next = 0;
-    while let Found::Line(line) = shell.log.read(next).map_err(failed)? {
-        next = line.sequence.saturating_add(1);
+    while let (behind, Some(line)) = shell.log.read(next).map_err(failed)? {
+        // A log that does not get on is not followed.
+        next = behind.max(next.saturating_add(1));
         show_line(&mut shell.console, &names, &line)?;
     }
     Ok(())
 }
 
 /// Numbers and names of components, as far as the supervisor says them.
-pub fn names(supervisor: &Supervisor<Carrier>) -> Names {
+pub fn names(supervisor: &SupervisorClient<Carrier>) -> Names {
     names::components(supervisor).unwrap_or_default()
 }
 

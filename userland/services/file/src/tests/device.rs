@@ -1,10 +1,14 @@
 //! The way to a driver: completions, and drivers that end.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
 
-use ipc::block::{Completion, Info, Request, RingWriter, Status as BlockStatus, accepted};
+use ipc::block::{
+    Block, BlockClient, BlockServer, Completion, Info, PLACES, Request, ServerRings, Status as BlockStatus,
+};
 use ipc::file::Status;
-use ipc::{Call, SERVER_ENDED};
+use ipc::{Buffer, Call, Client, Loopback, SERVER_ENDED, Shared, Signal};
 use rt::{CallError, Cap, ErrorCode, Message, SharedBuffer, SyscallError};
 
 use crate::device::{BlockDevice, Wait};
@@ -23,76 +27,104 @@ enum Event {
     Fail(ErrorCode),
 }
 
-/// A driver, the kernel and the supervisor at once.
+/// A driver.
+#[derive(Default)]
 struct Driver {
-    attached: bool,
+    session: Option<(SharedBuffer, ServerRings)>,
     attaches: u32,
-    ring: RingWriter,
-    tag: Option<u32>,
-    events: Vec<Event>,
+    request: Option<Request>,
 }
 
-struct Shared<'a>(&'a RefCell<Driver>, &'a SharedBuffer);
+impl Block for Driver {
+    fn info(&mut self) -> Result<Info, BlockStatus> {
+        Ok(Info { sectors: 1000, read_only: false })
+    }
 
-impl Call for Shared<'_> {
-    fn call(&self, message: &Message) -> Result<Message, CallError> {
-        let mut driver = self.0.borrow_mut();
-        if let Some(&Event::Fail(code)) = driver.events.first() {
-            driver.events.remove(0);
-            return Err(CallError { error: SyscallError::new(code, 0), reason: 1 });
-        }
-        Ok(match Request::decode(message).unwrap() {
-            Request::Info => Info { sectors: 1000, read_only: false }.encode(),
-            Request::Attach { pages: 33, .. } => {
-                (driver.attached, driver.ring) = (true, RingWriter::new());
-                driver.attaches += 1;
-                accepted()
-            }
-            Request::Read(_) if !driver.attached => BlockStatus::NotAttached.answer(),
-            Request::Read(transfer) => {
-                driver.tag = Some(transfer.tag);
-                accepted()
-            }
-            other => panic!("{other:?}"),
-        })
+    fn attach(&mut self, _: Client, buffer: Buffer, _: Signal) -> Result<(), BlockStatus> {
+        assert_eq!(buffer.pages as usize, 1 + MAX_FETCH / 4096);
+        let mapped = SharedBuffer::map(buffer.frame.cap(), buffer.pages.into()).expect("the client's");
+        self.session = Some((mapped, ServerRings::new()));
+        self.attaches += 1;
+        Ok(())
+    }
+
+    fn submit(&mut self, _: Client) -> Result<(), BlockStatus> {
+        let (buffer, rings) = self.session.as_mut().ok_or(BlockStatus::NotAttached)?;
+        self.request = rings.request(buffer, 0).expect("an honest client");
+        Ok(())
     }
 }
 
-impl Wait for Shared<'_> {
+/// A driver, the kernel and the supervisor at once.
+struct Surroundings {
+    driver: Shared<Driver>,
+    loopback: Loopback<BlockServer<Shared<Driver>>>,
+    events: RefCell<VecDeque<Event>>,
+}
+
+#[derive(Clone)]
+struct Around(Rc<Surroundings>);
+
+impl std::ops::Deref for Around {
+    type Target = Surroundings;
+
+    fn deref(&self) -> &Surroundings {
+        &self.0
+    }
+}
+
+impl Call for Around {
+    fn call(&self, message: &Message) -> Result<Message, CallError> {
+        let next = self.events.borrow().front().copied();
+        match next {
+            Some(Event::Fail(code)) => {
+                self.events.borrow_mut().pop_front();
+                Err(CallError { error: SyscallError::new(code, 0), reason: 1 })
+            }
+            _ => self.loopback.call(message),
+        }
+    }
+}
+
+impl Wait for Around {
     fn wait(&self) -> Result<u64, SyscallError> {
-        let mut driver = self.0.borrow_mut();
-        let tag = driver.tag.expect("waits without a request");
-        let event = driver.events.remove(0);
+        let mut driver = self.driver.borrow_mut();
+        let tag = driver.request.expect("waits without a request").tag;
+        let event = self.events.borrow_mut().pop_front().expect("waits for more than happens");
         let (tag, status) = match event {
             Event::Complete(status) => (tag, status),
             Event::Stale => (tag.wrapping_sub(5), 1),
             Event::End => {
-                driver.attached = false;
+                driver.session = None;
                 return Ok(SERVER_ENDED);
             }
             Event::Fail(code) => return Err(SyscallError::new(code, 0)),
         };
-        driver.ring.push(self.1, Completion { tag, status }).unwrap();
+        let (buffer, rings) = driver.session.as_mut().expect("attached");
+        rings.complete(buffer, Completion { tag, status }).expect("room");
         Ok(1)
     }
 }
 
+type Device = BlockDevice<Around, Around>;
+
+fn device(events: &[Event]) -> (Around, Device) {
+    let driver = Shared::new(Driver::default());
+    let loopback = Loopback::new(BlockServer(driver.clone()));
+    let events = RefCell::new(events.iter().copied().collect());
+    let around = Around(Rc::new(Surroundings { driver, loopback, events }));
+    let device = BlockDevice::new(BlockClient(around.clone()), Cap::from_slot(20), 1, around.clone());
+    (around, device.expect("memory"))
+}
+
 fn fetch(events: &[Event]) -> (Result<(), Status>, u32) {
-    let (buffer, view) = SharedBuffer::fake_pair(4096 + MAX_FETCH);
-    let driver = RefCell::new(Driver {
-        attached: false,
-        attaches: 0,
-        ring: RingWriter::new(),
-        tag: None,
-        events: events.to_vec(),
-    });
-    let (call, wait) = (Shared(&driver, &view), Shared(&driver, &view));
-    let mut device = BlockDevice::with_buffer(call, Cap::from_slot(20), wait, buffer);
+    let (around, mut device) = device(events);
     let result = device.fetch(8, 256).map(drop);
     if result.is_ok() {
-        assert!(driver.borrow().events.is_empty());
+        assert!(around.events.borrow().is_empty());
     }
-    (result, driver.borrow().attaches)
+    let attaches = around.driver.borrow_mut().attaches;
+    (result, attaches)
 }
 
 #[test]
@@ -119,12 +151,17 @@ fn an_endpoint_without_a_driver() {
 
 #[test]
 fn requests_are_bounded() {
-    let driver =
-        RefCell::new(Driver { attached: false, attaches: 0, ring: RingWriter::new(), tag: None, events: Vec::new() });
-    let (buffer, view) = SharedBuffer::fake_pair(4096);
-    let (call, wait) = (Shared(&driver, &view), Shared(&driver, &view));
-    let mut device = BlockDevice::with_buffer(call, Cap::from_slot(20), wait, buffer);
+    let (_, mut device) = device(&[]);
     assert_eq!(device.fetch(0, 257).map(drop), Err(Status::DeviceError));
     assert_eq!(device.fetch(0, usize::MAX).map(drop), Err(Status::DeviceError));
     assert_eq!(device.sectors(), Ok(1000));
+}
+
+#[test]
+fn many_requests_one_after_the_other() {
+    let (around, mut device) = device(&[]);
+    for _ in 0..3 * PLACES {
+        around.events.borrow_mut().push_back(Event::Complete(0));
+        assert!(device.fetch(8, 256).is_ok());
+    }
 }

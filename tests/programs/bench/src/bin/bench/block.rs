@@ -4,75 +4,117 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use bench_programs::{instructions, median};
-use ipc::block::{Block, DATA, RingReader, Transfer};
-use ipc::supervisor::Supervisor;
+use bench_programs::{instructions, mark, median};
+use ipc::SignalOn;
+use ipc::block::{BlockClient, ClientRings, DATA, Operation, Request};
+use ipc::supervisor::SupervisorClient;
 use rt::{Env, NOTIFICATION, SUPERVISOR, SharedBuffer, ticks_per_second};
 
-use crate::{Line, ROUNDS, WARM_UP, metric};
+use crate::{Line, WARM_UP, metric};
 
-/// Reads 4 KiB from a null disk, one request at a time: from the call to the data in our buffer. CPU time of all
-/// components is compared, so that waiting for the emulated device does not count; what the comparison itself costs is
-/// measured and taken off.
-pub fn read(env: &Env) -> Line {
-    let mut reader = Reader::open(env)?;
-    (0..WARM_UP).try_for_each(|_| reader.read())?;
-    let mut costs = Vec::new();
-    let mut empty = Vec::new();
-    for _ in 0..ROUNDS {
-        let start = busy_ticks()?;
-        let middle = busy_ticks()?;
-        reader.read()?;
-        let end = busy_ticks()?;
-        empty.push(middle.saturating_sub(start));
-        costs.push(end.saturating_sub(middle));
-    }
-    let ticks = median(costs).saturating_sub(median(empty));
-    metric("blk.read_4k", instructions(ticks, ticks_per_second()))
+/// Sectors of 4 KiB, and of a MiB.
+const SMALL: u32 = 8;
+const LARGE: u32 = 2048;
+/// Measurements of which the middle counts.
+const ROUNDS: usize = 1000;
+
+/// Transfers with a null disk, from the call to the data in our buffer. CPU time of all components is compared, so that
+/// waiting for the emulated device does not count; what the comparison itself costs is measured and taken off.
+pub fn lines(env: &Env) -> Vec<Line> {
+    let mut user = match User::open(env) {
+        Ok(user) => user,
+        Err(error) => return alloc::vec![Err(error)],
+    };
+    [
+        ("blk.read_4k", Operation::Read, SMALL, 1),
+        ("blk.write_4k", Operation::Write, SMALL, 1),
+        ("blk.read_4k_d32", Operation::Read, SMALL, 32),
+        ("blk.write_4k_d32", Operation::Write, SMALL, 32),
+        ("blk.read_1m", Operation::Read, LARGE, 1),
+    ]
+    .map(|(name, operation, sectors, depth)| user.measure(name, operation, sectors, depth))
+    .into()
 }
 
 /// CPU time of all components so far.
 fn busy_ticks() -> Result<u64, String> {
-    let supervisor = Supervisor(SUPERVISOR);
+    let supervisor = SupervisorClient(SUPERVISOR);
     let mut ticks = 0;
     for index in 0.. {
         match supervisor.list(index) {
             Ok(Some(component)) => ticks += component.ticks,
             Ok(None) => break,
-            Err(error) => return Err(format!("supervisor: {error:?}")),
+            Err(error) => return Err(format!("supervisor: {error}")),
         }
     }
     Ok(ticks)
 }
 
-struct Reader {
-    block: Block,
+struct User {
+    block: BlockClient,
     buffer: SharedBuffer,
-    ring: RingReader,
-    tag: u32,
+    rings: ClientRings,
+    sectors: u64,
+    next: u64,
 }
 
-impl Reader {
+impl User {
     fn open(env: &Env) -> Result<Self, String> {
-        let block = Block(env.cap("use:block").map_err(|missing| format!("{missing}"))?);
-        let buffer = SharedBuffer::new(2).map_err(|error| format!("no buffer: {error:?}"))?;
-        let ring = RingReader::reset(&buffer).map_err(|error| format!("{error:?}"))?;
-        let signal = ipc::signal_only(NOTIFICATION).map_err(|error| format!("{error:?}"))?;
-        block.attach(buffer.frame(), 2, signal, 1).map_err(|error| format!("block: {error:?}"))?;
-        Ok(Self { block, buffer, ring, tag: 0 })
+        let block = BlockClient::from_env(env).map_err(|missing| format!("{missing}"))?;
+        let pages = 1 + u64::from(LARGE) / 8;
+        let buffer = SharedBuffer::new(pages).map_err(|error| format!("no buffer: {error:?}"))?;
+        let rings = ClientRings::reset(&buffer).map_err(|error| format!("{error:?}"))?;
+        let notification = ipc::signal_only(NOTIFICATION).map_err(|error| format!("{error}"))?;
+        block.attach(&buffer, SignalOn { notification, bits: 1 }).map_err(|error| format!("block: {error}"))?;
+        let sectors = block.info().map_err(|error| format!("block: {error}"))?.sectors;
+        Ok(Self { block, buffer, rings, sectors, next: 0 })
     }
 
-    fn read(&mut self) -> Result<(), String> {
-        self.tag += 1;
-        let transfer = Transfer { sector: u64::from(self.tag) * 8, sectors: 8, offset: DATA as u32, tag: self.tag };
-        self.block.read(transfer).map_err(|error| format!("block: {error:?}"))?;
-        loop {
-            match self.ring.next(&self.buffer) {
-                Ok(Some(done)) if done.tag == self.tag && done.status == 0 => return Ok(()),
+    /// Instructions of one request when `depth` of them are under way at a time.
+    fn measure(&mut self, name: &str, operation: Operation, sectors: u32, depth: u32) -> Line {
+        (0..WARM_UP).try_for_each(|_| self.transfer(operation, sectors, depth))?;
+        let (mut costs, mut empty) = (Vec::new(), Vec::new());
+        for round in 0..ROUNDS {
+            let start = busy_ticks()?;
+            let middle = busy_ticks()?;
+            if round == ROUNDS / 2 {
+                mark(name);
+            }
+            self.transfer(operation, sectors, depth)?;
+            if round == ROUNDS / 2 {
+                mark(name);
+            }
+            let end = busy_ticks()?;
+            empty.push(middle.saturating_sub(start));
+            costs.push(end.saturating_sub(middle));
+        }
+        let ticks = median(costs).saturating_sub(median(empty));
+        metric(name, instructions(ticks, ticks_per_second()).div_ceil(depth.into()))
+    }
+
+    /// `depth` requests, all of them begun before the first is waited for.
+    fn transfer(&mut self, operation: Operation, sectors: u32, depth: u32) -> Result<(), String> {
+        for tag in 0..depth {
+            let request = Request {
+                sector: self.next,
+                sectors,
+                offset: DATA as u32 + tag * sectors * 512,
+                tag,
+                operation: operation as u32,
+            };
+            self.rings.request(&self.buffer, &request).map_err(|error| format!("block: {error:?}"))?;
+            self.next = (self.next + u64::from(sectors)) % (self.sectors - u64::from(LARGE));
+        }
+        self.block.submit().map_err(|error| format!("block: {error}"))?;
+        let mut left = depth;
+        while left > 0 {
+            match self.rings.completion(&self.buffer) {
+                Ok(Some(done)) if done.status == 0 => left -= 1,
                 Ok(Some(done)) => return Err(format!("block: {done:?}")),
                 Ok(None) => NOTIFICATION.wait().map(drop).map_err(|error| format!("wait: {error}"))?,
                 Err(error) => return Err(format!("{error:?}")),
             }
         }
+        Ok(())
     }
 }

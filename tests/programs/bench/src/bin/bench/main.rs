@@ -25,7 +25,8 @@ fn run(env: &'static Env) {
     let mut lines = messages::lines(env);
     lines.extend(objects::lines());
     lines.push(memory::first_touch());
-    lines.extend([process::spawn(), block::read(env)]);
+    lines.push(process::spawn());
+    lines.extend(block::lines(env));
     if let Err(error) = report::print(env, &lines) {
         log::error!("bench: {error}");
     }

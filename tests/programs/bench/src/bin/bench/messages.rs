@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::hint::black_box;
 
 use bench_programs::echo::{EMPTY, ROOM};
+use bench_programs::typed::TypedClient;
 use bench_programs::{each, mark};
 use rt::{CallError, Cap, Endpoint, Env, Message, NOTIFICATION, now_ticks, ticks_per_second};
 
@@ -20,12 +21,35 @@ pub fn lines(env: &Env) -> Vec<Line> {
         syscall_null(),
         signal(),
         call_reply("ipc.call_reply_0w", echo, []),
+        call_reply("ipc.call_reply_3w", echo, [1, 2, 3]),
         call_reply("ipc.call_reply_4w", echo, [1, 2, 3, 4]),
         call_reply("ipc.call_reply_8w", echo, [1, 2, 3, 4, 5, 6, 7, 8]),
         call_reply_live(echo),
         call_reply_long(echo),
         call_reply_cap(echo),
+        typed_call(env),
     ]
+}
+
+/// A typed call with three integers, and its answer with three.
+fn typed_call(env: &Env) -> Line {
+    let typed = TypedClient::from_env(env).map_err(|missing| format!("{missing}"))?;
+    measure_loop("ipc.typed_call", |rounds| {
+        for _ in 0..rounds {
+            match typed.three(1, 2, 3) {
+                Ok((1, 2, 3)) => {}
+                Ok(other) => return Err(mixed_up(other)),
+                Err(error) => return Err(format!("bench-typed: {error}")),
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Answered with other words.
+#[cold]
+fn mixed_up(words: (u64, u32, u64)) -> String {
+    format!("bench-typed answered {words:?}")
 }
 
 /// Polls an idle notification.

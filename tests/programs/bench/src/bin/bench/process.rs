@@ -5,8 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use bench_programs::{FIRST_INSTRUCTION, mark};
-use ipc::log::{self as log_protocol, Found};
-use ipc::supervisor::Supervisor;
+use ipc::log::{Line as LogLine, LogClient};
+use ipc::supervisor::SupervisorClient;
 use rt::{LOG, SUPERVISOR};
 
 use crate::{Line, metric};
@@ -14,7 +14,7 @@ use crate::{Line, metric};
 /// Kills a component and takes the time from the log's line that it is started again to its first instruction. The
 /// bundle was checked at boot.
 pub fn spawn() -> Line {
-    let supervisor = Supervisor(SUPERVISOR);
+    let supervisor = SupervisorClient(SUPERVISOR);
     let hello = component(&supervisor, "bench-hello")?;
     let last = log_lines(0)?.last().map_or(0, |line| line.sequence);
     mark("process.spawn");
@@ -28,7 +28,7 @@ pub fn spawn() -> Line {
     metric("process.spawn", first.saturating_sub(begun))
 }
 
-fn component(supervisor: &Supervisor, name: &str) -> Result<u32, String> {
+fn component(supervisor: &SupervisorClient, name: &str) -> Result<u32, String> {
     for index in 0.. {
         match supervisor.list(index) {
             Ok(Some(component)) if component.name.as_str() == name => return Ok(component.component),
@@ -41,16 +41,16 @@ fn component(supervisor: &Supervisor, name: &str) -> Result<u32, String> {
 }
 
 /// The lines of the log from this number on.
-fn log_lines(mut from: u64) -> Result<Vec<log_protocol::Line>, String> {
-    let log = log_protocol::Log(LOG);
+fn log_lines(mut from: u64) -> Result<Vec<LogLine>, String> {
+    let log = LogClient(LOG);
     let mut lines = Vec::new();
     loop {
         match log.read(from) {
-            Ok(Found::Line(line)) => {
-                from = line.sequence + 1;
+            Ok((next, Some(line))) => {
+                from = next;
                 lines.push(line);
             }
-            Ok(Found::NoneYet { .. }) => return Ok(lines),
+            Ok((_, None)) => return Ok(lines),
             Err(error) => return Err(format!("log: {error:?}")),
         }
     }

@@ -1,0 +1,303 @@
+//! Disks: the protocol `block` with a session for each client, in front of a [`Disk`].
+//!
+//! Clients share a device fairly. While several of them are at work, none has more requests under way than the busiest of the
+//! others has, and whose turn is next is who was served least, in bytes with a fixed price for each request. A client that
+//! floods its ring gains nothing by it.
+
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+
+use ipc::block::{Block, BlockServer, Completion, Info, Operation, PLACES, Request, ServerRings, Status, outcome};
+use ipc::{Buffer, Client, NoSession, Sessions, Shared, Signal};
+use rt::Env;
+
+use crate::Interrupt;
+use crate::dma::{Memory, Piece, Space};
+
+/// Clients at a time.
+const CLIENTS: usize = 8;
+/// What a request costs beside its bytes, in bytes.
+const PRICE: u64 = 16 * 1024;
+/// So many requests of others later a client that does nothing counts no longer.
+const FORGOTTEN: u32 = 256;
+
+/// A device of sectors.
+pub trait Disk {
+    /// What it is.
+    fn info(&self) -> Info;
+
+    /// How many requests can be under way.
+    fn places(&self) -> usize;
+
+    /// Prepares a request, which has number `id` below [`Self::places`] and was checked; `data` is as long as its sectors. `false`:
+    /// the device has failed. [`Self::start`] follows after the last of several.
+    fn submit(&mut self, operation: Operation, sector: u64, data: Piece, id: usize) -> bool;
+
+    /// Tells the device of what was submitted.
+    fn start(&mut self);
+
+    /// The interrupt was seen.
+    fn acknowledge(&mut self);
+
+    /// The next request that is done: its number, and what its completion says.
+    fn finished(&mut self) -> Option<(usize, u32)>;
+
+    /// The device failed: its requests finish as failed, and it takes no others.
+    fn has_failed(&self) -> bool;
+}
+
+/// Serves `block` with a device whose interrupt this is, until its endpoint is taken away.
+///
+/// # Errors
+/// The manifest does not say `provides = ["block"]`.
+pub fn serve(env: &Env, disk: impl Disk + 'static, space: Space, interrupt: Interrupt) -> crate::Result {
+    let info = disk.info();
+    log::info!("{} sectors{}", info.sectors, if info.read_only { ", read-only" } else { "" });
+    let service = Shared::new(Service::new(disk, space));
+    let disk = service.clone();
+    crate::on_interrupt(interrupt, move || disk.borrow_mut().interrupt());
+    Ok(ipc::serve(env, BlockServer(service))?)
+}
+
+/// Whose a request is: a session is never confused with the one that replaced it.
+#[derive(Clone, Copy, Debug)]
+struct Owner {
+    session: u64,
+    tag: u32,
+}
+
+/// The memory a client shares, and how it is told.
+struct Session {
+    number: u64,
+    memory: Rc<Memory>,
+    rings: ServerRings,
+    signal: Signal,
+    /// Requests in the ring when the client last said so, less those taken since.
+    waiting: usize,
+    under_way: usize,
+    /// The most it has asked for at a time, since it was last idle; 0: it does nothing.
+    peak: usize,
+    /// Requests of others since it did anything.
+    idle: u32,
+    /// What was done for it, in bytes and prices.
+    served: u64,
+    /// Completions were written that it was not signalled for yet.
+    news: bool,
+    /// Its rings lie, or it took its memory away, or it died.
+    broken: bool,
+}
+
+/// One device and its clients.
+pub struct Service<D> {
+    disk: D,
+    space: Space,
+    sessions: Sessions<Session, CLIENTS>,
+    /// By their numbers.
+    under_way: Vec<Option<Owner>>,
+    /// Numbers that are free.
+    free: Vec<usize>,
+    /// Sessions begun so far.
+    begun: u64,
+}
+
+impl<D: Disk> Service<D> {
+    /// Serves this device, which reaches memory through this space.
+    pub fn new(disk: D, space: Space) -> Self {
+        let places = disk.places();
+        let (under_way, free) = ((0..places).map(|_| None).collect(), (0..places).rev().collect());
+        Self { disk, space, sessions: Sessions::new(), under_way, free, begun: 0 }
+    }
+
+    /// The device wants attention: completes what is done, takes what waits, and wakes whom it concerns.
+    pub fn interrupt(&mut self) {
+        self.disk.acknowledge();
+        while let Some((id, status)) = self.disk.finished() {
+            let Some(owner) = self.under_way.get_mut(id).and_then(Option::take) else { continue };
+            self.free.push(id);
+            let done = Completion { tag: owner.tag, status };
+            for session in self.sessions.iter_mut() {
+                if session.number == owner.session {
+                    session.under_way -= 1;
+                    session.complete(done);
+                } else {
+                    session.note_other();
+                }
+            }
+        }
+        self.pump();
+    }
+
+    /// Takes requests while there is room for them, and signals.
+    fn pump(&mut self) {
+        let mut started = false;
+        while let Some(&id) = self.free.last() {
+            let Some((owner, operation, sector, data)) = self.next() else { break };
+            if !self.disk.submit(operation, sector, data, id) {
+                self.fail(owner);
+                continue;
+            }
+            self.free.pop();
+            self.under_way[id] = Some(owner);
+            started = true;
+        }
+        if started {
+            self.disk.start();
+        }
+        for session in self.sessions.iter_mut() {
+            if core::mem::take(&mut session.news) && !session.broken {
+                session.signal.wake();
+            }
+        }
+    }
+
+    /// The next request, of the client that was served least.
+    fn next(&mut self) -> Option<(Owner, Operation, u64, Piece)> {
+        let info = self.disk.info();
+        loop {
+            let (first, second) = self.peaks();
+            let session = self
+                .sessions
+                .iter_mut()
+                .filter(|session| {
+                    let others = if session.peak == first { second } else { first };
+                    let most = if others == 0 { PLACES } else { others };
+                    session.waiting > 0 && session.under_way < most && !session.broken
+                })
+                .min_by_key(|session| session.served)?;
+            let Some(request) = session.take() else { continue };
+            match session.checked(info, &request) {
+                Ok((operation, data)) => {
+                    session.under_way += 1;
+                    let owner = Owner { session: session.number, tag: request.tag };
+                    return Some((owner, operation, request.sector, data));
+                }
+                Err(status) => session.complete(Completion { tag: request.tag, status }),
+            }
+        }
+    }
+
+    /// The two highest peaks.
+    fn peaks(&mut self) -> (usize, usize) {
+        let order = |(first, second): (usize, usize), peak: usize| match peak {
+            peak if peak > first => (peak, first),
+            peak => (first, second.max(peak)),
+        };
+        self.sessions.iter_mut().map(|session| session.peak).fold((0, 0), order)
+    }
+
+    fn fail(&mut self, owner: Owner) {
+        if let Some(session) = self.sessions.iter_mut().find(|session| session.number == owner.session) {
+            session.under_way -= 1;
+            session.complete(Completion { tag: owner.tag, status: outcome::DEVICE_FAILED });
+        }
+    }
+}
+
+impl<D: Disk> Block for Service<D> {
+    fn info(&mut self) -> Result<Info, Status> {
+        Ok(self.disk.info())
+    }
+
+    fn attach(&mut self, client: Client, buffer: Buffer, signal: Signal) -> Result<(), Status> {
+        let memory = Memory::attach(self.space, buffer.frame.keep(), buffer.pages.into()).map_err(|error| {
+            log::warn!("client {}: {error}", client.component());
+            Status::BadCapability
+        })?;
+        self.sessions.close(client);
+        self.begun += 1;
+        let session = Session::new(self.begun, memory, signal);
+        let opened = self.sessions.open(client, |_| Ok::<_, NoSession>(session));
+        opened.map(drop).map_err(|NoSession| Status::TooManySessions)
+    }
+
+    fn submit(&mut self, client: Client) -> Result<(), Status> {
+        if self.disk.has_failed() {
+            return Err(Status::DeviceError);
+        }
+        let least = self.sessions.iter_mut().filter(|session| session.peak > 0).map(|session| session.served).min();
+        let session = self.sessions.get(client).ok_or(Status::NotAttached)?;
+        session.look(least.unwrap_or(0));
+        let broken = session.broken;
+        self.pump();
+        if broken { Err(Status::BadRing) } else { Ok(()) }
+    }
+}
+
+impl Session {
+    fn new(number: u64, memory: Memory, signal: Signal) -> Self {
+        Self {
+            number,
+            memory: Rc::new(memory),
+            rings: ServerRings::new(),
+            signal,
+            waiting: 0,
+            under_way: 0,
+            peak: 0,
+            idle: 0,
+            served: 0,
+            news: false,
+            broken: false,
+        }
+    }
+
+    /// The client says that there are requests. `least`: what was done for the least served of those at work.
+    fn look(&mut self, least: u64) {
+        // The caller waits for its answer, and its memory does not vanish meanwhile unless it took it away before.
+        self.broken |= !self.memory.is_present();
+        if self.broken {
+            return;
+        }
+        match self.rings.waiting(self.memory.buffer()) {
+            Ok(waiting) => self.waiting = waiting,
+            Err(_) => self.broken = true,
+        }
+        if self.peak == 0 {
+            // Who comes back has no claim on what it did not ask for.
+            self.served = self.served.max(least);
+        }
+        let wanted = self.under_way + self.waiting;
+        self.peak = if self.under_way == 0 { wanted } else { self.peak.max(wanted) };
+        self.idle = 0;
+    }
+
+    /// The next request of the ring.
+    fn take(&mut self) -> Option<Request> {
+        let request = self.rings.request(self.memory.buffer(), self.under_way);
+        match request {
+            Ok(Some(request)) => {
+                self.waiting -= 1;
+                self.served += PRICE + request.bytes() as u64;
+                return Some(request);
+            }
+            // No place for its completion: the client takes some out, and says so.
+            Ok(None) => self.waiting = 0,
+            Err(_) => self.broken = true,
+        }
+        None
+    }
+
+    fn checked(&self, info: Info, request: &Request) -> Result<(Operation, Piece), u32> {
+        let operation = request.check(info, self.memory.bytes())?;
+        let data = Piece::new(&self.memory, request.offset as usize, request.bytes()).ok_or(outcome::RANGE)?;
+        Ok((operation, data))
+    }
+
+    fn complete(&mut self, completion: Completion) {
+        if !self.news {
+            // Once for each batch: this process runs above its clients, so none of them can act in between.
+            self.broken |= !self.memory.is_present();
+            self.news = true;
+        }
+        if !self.broken {
+            self.broken = self.rings.complete(self.memory.buffer(), completion).is_err();
+        }
+    }
+
+    /// A request of another was done.
+    fn note_other(&mut self) {
+        self.idle += u32::from(self.peak > 0);
+        if self.idle > FORGOTTEN && self.under_way == 0 {
+            self.peak = 0;
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A line with clients that behave and clients that do not.
+
+use alloc::rc::Rc;
+use core::cell::RefCell;
+
+use ipc::serial::SerialClient;
+use ipc::{Error, Loopback, SignalOn, fake::signalled};
+use rt::{Badge, Cap, Notification};
+
+use super::*;
+
+const SHELL: Badge = Badge::new(5, 1, 0);
+const BELL: Cap<Notification> = Cap::from_slot(44);
+const FIFO: usize = 32;
+
+#[derive(Default)]
+struct Chip {
+    arrived: VecDeque<Received>,
+    sending: VecDeque<u8>,
+    endless: bool,
+    wants_room: bool,
+}
+
+#[derive(Clone, Default)]
+struct Fake(Rc<RefCell<Chip>>);
+
+impl Uart for Fake {
+    fn receive(&mut self) -> Option<Received> {
+        let mut chip = self.0.borrow_mut();
+        let endless = chip.endless.then_some(Received::Byte(b'x'));
+        chip.arrived.pop_front().or(endless)
+    }
+    fn send(&mut self, byte: u8) -> bool {
+        let mut chip = self.0.borrow_mut();
+        let room = chip.sending.len() < FIFO;
+        if room {
+            chip.sending.push_back(byte);
+        }
+        room
+    }
+    fn interrupt_for_room(&mut self, wanted: bool) {
+        self.0.borrow_mut().wants_room = wanted;
+    }
+}
+
+type Line = Shared<Service<Fake>>;
+
+fn line() -> (Fake, Line) {
+    let chip = Fake::default();
+    (chip.clone(), Shared::new(Service::new(chip)))
+}
+
+fn client(line: &Line, badge: Badge) -> SerialClient<Loopback<SerialServer<Line>>> {
+    SerialClient(Loopback::with_client(SerialServer(line.clone()), badge))
+}
+
+fn attached(line: &Line) -> SerialClient<Loopback<SerialServer<Line>>> {
+    let client = client(line, SHELL);
+    client.attach(SignalOn { notification: BELL, bits: 2 }).expect("room");
+    client
+}
+
+impl Fake {
+    fn arrive(&self, line: &Line, what: &[Received]) {
+        self.0.borrow_mut().arrived.extend(what);
+        line.borrow_mut().interrupt();
+    }
+
+    fn transmit(&self, line: &Line) -> Vec<u8> {
+        let sent = self.0.borrow_mut().sending.drain(..).collect();
+        if self.0.borrow().wants_room {
+            line.borrow_mut().interrupt();
+        }
+        sent
+    }
+}
+
+#[test]
+fn input_wakes_and_is_read() {
+    let (chip, line) = line();
+    let client = attached(&line);
+    assert_eq!(signalled(BELL), 0);
+    chip.arrive(&line, &[Received::Byte(b'a'), Received::Broken, Received::Byte(b'b')]);
+    assert_eq!(signalled(BELL), 2);
+    assert_eq!(client.read(1).as_deref(), Ok(&b"a"[..]));
+    assert_eq!(client.read(u32::MAX).as_deref(), Ok(&b"b"[..]));
+    assert_eq!(client.read(9).as_deref(), Ok(&b""[..]));
+}
+
+#[test]
+fn what_was_typed_before_is_news() {
+    let chip = Fake::default();
+    chip.0.borrow_mut().arrived.extend([Received::Byte(b'l'), Received::Byte(b's')]);
+    let line = Shared::new(Service::new(chip));
+    let client = attached(&line);
+    assert_eq!(signalled(BELL), 2);
+    assert_eq!(client.read(9).as_deref(), Ok(&b"ls"[..]));
+}
+
+#[test]
+fn output_passes_in_order_and_room_is_told() {
+    let (chip, line) = line();
+    let client = attached(&line);
+    let text: Vec<u8> = (0..9000u32).map(|byte| byte as u8).collect();
+    let (mut sent, mut out, mut rooms) = (0, Vec::new(), 0);
+    while out.len() < text.len() {
+        while sent < text.len() {
+            let taken = client.write(&text[sent..text.len().min(sent + MAX_BYTES)]).expect("attached");
+            sent += taken as usize;
+            if taken < MAX_BYTES as u32 {
+                break;
+            }
+        }
+        out.extend(chip.transmit(&line));
+        rooms += u32::from(signalled(BELL) != 0);
+    }
+    assert_eq!(out, text);
+    assert!((1..=4).contains(&rooms), "at the half and at the end, not for each byte: {rooms}");
+    assert!(!chip.0.borrow().wants_room, "no interrupts while there is nothing to send");
+}
+
+#[test]
+fn what_nobody_reads_is_lost_from_the_end() {
+    let (chip, line) = line();
+    let client = attached(&line);
+    for byte in 0..INPUT + 10 {
+        chip.arrive(&line, &[Received::Byte(byte as u8)]);
+    }
+    chip.arrive(&line, &[Received::Overrun(1)]);
+    assert_eq!(line.borrow_mut().lost, 12);
+    let mut read = Vec::new();
+    while let Ok(data) = client.read(u32::MAX)
+        && !data.is_empty()
+    {
+        read.extend_from_slice(&data);
+    }
+    assert_eq!(read, (0..INPUT).map(|byte| byte as u8).collect::<Vec<_>>());
+    assert_eq!(line.borrow_mut().lost, 0);
+}
+
+#[test]
+fn a_device_that_never_runs_empty_does_not_hold_us() {
+    let (chip, line) = line();
+    chip.0.borrow_mut().endless = true;
+    line.borrow_mut().interrupt();
+}
+
+#[test]
+fn sessions_are_needed_and_limited() {
+    let (_, line) = line();
+    let shell = client(&line, SHELL);
+    assert_eq!(shell.write(b"x"), Err(Error::Status(Status::NotAttached)));
+    assert_eq!(shell.read(1).map(drop), Err(Error::Status(Status::NotAttached)));
+    let on = SignalOn { notification: BELL, bits: 1 };
+    for component in 10..18 {
+        client(&line, Badge::new(component, 1, 0)).attach(on).expect("room");
+    }
+    assert_eq!(shell.attach(on), Err(Error::Status(Status::TooManySessions)));
+    client(&line, Badge::new(10, 2, 0)).attach(on).expect("its predecessor's place");
+    assert_eq!(client(&line, Badge::new(10, 1, 0)).write(b"x"), Err(Error::Status(Status::NotAttached)));
+}

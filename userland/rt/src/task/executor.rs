@@ -1,0 +1,144 @@
+//! Which tasks there are, and which can go on.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::future::Future;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::task::{Context, RawWaker, RawWakerVTable, Waker};
+
+use spin::Mutex;
+
+use super::{AGAIN, CLOCK, clock, event};
+
+/// Most tasks of a process: a bit each.
+const MOST: usize = 64;
+
+type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A waker that is older than the task in its place does no harm: it costs a look in vain.
+struct Tasks {
+    /// By number; a task that runs is not here, but its place stays used.
+    list: Vec<Option<Task>>,
+    used: u64,
+}
+
+// SAFETY: tasks run on the thread that receives for the process and nowhere else: `run_ready` is called by it alone, as
+// `notified` and `spawn` say; the lock only keeps the list whole.
+unsafe impl Send for Tasks {}
+
+/// What the executor has: one for the process; on the host one for each thread, as each is a test of its own.
+pub(super) struct Executor {
+    tasks: Mutex<Tasks>,
+    /// A bit for each task that can go on.
+    ready: AtomicU64,
+    /// Tasks are being run: whoever wakes one need not signal.
+    running: AtomicBool,
+}
+
+impl Executor {
+    const fn new() -> Self {
+        Self {
+            tasks: Mutex::new(Tasks { list: Vec::new(), used: 0 }),
+            ready: AtomicU64::new(0),
+            running: AtomicBool::new(false),
+        }
+    }
+}
+
+#[cfg(target_os = "none")]
+fn executor() -> &'static Executor {
+    static EXECUTOR: Executor = Executor::new();
+    &EXECUTOR
+}
+
+#[cfg(not(target_os = "none"))]
+fn executor() -> &'static Executor {
+    std::thread_local!(static EXECUTOR: &'static Executor = Box::leak(Box::new(Executor::new())));
+    EXECUTOR.with(|executor| *executor)
+}
+
+/// A waker is the number of its task.
+static WAKER: RawWakerVTable =
+    RawWakerVTable::new(|data| RawWaker::new(data, &WAKER), |data| wake(data.addr()), |data| wake(data.addr()), |_| {});
+
+fn waker(index: usize) -> Waker {
+    // SAFETY: the functions of `WAKER` take any number and own nothing, so that a copy is as good as the first; they are
+    // safe to call from any thread.
+    unsafe { Waker::new(core::ptr::without_provenance(index), &WAKER) }
+}
+
+fn wake(index: usize) {
+    let executor = executor();
+    executor.ready.fetch_or(1 << (index % MOST), Ordering::Relaxed);
+    if !executor.running.load(Ordering::Relaxed) {
+        // The thread serves a call: it answers first, and is told then.
+        let _ = crate::cap::NOTIFICATION.signal(AGAIN);
+    }
+}
+
+/// Adds a task, which runs as soon as the process waits for its next message. Call it on the thread that serves.
+///
+/// # Panics
+/// More than 64 tasks: a process has a fixed number of them, made at its start.
+pub fn spawn(task: impl Future<Output = ()> + 'static) {
+    let mut tasks = executor().tasks.lock();
+    let free = tasks.used.trailing_ones() as usize;
+    assert!(free < MOST, "more than {MOST} tasks");
+    if free >= tasks.list.len() {
+        tasks.list.push(None);
+    }
+    tasks.list[free] = Some(Box::pin(task));
+    tasks.used |= 1 << free;
+    drop(tasks);
+    wake(free);
+}
+
+/// Bits of the own Notification have come: what waits for them goes on. Only the thread that receives for the process calls
+/// it.
+#[inline]
+pub fn notified(bits: u64) {
+    event::raise(bits & !(AGAIN | CLOCK));
+    if bits & CLOCK != 0 {
+        clock::reached();
+    }
+    run_ready();
+}
+
+/// Runs every task that can go on, until none can. Only the thread that receives for the process calls it, and no task does.
+#[inline]
+pub fn run_ready() {
+    let executor = executor();
+    executor.running.store(true, Ordering::Relaxed);
+    loop {
+        let ready = executor.ready.load(Ordering::Relaxed);
+        if ready == 0 {
+            break;
+        }
+        let index = ready.trailing_zeros() as usize;
+        executor.ready.fetch_and(!(1 << index), Ordering::Relaxed);
+        run(executor, index);
+    }
+    executor.running.store(false, Ordering::Relaxed);
+    clock::arm();
+}
+
+/// Runs one task. It may spawn others meanwhile.
+#[inline]
+fn run(executor: &Executor, index: usize) {
+    let taken = executor.tasks.lock().list.get_mut(index).and_then(Option::take);
+    let Some(mut task) = taken else { return };
+    let ended = task.as_mut().poll(&mut Context::from_waker(&waker(index))).is_ready();
+    let mut tasks = executor.tasks.lock();
+    match ended {
+        true => tasks.used &= !(1 << index),
+        false => tasks.list[index] = Some(task),
+    }
+}
+
+#[cfg(not(target_os = "none"))]
+pub(super) fn reset() {
+    let executor = executor();
+    *executor.tasks.lock() = Tasks { list: Vec::new(), used: 0 };
+    executor.ready.store(0, Ordering::Relaxed);
+}
