@@ -39,6 +39,9 @@ pub fn run(workspace: &Workspace, setup: &Setup) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The drivers' library: of its features components use some each.
+const KIT: &str = "tutti-kit";
+
 /// What runs on the target are the programs of all boards.
 fn check_licences(workspace: &Workspace) -> Result<()> {
     let known = component::all(workspace)?;
@@ -54,6 +57,8 @@ fn lint_target(workspace: &Workspace, setup: &Setup) -> Result<()> {
     let toolchain = Toolchain::find(workspace, setup)?;
     let known = component::all(workspace)?;
     let boards = all_boards(workspace)?;
+    let mut kit = toolchain.clippy(workspace, Target::ALL[0]);
+    deny(kit.args(["-p", KIT, "--lib", "--all-features"]))?;
     for target in Target::ALL {
         let of_boards = boards.iter().flat_map(|board| build::programs(board, &known, target));
         // Linux runs it, but it is built the same way.

@@ -87,6 +87,27 @@ impl core::fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
+/// An error of one of Tutti's traits, as the ecosystem's traits want it: they have types of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed<E>(
+    /// The error.
+    pub E,
+);
+
+impl<E> From<E> for Failed<E> {
+    fn from(error: E) -> Self {
+        Self(error)
+    }
+}
+
+impl<E: core::fmt::Display> core::fmt::Display for Failed<E> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<E: core::error::Error> core::error::Error for Failed<E> {}
+
 impl From<NoSlot> for Error {
     fn from(none: NoSlot) -> Self {
         Self::new("receive window", none.into())

@@ -5,26 +5,37 @@
 //! and has a fake for host tests: registers and interrupt lines in `fake`, memory that devices reach in `dma::fake`, and a
 //! device at the other end of a virtqueue in `virtio::fake`.
 //!
+//! What drivers offer to others has a small trait here, which clients of the protocols implement: [`pin`], [`time`],
+//! [`bytes`], [`entropy`], [`frames`], [`surface`], [`sectors`]. Beside each is an adaptor to the ecosystem's trait, behind
+//! a feature of this crate, so that existing crates run on them unchanged.
+//!
 //! This crate is one of the rooms where `unsafe` lives: nothing else under `drivers/` has any.
 #![cfg_attr(target_os = "none", no_std)]
 
 extern crate alloc;
 
+pub mod bytes;
 pub mod class;
 #[allow(unsafe_code)]
 pub mod dma;
+pub mod entropy;
 mod error;
 #[cfg(not(target_os = "none"))]
 pub mod fake;
+pub mod frames;
 mod irq;
 #[allow(unsafe_code)]
 pub mod mmio;
 mod name;
+pub mod pin;
+pub mod sectors;
+pub mod surface;
+pub mod time;
 #[cfg(feature = "virtio")]
 #[allow(unsafe_code)]
 pub mod virtio;
 
-pub use error::{Cause, Error};
+pub use error::{Cause, Error, Failed};
 pub use ipc::{Shared, serve};
 pub use irq::Interrupt;
 pub use rt::task::{Event, sleep, spawn};

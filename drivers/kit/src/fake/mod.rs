@@ -6,6 +6,8 @@
 //!   for ends the test with a message that says what and where.
 //! - [`Registers::expect`]: a script, when the order of accesses is what matters.
 //! - [`Line`]: an interrupt line that follows a condition of the registers.
+//! - What drivers stand on whose device is behind another driver's: [`Pin`], [`wire`], [`cable`], [`Disk`], [`Noise`] and
+//!   [`Clock`]. Memory that devices reach is in [`dma::fake`](crate::dma::fake).
 //!
 //! ```
 //! # use tutti_kit as kit;
@@ -30,9 +32,21 @@
 //! ```
 
 mod access;
+mod cable;
+mod clock;
+mod disk;
 mod line;
+mod noise;
+mod pin;
 mod registers;
+mod wire;
 
 pub use access::{Access, read, write};
+pub use cable::{Cable, cable};
+pub use clock::Clock;
+pub use disk::{Disk, NotOnDisk};
 pub use line::Line;
+pub use noise::Noise;
+pub use pin::Pin;
 pub use registers::Registers;
+pub use wire::{Stuck, Wire, wire};
