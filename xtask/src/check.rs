@@ -1,4 +1,4 @@
-//! `check`: the layering, licences, formatting, lints for host and target, the documentation. Warnings are errors.
+//! `check`: the layering, licences, sizes, pages, formatting, lints for host and target, the documentation. Warnings are errors.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,6 +14,7 @@ use crate::docs;
 use crate::layering;
 use crate::licences;
 use crate::setup::Setup;
+use crate::sizes;
 use crate::toolchain::{Target, Toolchain};
 use crate::workspace::{self, Workspace};
 
@@ -22,6 +23,8 @@ pub fn run(workspace: &Workspace, setup: &Setup) -> Result<ExitCode> {
     layering::check(workspace)?;
     step("licences");
     check_licences(workspace)?;
+    step("sizes");
+    sizes::check(workspace)?;
     step("pages");
     docs::check(workspace)?;
     step("formatting");

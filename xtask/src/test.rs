@@ -106,7 +106,7 @@ fn templates(workspace: &Workspace) -> Result<Tally> {
     let mut test = |folder: &Path, packages: &[&str]| {
         let mut cargo = workspace.cargo();
         cargo.current_dir(folder).args(["test", "--quiet", "--no-fail-fast"]);
-        cargo.args(packages.iter().flat_map(|package| ["-p", package]));
+        cargo.args(["--lib", "--bins"]).args(packages.iter().flat_map(|package| ["-p", package]));
         cargo.env("CARGO_TARGET_DIR", workspace.root.join("target/templates"));
         counted(cargo).map(|counts| tally.add(counts))
     };

@@ -13,6 +13,7 @@ mod hardening;
 mod isolation;
 mod memory;
 mod shell;
+mod template;
 
 use crate::lab::Case;
 
@@ -31,6 +32,7 @@ pub fn all() -> Vec<Case> {
         hardening::cases(),
         budget::cases(),
         debugging::cases(),
+        template::cases(),
         bad_input::cases(),
     ];
     areas.into_iter().flatten().collect()
