@@ -15,6 +15,7 @@ mod isolation;
 mod kit;
 mod memory;
 mod shell;
+mod template;
 
 use crate::lab::Case;
 
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Case> {
         hardening::cases(),
         budget::cases(),
         debugging::cases(),
+        template::cases(),
         bad_input::cases(),
     ];
     areas.into_iter().flatten().collect()
