@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::fs;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ipc::{Field, Method, Protocol, common};
 
 use super::Generated;
@@ -30,7 +31,24 @@ pub fn pages(workspace: &Workspace) -> Result<Vec<Generated>> {
         let path = folder.join(format!("{}.md", protocol.name));
         pages.push(Generated { path, text: page(protocol, parties.get(protocol.name)) });
     }
+    let path = workspace.root.join("docs/SUMMARY.md");
+    let have = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    pages.push(Generated { path, text: summary(&have) });
     Ok(pages)
+}
+
+/// The summary, in which the pages of protocols stand under their list.
+fn summary(have: &str) -> String {
+    let mut text = String::new();
+    for line in have.lines().filter(|line| !line.starts_with("  - ") || !line.contains("](protocols/")) {
+        let _ = writeln!(text, "{line}");
+        if line.ends_with("](protocols/index.md)") {
+            for Protocol { name, .. } in ipc::PROTOCOLS {
+                let _ = writeln!(text, "  - [{name}](protocols/{name}.md)");
+            }
+        }
+    }
+    text
 }
 
 fn parties(workspace: &Workspace) -> Result<BTreeMap<String, Parties>> {
@@ -153,6 +171,15 @@ mod tests {
                 assert!(page.contains(&format!("\n### {}\n", method.name)), "{}", method.name);
             }
         }
+    }
+
+    #[test]
+    fn the_summary_lists_them() {
+        let have = "- [Protocols](protocols/index.md)\n  - [gone](protocols/gone.md)\n- [Next](next.md)\n";
+        let text = summary(have);
+        assert!(text.starts_with("- [Protocols](protocols/index.md)\n  - [block](protocols/block.md)\n"));
+        assert!(text.ends_with("(protocols/supervisor.md)\n- [Next](next.md)\n") && !text.contains("gone"), "{text}");
+        assert_eq!(summary(&text), text);
     }
 
     #[test]
