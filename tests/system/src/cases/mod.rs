@@ -12,8 +12,10 @@ mod fpu;
 pub mod fuzz;
 mod hardening;
 mod isolation;
+mod kit;
 mod memory;
 mod shell;
+mod template;
 
 use crate::lab::Case;
 
@@ -25,6 +27,7 @@ pub fn all() -> Vec<Case> {
         shell::cases(),
         isolation::cases(),
         memory::cases(),
+        kit::cases(),
         conformance::cases(),
         fuzz::cases(),
         fpu::cases(),
@@ -33,6 +36,7 @@ pub fn all() -> Vec<Case> {
         hardening::cases(),
         budget::cases(),
         debugging::cases(),
+        template::cases(),
         bad_input::cases(),
     ];
     areas.into_iter().flatten().collect()
