@@ -55,6 +55,13 @@ impl<T, const N: usize> Sessions<T, N> {
         self.0.iter_mut().flatten().map(|entry| &mut entry.session)
     }
 
+    /// Ends the sessions of which `keep` says no.
+    pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
+        for place in &mut self.0 {
+            place.take_if(|entry| !keep(&mut entry.session));
+        }
+    }
+
     fn place(&self, badge: Badge) -> Option<usize> {
         self.0.iter().position(|entry| entry.as_ref().is_some_and(|entry| entry.component == badge.component()))
     }
@@ -94,5 +101,7 @@ mod tests {
         assert_eq!(open(&mut sessions, Badge::new(3, 1, 0), 3), Err(NoSession));
         assert_eq!(sessions.close(Badge::new(3, 1, 0)), None);
         assert_eq!(sessions.iter_mut().map(|value| *value).collect::<Vec<_>>(), [1, 2]);
+        sessions.retain(|value| *value > 1);
+        assert_eq!(open(&mut sessions, Badge::new(3, 1, 0), 3), Ok(3));
     }
 }
