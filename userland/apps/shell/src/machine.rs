@@ -7,13 +7,15 @@ use alloc::string::String;
 use crate::commands::Unprinted;
 use ipc::Call;
 use ipc::trace::Found;
-use ipc::{file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient};
+use ipc::{clock::ClockClient, file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient};
 use rt::{CallError, Cap, Message, Notification, SharedBuffer};
 
 /// Bit of the own Notification: input, or room for output.
 pub const SERIAL_BIT: u64 = 1;
 /// Bit of the own Notification: a log line of level warn or worse.
 pub const LOG_BIT: u64 = 2;
+/// Bit of the own Notification: the alarm rings.
+pub const ALARM_BIT: u64 = 4;
 
 /// Who carries calls: an endpoint, or a test.
 #[derive(Clone)]
@@ -72,11 +74,13 @@ pub struct Services {
     pub serial: SerialClient<Carrier>,
     /// The disk.
     pub files: FileClient<Carrier>,
+    /// The time of day.
+    pub clock: ClockClient<Carrier>,
     /// What components say.
     pub log: LogClient<Carrier>,
     /// What components there are.
     pub supervisor: SupervisorClient<Carrier>,
-    /// Handed to servers, which signal [`SERIAL_BIT`] and [`LOG_BIT`].
+    /// Handed to servers, which signal [`SERIAL_BIT`], [`LOG_BIT`] and [`ALARM_BIT`].
     pub notification: Cap<Notification>,
     /// Shared with the file service.
     pub buffer: Rc<SharedBuffer>,

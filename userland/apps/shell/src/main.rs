@@ -11,7 +11,7 @@ use alloc::string::String;
 use core::cell::OnceCell;
 
 use ipc::trace::Found;
-use ipc::{file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient};
+use ipc::{clock::ClockClient, file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient};
 use rt::{Env, Kind, NOTIFICATION, Notification, Retype, SharedBuffer, Timer};
 use shell::{Carrier, Machine, Rings, Services, Shell, Unprinted};
 
@@ -32,6 +32,7 @@ fn services(env: &'static Env) -> Result<Services, String> {
     Ok(Services {
         serial: SerialClient(endpoint("use:serial")?),
         files: FileClient(endpoint("use:file")?),
+        clock: ClockClient(endpoint("use:clock")?),
         log: LogClient(Carrier::new(rt::LOG)),
         supervisor: SupervisorClient(Carrier::new(rt::SUPERVISOR)),
         notification: ipc::signal_only(NOTIFICATION).map_err(|error| format!("notification: {error:?}"))?,
