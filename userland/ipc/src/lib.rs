@@ -61,7 +61,9 @@ pub mod window;
 mod wire;
 
 pub mod block;
+pub mod broker;
 pub mod clock;
+pub mod devices;
 pub mod file;
 pub mod gpio;
 pub mod input;
@@ -89,7 +91,9 @@ pub use wire::{Laid, OfKind, Size, Wire, caps, fitting, in_registers, put_layout
 /// All protocols of this crate, for the documents and for the check of what was released.
 pub const PROTOCOLS: &[&Protocol] = &[
     &block::BLOCK,
+    &broker::BROKER,
     &clock::CLOCK,
+    &devices::DEVICES,
     &file::FILE,
     &gpio::GPIO,
     &input::INPUT,

@@ -7,6 +7,7 @@ mod clock;
 mod conformance;
 mod crash;
 mod debugging;
+mod devices;
 mod disk;
 mod fpu;
 pub mod fuzz;
@@ -29,6 +30,7 @@ pub fn all() -> Vec<Case> {
         conformance::cases(),
         fuzz::cases(),
         fpu::cases(),
+        devices::cases(),
         crash::cases(),
         hardening::cases(),
         budget::cases(),

@@ -7,7 +7,10 @@ use alloc::string::String;
 use crate::commands::Unprinted;
 use ipc::Call;
 use ipc::trace::Found;
-use ipc::{clock::ClockClient, file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient};
+use ipc::{
+    clock::ClockClient, devices::DevicesClient, file::FileClient, log::LogClient, serial::SerialClient,
+    supervisor::SupervisorClient,
+};
 use rt::{CallError, Cap, Message, Notification, SharedBuffer};
 
 /// Bit of the own Notification: input, or room for output.
@@ -80,6 +83,8 @@ pub struct Services {
     pub log: LogClient<Carrier>,
     /// What components there are.
     pub supervisor: SupervisorClient<Carrier>,
+    /// What devices there are.
+    pub devices: DevicesClient<Carrier>,
     /// Handed to servers, which signal [`SERIAL_BIT`], [`LOG_BIT`] and [`ALARM_BIT`].
     pub notification: Cap<Notification>,
     /// Shared with the file service.

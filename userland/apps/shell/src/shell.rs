@@ -6,6 +6,7 @@ use alloc::string::String;
 
 use ipc::SignalOn;
 use ipc::clock::ClockClient;
+use ipc::devices::DevicesClient;
 use ipc::log::{Level, LogClient};
 use ipc::supervisor::{Milestone, SupervisorClient};
 use rt::{Cap, Notification};
@@ -31,6 +32,7 @@ pub struct Shell {
     pub(crate) clock: ClockClient<Carrier>,
     pub(crate) log: LogClient<Carrier>,
     pub(crate) supervisor: SupervisorClient<Carrier>,
+    pub(crate) devices: DevicesClient<Carrier>,
     pub(crate) directory: String,
     pub(crate) rings: Option<Box<dyn Rings>>,
     pub(crate) notification: Cap<Notification>,
@@ -44,13 +46,14 @@ pub struct Shell {
 impl Shell {
     /// A shell on these servers.
     pub fn new(services: Services, machine: Box<dyn Machine>) -> Self {
-        let Services { serial, files, clock, log, supervisor, notification, buffer, rings } = services;
+        let Services { serial, files, clock, log, supervisor, devices, notification, buffer, rings } = services;
         Self {
             console: Console::new(serial, notification, machine),
             volume: Volume::new(files, buffer),
             clock,
             log,
             supervisor,
+            devices,
             directory: "/".into(),
             rings,
             notification,
