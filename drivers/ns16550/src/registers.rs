@@ -65,7 +65,6 @@ impl Layout {
 }
 
 /// A register, whatever the width of its accesses.
-#[derive(Debug)]
 pub enum Port<R: RegisterLongName> {
     Byte(ReadWrite<u8>, PhantomData<R>),
     Word(ReadWrite<u32>),
@@ -96,6 +95,15 @@ impl<R: RegisterLongName> Port<R> {
 
     pub fn write(&self, value: FieldValue<u32, R>) {
         self.set(value.value);
+    }
+}
+
+impl<R: RegisterLongName> core::fmt::Debug for Port<R> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Byte(register, _) => register.fmt(f),
+            Self::Word(register) => register.fmt(f),
+        }
     }
 }
 
