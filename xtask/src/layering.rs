@@ -13,7 +13,7 @@ struct Layer {
 }
 
 /// The longest folder that matches a crate is its layer.
-const LAYERS: [Layer; 19] = [
+const LAYERS: &[Layer] = &[
     Layer { folder: "kernel/abi", may_use: &[] },
     Layer { folder: "kernel/tree", may_use: &[] },
     Layer { folder: "kernel", may_use: &["kernel/abi", "kernel/tree"] },
@@ -26,6 +26,10 @@ const LAYERS: [Layer; 19] = [
         may_use: &["kernel/abi", "kernel/tree", "userland/bundle", "userland/ipc", "userland/rt"],
     },
     Layer { folder: "userland/services", may_use: COMPONENT },
+    Layer {
+        folder: "userland/services/devmgr",
+        may_use: &["kernel/abi", "kernel/tree", "userland/bundle", "userland/ipc", "userland/rt"],
+    },
     Layer { folder: "userland/apps", may_use: COMPONENT },
     Layer { folder: "drivers/kit", may_use: &["kernel/abi", "userland/rt", "userland/ipc"] },
     Layer { folder: "drivers", may_use: &["drivers/kit", "userland/ipc", "userland/rt"] },
@@ -47,7 +51,7 @@ const LAYERS: [Layer; 19] = [
     Layer { folder: "tests", may_use: &["tests/system"] },
     Layer {
         folder: "xtask",
-        may_use: &["kernel/abi", "tests/disk-jobs", "tests/system", "userland/bundle", "userland/ipc"],
+        may_use: &["kernel/abi", "kernel/tree", "tests/disk-jobs", "tests/system", "userland/bundle", "userland/ipc"],
     },
 ];
 
