@@ -26,9 +26,13 @@ pub trait Disk {
     /// How many requests can be under way.
     fn places(&self) -> usize;
 
-    /// Prepares a request, which has number `id` below [`Self::places`] and was checked; `data` is as long as its sectors. `false`:
+    /// What was written may be in a cache of its own until a flush. Where it is not, no flush gets here.
+    fn has_cache(&self) -> bool;
+
+    /// Prepares a request, which has number `id` below [`Self::places`] and was checked; `data` is as long as its sectors, none
+    /// of a flush. `false`:
     /// the device has failed. [`Self::start`] follows after the last of several.
-    fn submit(&mut self, operation: Operation, sector: u64, data: Piece, id: usize) -> bool;
+    fn submit(&mut self, operation: Operation, sector: u64, data: Option<Piece>, id: usize) -> bool;
 
     /// Tells the device of what was submitted.
     fn start(&mut self);
@@ -140,8 +144,8 @@ impl<D: Disk> Service<D> {
     }
 
     /// The next request, of the client that was served least.
-    fn next(&mut self) -> Option<(Owner, Operation, u64, Piece)> {
-        let info = self.disk.info();
+    fn next(&mut self) -> Option<(Owner, Operation, u64, Option<Piece>)> {
+        let (info, has_cache) = (self.disk.info(), self.disk.has_cache());
         loop {
             let peaks: Peaks = self.sessions.iter_mut().map(|session| &session.share).collect();
             let session = self
@@ -151,6 +155,9 @@ impl<D: Disk> Service<D> {
                 .min_by_key(|session| session.share.served())?;
             let Some(request) = session.take() else { continue };
             match session.checked(info, &request) {
+                Ok((Operation::Flush, _)) if !has_cache => {
+                    session.complete(Completion { tag: request.tag, status: outcome::DONE });
+                }
                 Ok((operation, data)) => {
                     session.share.begin();
                     let owner = Owner { session: session.number, tag: request.tag };
@@ -240,10 +247,13 @@ impl Session {
         None
     }
 
-    fn checked(&self, info: Info, request: &Request) -> Result<(Operation, Piece), u32> {
+    fn checked(&self, info: Info, request: &Request) -> Result<(Operation, Option<Piece>), u32> {
         let operation = request.check(info, self.memory.bytes())?;
+        if operation == Operation::Flush {
+            return Ok((operation, None));
+        }
         let data = Piece::new(&self.memory, request.offset as usize, request.bytes()).ok_or(outcome::RANGE)?;
-        Ok((operation, data))
+        Ok((operation, Some(data)))
     }
 
     fn complete(&mut self, completion: Completion) {

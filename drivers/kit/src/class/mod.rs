@@ -2,6 +2,9 @@
 //! implements.
 
 pub mod block;
+pub mod clock;
 mod fair;
+pub mod gpio;
+pub mod input;
 pub mod net;
 pub mod serial;

@@ -3,6 +3,7 @@
 mod bad_input;
 mod boot;
 mod budget;
+mod clock;
 mod conformance;
 mod crash;
 mod debugging;
@@ -12,9 +13,11 @@ mod fpu;
 pub mod fuzz;
 mod hardening;
 mod isolation;
+mod kit;
 mod memory;
 mod net;
 mod shell;
+mod template;
 
 use crate::lab::Case;
 
@@ -24,9 +27,11 @@ pub fn all() -> Vec<Case> {
         boot::cases(),
         disk::cases(),
         shell::cases(),
+        clock::cases(),
         net::cases(),
         isolation::cases(),
         memory::cases(),
+        kit::cases(),
         conformance::cases(),
         fuzz::cases(),
         fpu::cases(),
@@ -35,6 +40,7 @@ pub fn all() -> Vec<Case> {
         hardening::cases(),
         budget::cases(),
         debugging::cases(),
+        template::cases(),
         bad_input::cases(),
     ];
     areas.into_iter().flatten().collect()

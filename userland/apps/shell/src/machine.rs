@@ -9,7 +9,7 @@ use crate::commands::Unprinted;
 use ipc::Call;
 use ipc::trace::Found;
 use ipc::{
-    devices::DevicesClient, file::FileClient, log::LogClient, net::NetClient, serial::SerialClient,
+    clock::ClockClient, devices::DevicesClient, file::FileClient, log::LogClient, net::NetClient, serial::SerialClient,
     supervisor::SupervisorClient,
 };
 use rt::{CallError, Cap, Message, Notification, SharedBuffer};
@@ -18,8 +18,10 @@ use rt::{CallError, Cap, Message, Notification, SharedBuffer};
 pub const SERIAL_BIT: u64 = 1;
 /// Bit of the own Notification: a log line of level warn or worse.
 pub const LOG_BIT: u64 = 2;
+/// Bit of the own Notification: the alarm rings.
+pub const ALARM_BIT: u64 = 4;
 /// Bit of the own Notification: something about frames. Who waits for some looks for them.
-pub const NET_BIT: u64 = 4;
+pub const NET_BIT: u64 = 8;
 
 /// Who carries calls: an endpoint, or a test.
 #[derive(Clone)]
@@ -78,6 +80,8 @@ pub struct Services {
     pub serial: SerialClient<Carrier>,
     /// The disk.
     pub files: FileClient<Carrier>,
+    /// The time of day.
+    pub clock: ClockClient<Carrier>,
     /// Network interfaces, whether they are there or not.
     pub nets: Vec<NetClient<Carrier>>,
     /// What components say.
@@ -86,7 +90,7 @@ pub struct Services {
     pub supervisor: SupervisorClient<Carrier>,
     /// What devices there are.
     pub devices: DevicesClient<Carrier>,
-    /// Handed to servers, which signal [`SERIAL_BIT`] and [`LOG_BIT`].
+    /// Handed to servers, which signal [`SERIAL_BIT`], [`LOG_BIT`] and [`ALARM_BIT`].
     pub notification: Cap<Notification>,
     /// Shared with the file service.
     pub buffer: Rc<SharedBuffer>,

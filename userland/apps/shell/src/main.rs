@@ -12,7 +12,7 @@ use core::cell::OnceCell;
 
 use ipc::trace::Found;
 use ipc::{
-    devices::DevicesClient, file::FileClient, log::LogClient, net::NetClient, serial::SerialClient,
+    clock::ClockClient, devices::DevicesClient, file::FileClient, log::LogClient, net::NetClient, serial::SerialClient,
     supervisor::SupervisorClient,
 };
 use rt::{Env, Kind, NOTIFICATION, Notification, Retype, SharedBuffer, Timer};
@@ -37,6 +37,7 @@ fn services(env: &'static Env) -> Result<Services, String> {
     Ok(Services {
         serial: SerialClient(endpoint("use:serial")?),
         files: FileClient(endpoint("use:file")?),
+        clock: ClockClient(endpoint("use:clock")?),
         nets: NETS.into_iter().filter_map(|name| endpoint(name).ok().map(NetClient)).collect(),
         log: LogClient(Carrier::new(rt::LOG)),
         supervisor: SupervisorClient(Carrier::new(rt::SUPERVISOR)),

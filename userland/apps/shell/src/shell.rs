@@ -7,6 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use ipc::SignalOn;
+use ipc::clock::ClockClient;
 use ipc::devices::DevicesClient;
 use ipc::log::{Level, LogClient};
 use ipc::net::NetClient;
@@ -33,6 +34,7 @@ const FRAMES: u64 = 4;
 pub struct Shell {
     pub(crate) console: Console,
     pub(crate) volume: Volume,
+    pub(crate) clock: ClockClient<Carrier>,
     pub(crate) nets: Vec<NetClient<Carrier>>,
     pub(crate) log: LogClient<Carrier>,
     pub(crate) supervisor: SupervisorClient<Carrier>,
@@ -52,10 +54,11 @@ pub struct Shell {
 impl Shell {
     /// A shell on these servers.
     pub fn new(services: Services, machine: Box<dyn Machine>) -> Self {
-        let Services { serial, files, nets, log, supervisor, devices, notification, buffer, rings } = services;
+        let Services { serial, files, clock, nets, log, supervisor, devices, notification, buffer, rings } = services;
         Self {
             console: Console::new(serial, notification, machine),
             volume: Volume::new(files, buffer),
+            clock,
             nets,
             log,
             supervisor,
