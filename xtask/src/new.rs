@@ -190,8 +190,6 @@ fn component(
         plan.next.push(format!("cargo test, in {}", folder.display()));
         plan.next.push(format!("cargo xtask run --with {}", folder.display()));
     } else {
-        let member = format!("{}/{}", kind.folder(), names.package);
-        plan.change(workspace.root.join("Cargo.toml"), |text| register::member(text, &member))?;
         plan.change(workspace.root.join("board/virt/board.toml"), |text| register::set(text, &names.package))?;
         plan.next.push(format!("cargo test -p {}", names.package));
         plan.next.push(format!("cargo xtask run --set {}", names.package));

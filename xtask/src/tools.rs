@@ -140,7 +140,7 @@ pub static DPKG: Tool = Tool {
     packages: Packages { apt: Some(&["dpkg"]), dnf: Some(&["dpkg"]), pacman: Some(&["dpkg"]), brew: Some(&["dpkg"]) },
 };
 
-/// All of them, for the overview.
+/// What every verb but `compare` needs, for the overview.
 pub static ALL: [&Tool; 6] = [&QEMU, &SGDISK, &MKFS, &MCOPY, &FDTGET, &GDB];
 
 /// What makes a disk.

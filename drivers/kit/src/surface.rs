@@ -198,7 +198,8 @@ mod canvas {
     /// use rt::SharedBuffer;
     ///
     /// # fn main() -> Result<(), kit::surface::SurfaceError> {
-    /// let (buffer, seen) = SharedBuffer::fake_pair(4096);
+    /// let buffer = SharedBuffer::fake(4096);
+    /// let seen = SharedBuffer::map(buffer.frame(), 1).unwrap();
     /// let layout = Layout { width: 32, height: 32, stride: 64, format: Format::Rgb565 };
     /// let mut canvas = Canvas::new(Mapped::new(buffer, layout)?)?;
     /// Pixel(Point::new(1, 2), Rgb565::RED).draw(&mut canvas)?;

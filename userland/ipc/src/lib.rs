@@ -62,8 +62,11 @@ mod wire;
 
 pub mod block;
 pub mod broker;
+pub mod clock;
 pub mod devices;
 pub mod file;
+pub mod gpio;
+pub mod input;
 pub mod log;
 pub mod ring;
 pub mod serial;
@@ -89,8 +92,11 @@ pub use wire::{Laid, OfKind, Size, Wire, caps, fitting, in_registers, put_layout
 pub const PROTOCOLS: &[&Protocol] = &[
     &block::BLOCK,
     &broker::BROKER,
+    &clock::CLOCK,
     &devices::DEVICES,
     &file::FILE,
+    &gpio::GPIO,
+    &input::INPUT,
     &log::LOG,
     &serial::SERIAL,
     &supervisor::SUPERVISOR,

@@ -2,4 +2,7 @@
 //! implements.
 
 pub mod block;
+pub mod clock;
+pub mod gpio;
+pub mod input;
 pub mod serial;

@@ -3,6 +3,7 @@
 mod bad_input;
 mod boot;
 mod budget;
+mod clock;
 mod conformance;
 mod crash;
 mod debugging;
@@ -12,6 +13,7 @@ mod fpu;
 pub mod fuzz;
 mod hardening;
 mod isolation;
+mod kit;
 mod memory;
 mod shell;
 mod template;
@@ -24,8 +26,10 @@ pub fn all() -> Vec<Case> {
         boot::cases(),
         disk::cases(),
         shell::cases(),
+        clock::cases(),
         isolation::cases(),
         memory::cases(),
+        kit::cases(),
         conformance::cases(),
         fuzz::cases(),
         fpu::cases(),

@@ -8,7 +8,8 @@ use crate::commands::Unprinted;
 use ipc::Call;
 use ipc::trace::Found;
 use ipc::{
-    devices::DevicesClient, file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient,
+    clock::ClockClient, devices::DevicesClient, file::FileClient, log::LogClient, serial::SerialClient,
+    supervisor::SupervisorClient,
 };
 use rt::{CallError, Cap, Message, Notification, SharedBuffer};
 
@@ -16,6 +17,8 @@ use rt::{CallError, Cap, Message, Notification, SharedBuffer};
 pub const SERIAL_BIT: u64 = 1;
 /// Bit of the own Notification: a log line of level warn or worse.
 pub const LOG_BIT: u64 = 2;
+/// Bit of the own Notification: the alarm rings.
+pub const ALARM_BIT: u64 = 4;
 
 /// Who carries calls: an endpoint, or a test.
 #[derive(Clone)]
@@ -74,13 +77,15 @@ pub struct Services {
     pub serial: SerialClient<Carrier>,
     /// The disk.
     pub files: FileClient<Carrier>,
+    /// The time of day.
+    pub clock: ClockClient<Carrier>,
     /// What components say.
     pub log: LogClient<Carrier>,
     /// What components there are.
     pub supervisor: SupervisorClient<Carrier>,
     /// What devices there are.
     pub devices: DevicesClient<Carrier>,
-    /// Handed to servers, which signal [`SERIAL_BIT`] and [`LOG_BIT`].
+    /// Handed to servers, which signal [`SERIAL_BIT`], [`LOG_BIT`] and [`ALARM_BIT`].
     pub notification: Cap<Notification>,
     /// Shared with the file service.
     pub buffer: Rc<SharedBuffer>,

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::String;
 
 use ipc::SignalOn;
+use ipc::clock::ClockClient;
 use ipc::devices::DevicesClient;
 use ipc::log::{Level, LogClient};
 use ipc::supervisor::{Milestone, SupervisorClient};
@@ -28,12 +29,13 @@ const BURST: usize = 100;
 pub struct Shell {
     pub(crate) console: Console,
     pub(crate) volume: Volume,
+    pub(crate) clock: ClockClient<Carrier>,
     pub(crate) log: LogClient<Carrier>,
     pub(crate) supervisor: SupervisorClient<Carrier>,
     pub(crate) devices: DevicesClient<Carrier>,
     pub(crate) directory: String,
     pub(crate) rings: Option<Box<dyn Rings>>,
-    notification: Cap<Notification>,
+    pub(crate) notification: Cap<Notification>,
     keys: Keys,
     editor: Editor,
     history: History,
@@ -44,10 +46,11 @@ pub struct Shell {
 impl Shell {
     /// A shell on these servers.
     pub fn new(services: Services, machine: Box<dyn Machine>) -> Self {
-        let Services { serial, files, log, supervisor, devices, notification, buffer, rings } = services;
+        let Services { serial, files, clock, log, supervisor, devices, notification, buffer, rings } = services;
         Self {
             console: Console::new(serial, notification, machine),
             volume: Volume::new(files, buffer),
+            clock,
             log,
             supervisor,
             devices,
