@@ -178,9 +178,12 @@ mod tests {
     use crate::class::gpio::{Bank, Service};
     use crate::pin::Hal;
 
+    /// The level outside, what is driven, what is watched, and whether that came.
+    type State = (bool, Option<bool>, Option<Trigger>, bool);
+
     /// One line.
     #[derive(Clone, Default)]
-    struct Fake(Rc<RefCell<(bool, Option<bool>, Option<Trigger>, bool)>>);
+    struct Fake(Rc<RefCell<State>>);
 
     impl Bank for Fake {
         fn lines(&self) -> u32 {
