@@ -1,4 +1,4 @@
-//! The arrows between the crates point one way: `kernel → abi ← rt ← ipc ← {services, apps, drivers/kit ← drivers}`.
+//! The arrows between the crates point one way: `kernel → abi ← rt ← ipc ← {net ← services, apps; drivers/kit ← drivers}`.
 
 use anyhow::{Result, bail};
 use cargo_metadata::camino::Utf8Path;
@@ -13,13 +13,14 @@ struct Layer {
 }
 
 /// The longest folder that matches a crate is its layer.
-const LAYERS: [Layer; 20] = [
+const LAYERS: &[Layer] = &[
     Layer { folder: "kernel/abi", may_use: &[] },
     Layer { folder: "kernel/tree", may_use: &[] },
     Layer { folder: "kernel", may_use: &["kernel/abi", "kernel/tree"] },
     Layer { folder: "userland/rt", may_use: &["kernel/abi"] },
     Layer { folder: "userland/ipc/macros", may_use: &[] },
     Layer { folder: "userland/ipc", may_use: &["kernel/abi", "userland/ipc/macros", "userland/rt"] },
+    Layer { folder: "userland/net", may_use: &["userland/ipc", "userland/rt"] },
     Layer { folder: "userland/bundle", may_use: &["kernel/abi"] },
     Layer {
         folder: "userland/init",
@@ -56,7 +57,7 @@ const LAYERS: [Layer; 20] = [
 ];
 
 /// A component names protocols, never another component.
-const COMPONENT: &[&str] = &["userland/ipc", "userland/rt"];
+const COMPONENT: &[&str] = &["userland/ipc", "userland/net", "userland/rt"];
 
 /// Fails with every arrow that points the wrong way.
 pub fn check(workspace: &Workspace) -> Result<()> {

@@ -1,6 +1,6 @@
 //! What `cargo xtask new` makes, booted: a driver and a service of crates outside of the repository.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::lab::{Boot, Case, Lab, contains};
 
@@ -23,7 +23,10 @@ fn drives(lab: &mut Lab) -> Result<()> {
     let said = format!("trial-driver: qemu,fw-cfg-mmio: the first register holds {signature:#x}");
     contains(&console.command("log")?, &said)?;
     contains(&console.command("caps trial-driver")?, "device registers 0x9020000")?;
-    contains(&console.command("ps")?, "trial-driver")
+    let devices = console.command("devices")?;
+    let row = devices.lines().find(|line| line.starts_with("/fw-cfg@9020000 ")).context("the device is not listed")?;
+    contains(row, "trial-driver")?;
+    contains(row, "running")
 }
 
 fn serves(lab: &mut Lab) -> Result<()> {
