@@ -30,6 +30,7 @@ pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machin
         direct: None,
         bootargs: "log=info".into(),
         disks: Vec::new(),
+        nets: Vec::new(),
         virtio_slots: table.virtio_slots,
         gdb: false,
         extra: Vec::new(),

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::console::{Console, PATIENCE};
 use crate::disk::{self, TestDisk};
-use crate::machine::{Direct, Disk, Machine, STUB, Serial};
+use crate::machine::{Direct, Disk, Machine, Net, STUB, Serial};
 
 /// What stands behind the addresses in a line of a crash report, to be appended to it; empty where there are none.
 pub type Symbolise = Arc<dyn Fn(&str) -> String + Send + Sync>;
@@ -57,6 +57,8 @@ pub struct Boot {
     pub memory: Option<String>,
     /// Disks.
     pub disks: Vec<Disk>,
+    /// Network interfaces.
+    pub nets: Vec<Net>,
     /// Another kernel image.
     pub kernel: Option<PathBuf>,
     /// Another bundle.
@@ -225,6 +227,7 @@ impl Lab {
         machine.smp = boot.smp.unwrap_or(machine.smp);
         machine.memory = boot.memory.unwrap_or(machine.memory);
         machine.disks = boot.disks;
+        machine.nets = boot.nets;
         machine.kernel = boot.kernel.unwrap_or(machine.kernel);
         let set = boot.set.and_then(|set| self.bundle_of(set));
         machine.bundle = if boot.no_bundle { None } else { boot.bundle.or(set).or(machine.bundle) };

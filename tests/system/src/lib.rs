@@ -14,5 +14,5 @@ mod text;
 pub use cases::{all, fuzz};
 pub use console::Console;
 pub use lab::{Boot, Case, Lab, Outcome, Symbolise};
-pub use machine::{Direct, Disk, Machine, Serial};
+pub use machine::{Direct, Disk, Machine, Net, Serial};
 pub use text::LineEditor;

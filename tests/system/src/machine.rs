@@ -35,6 +35,8 @@ pub struct Machine {
     pub bootargs: String,
     /// Disks, each a virtio device.
     pub disks: Vec<Disk>,
+    /// Network interfaces, each a virtio device; they come behind the disks.
+    pub nets: Vec<Net>,
     /// Slots of virtio-mmio in the order of use, each in a page of registers of its own.
     pub virtio_slots: Vec<u32>,
     /// Stop before the first instruction and wait for a debugger on port 1234.
@@ -50,6 +52,22 @@ pub enum Disk {
     File(PathBuf),
     /// So many bytes that always read as zeros.
     Null(u64),
+}
+
+/// A network interface of the machine.
+#[derive(Clone, Debug)]
+pub struct Net {
+    /// What is behind it, as `-netdev` takes it: `user`, `hubport,hubid=0`.
+    pub backend: String,
+    /// Its address; else QEMU chooses.
+    pub mac: Option<String>,
+}
+
+impl Net {
+    /// An interface on the network that QEMU makes up for its user: 10.0.2.0/24, on which 10.0.2.2 answers.
+    pub fn user() -> Self {
+        Self { backend: "user".into(), mac: None }
+    }
 }
 
 /// A start without QEMU's own loader, which would mend a device tree or refuse it: a few instructions hand the tree
@@ -101,7 +119,7 @@ impl Machine {
             None => self.add_kernel(&mut command),
             Some(direct) => self.add_loaders(&mut command, direct),
         }
-        self.add_disks(&mut command)?;
+        self.add_devices(&mut command)?;
         if self.gdb {
             command.args(["-s", "-S"]);
         }
@@ -127,17 +145,23 @@ impl Machine {
         }
     }
 
-    fn add_disks(&self, command: &mut Command) -> Result<()> {
+    fn add_devices(&self, command: &mut Command) -> Result<()> {
+        let devices = self.disks.len() + self.nets.len();
         ensure!(
-            self.disks.len() <= self.virtio_slots.len(),
-            "{} virtio devices, but {} has {} slots with a page of registers of their own",
-            self.disks.len(),
+            devices <= self.virtio_slots.len(),
+            "{devices} virtio devices, but {} has {} slots with a page of registers of their own",
             self.model,
             self.virtio_slots.len()
         );
-        for (number, (disk, slot)) in self.disks.iter().zip(&self.virtio_slots).enumerate() {
+        let mut slots = self.virtio_slots.iter();
+        for (number, (disk, slot)) in self.disks.iter().zip(&mut slots).enumerate() {
             command.arg("-drive").arg(disk.drive(number));
             command.arg("-device").arg(format!("virtio-blk-device,drive=d{number},bus=virtio-mmio-bus.{slot}"));
+        }
+        for (number, (Net { backend, mac }, slot)) in self.nets.iter().zip(slots).enumerate() {
+            let mac = mac.as_ref().map_or_else(String::new, |mac| format!(",mac={mac}"));
+            command.arg("-netdev").arg(format!("{backend},id=n{number}"));
+            command.arg("-device").arg(format!("virtio-net-device,netdev=n{number},bus=virtio-mmio-bus.{slot}{mac}"));
         }
         Ok(())
     }
@@ -183,7 +207,8 @@ mod tests {
             direct: None,
             bootargs: "log=info".into(),
             disks: vec![Disk::File("a,b.img".into()), Disk::Null(4096)],
-            virtio_slots: vec![31, 23],
+            nets: vec![Net { backend: "user".into(), mac: Some("52:54:00:01:02:03".into()) }],
+            virtio_slots: vec![31, 23, 15],
             gdb: false,
             extra: Vec::new(),
         }
@@ -197,11 +222,13 @@ mod tests {
         assert!(line.contains("file=a,,b.img"), "{line}");
         assert!(line.contains("drive=d0,bus=virtio-mmio-bus.31"), "{line}");
         assert!(line.contains("drive=d1,bus=virtio-mmio-bus.23"), "{line}");
+        let net = "-netdev user,id=n0 -device virtio-net-device,netdev=n0,bus=virtio-mmio-bus.15,mac=52:54:00:01:02:03";
+        assert!(line.contains(net), "{line}");
     }
 
     #[test]
     fn more_devices_than_slots_are_refused() {
-        let machine = Machine { virtio_slots: vec![31], ..machine() };
+        let machine = Machine { virtio_slots: vec![31, 23], ..machine() };
         assert!(machine.command(Serial::Pipe).is_err());
     }
 }

@@ -68,6 +68,7 @@ pub mod file;
 pub mod gpio;
 pub mod input;
 pub mod log;
+pub mod net;
 pub mod ring;
 pub mod serial;
 pub mod supervisor;
@@ -98,6 +99,7 @@ pub const PROTOCOLS: &[&Protocol] = &[
     &gpio::GPIO,
     &input::INPUT,
     &log::LOG,
+    &net::NET,
     &serial::SERIAL,
     &supervisor::SUPERVISOR,
 ];

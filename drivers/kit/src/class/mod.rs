@@ -3,6 +3,8 @@
 
 pub mod block;
 pub mod clock;
+mod fair;
 pub mod gpio;
 pub mod input;
+pub mod net;
 pub mod serial;

@@ -22,6 +22,16 @@ struct State {
     unsteady: bool,
     generation: u32,
     status: DeviceStatus,
+    queues: [Ring; QUEUES],
+    /// Bits of [`InterruptStatus`].
+    interrupt: u32,
+}
+
+/// Most queues of a device.
+const QUEUES: usize = 4;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Ring {
     size: u64,
     descriptors: PhysAddr,
     available: PhysAddr,
@@ -29,12 +39,11 @@ struct State {
     taken: u16,
     given: u16,
     notified: usize,
-    interrupt: bool,
 }
 
-/// The device's side: what a test does.
+/// The device's side: what a test does. It looks at one queue, the first unless another was chosen with [`Self::queue`].
 #[derive(Clone, Debug)]
-pub struct Device(Rc<RefCell<State>>);
+pub struct Device(Rc<RefCell<State>>, usize);
 
 /// The driver's side.
 #[derive(Debug)]
@@ -66,7 +75,22 @@ impl Device {
     pub fn new(kind: u32, offered: u64, config: &[u8]) -> (Self, FakeTransport) {
         let state = State { kind, offered, config: config.to_vec(), ..State::default() };
         let state = Rc::new(RefCell::new(state));
-        (Self(state.clone()), FakeTransport(state))
+        (Self(state.clone(), 0), FakeTransport(state))
+    }
+
+    /// The device at its queue number `index`, below 4.
+    #[must_use]
+    pub fn queue(&self, index: usize) -> Self {
+        assert!(index < QUEUES, "a fake has {QUEUES} queues");
+        Self(self.0.clone(), index)
+    }
+
+    /// Changes its configuration, and tells the driver.
+    pub fn configure(&self, offset: usize, bytes: &[u8]) {
+        let mut state = self.0.borrow_mut();
+        state.config[offset..offset + bytes.len()].copy_from_slice(bytes);
+        state.generation += 1;
+        state.interrupt |= InterruptStatus::DEVICE_CONFIGURATION_INTERRUPT.bits();
     }
 
     /// From now on the configuration changes whenever it is read.
@@ -76,7 +100,7 @@ impl Device {
 
     /// How often the driver notified the queue.
     pub fn notified(&self) -> usize {
-        self.0.borrow().notified
+        self.ring().notified
     }
 
     /// The features the driver took.
@@ -92,27 +116,29 @@ impl Device {
     /// Takes the next request without serving it: its first descriptor.
     pub fn take(&self) -> Option<u16> {
         let mut state = self.0.borrow_mut();
-        if state.available == 0 || state.taken == load::<u16>(state.available + 2) {
+        let ring = &mut state.queues[self.1];
+        if ring.available == 0 || ring.taken == load::<u16>(ring.available + 2) {
             return None;
         }
-        let head = load(state.available + 4 + 2 * (u64::from(state.taken) % state.size));
-        state.taken = state.taken.wrapping_add(1);
+        let head = load(ring.available + 4 + 2 * (u64::from(ring.taken) % ring.size));
+        ring.taken = ring.taken.wrapping_add(1);
         Some(head)
     }
 
     /// Says that the request headed by `id` is done, whether there is one or not.
     pub fn complete(&self, id: u32, written: u32) {
         let mut state = self.0.borrow_mut();
-        if state.size == 0 {
+        let ring = &mut state.queues[self.1];
+        if ring.size == 0 {
             // A device that was reset reaches no memory.
             return;
         }
-        let place = state.used + 4 + 8 * (u64::from(state.given) % state.size);
+        let place = ring.used + 4 + 8 * (u64::from(ring.given) % ring.size);
         store(place, id);
         store(place + 4, written);
-        state.given = state.given.wrapping_add(1);
-        store(state.used + 2, state.given);
-        state.interrupt = true;
+        ring.given = ring.given.wrapping_add(1);
+        store(ring.used + 2, ring.given);
+        state.interrupt |= InterruptStatus::QUEUE_INTERRUPT.bits();
     }
 
     /// Serves the request headed by `head`: `with` sees what the driver wrote and fills what it wants to read; it returns
@@ -148,8 +174,12 @@ impl Device {
         }
     }
 
+    fn ring(&self) -> Ring {
+        self.0.borrow().queues[self.1]
+    }
+
     fn chain(&self, head: u16) -> Vec<Descriptor> {
-        let descriptors = self.0.borrow().descriptors;
+        let descriptors = self.ring().descriptors;
         let mut chain: Vec<Descriptor> = vec![load(descriptors + 16 * u64::from(head))];
         while let Some(last) = chain.last().filter(|last| last.flags & NEXT != 0) {
             chain.push(load(descriptors + 16 * u64::from(last.next)));
@@ -171,8 +201,8 @@ impl Transport for FakeTransport {
     fn max_queue_size(&mut self, _: u16) -> u32 {
         256
     }
-    fn notify(&mut self, _: u16) {
-        self.0.borrow_mut().notified += 1;
+    fn notify(&mut self, queue: u16) {
+        self.0.borrow_mut().queues[usize::from(queue)].notified += 1;
     }
     fn get_status(&self) -> DeviceStatus {
         self.0.borrow().status
@@ -181,26 +211,27 @@ impl Transport for FakeTransport {
         let mut state = self.0.borrow_mut();
         state.status = status;
         if status.is_empty() {
-            (state.size, state.available, state.used, state.taken, state.given) = (0, 0, 0, 0, 0);
+            for ring in &mut state.queues {
+                *ring = Ring { notified: ring.notified, ..Ring::default() };
+            }
         }
     }
     fn set_guest_page_size(&mut self, _: u32) {}
     fn requires_legacy_layout(&self) -> bool {
         false
     }
-    fn queue_set(&mut self, _: u16, size: u32, descriptors: PhysAddr, available: PhysAddr, used: PhysAddr) {
-        let mut state = self.0.borrow_mut();
-        (state.size, state.descriptors, state.available, state.used) = (size.into(), descriptors, available, used);
+    fn queue_set(&mut self, queue: u16, size: u32, descriptors: PhysAddr, available: PhysAddr, used: PhysAddr) {
+        let ring = &mut self.0.borrow_mut().queues[usize::from(queue)];
+        (ring.size, ring.descriptors, ring.available, ring.used) = (size.into(), descriptors, available, used);
     }
-    fn queue_unset(&mut self, _: u16) {
-        self.0.borrow_mut().size = 0;
+    fn queue_unset(&mut self, queue: u16) {
+        self.0.borrow_mut().queues[usize::from(queue)].size = 0;
     }
-    fn queue_used(&mut self, _: u16) -> bool {
-        self.0.borrow().size != 0
+    fn queue_used(&mut self, queue: u16) -> bool {
+        self.0.borrow().queues[usize::from(queue)].size != 0
     }
     fn ack_interrupt(&mut self) -> InterruptStatus {
-        let asserted = core::mem::take(&mut self.0.borrow_mut().interrupt);
-        if asserted { InterruptStatus::QUEUE_INTERRUPT } else { InterruptStatus::empty() }
+        InterruptStatus::from_bits_truncate(core::mem::take(&mut self.0.borrow_mut().interrupt))
     }
     fn read_config_generation(&self) -> u32 {
         let mut state = self.0.borrow_mut();

@@ -15,6 +15,7 @@ mod hardening;
 mod isolation;
 mod kit;
 mod memory;
+mod net;
 mod shell;
 mod template;
 
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Case> {
         disk::cases(),
         shell::cases(),
         clock::cases(),
+        net::cases(),
         isolation::cases(),
         memory::cases(),
         kit::cases(),

@@ -8,7 +8,7 @@ use ipc::serial::{MAX_BYTES, SerialClient, Status};
 use ipc::{Error, SERVER_ENDED, SignalOn};
 use rt::{Cap, ErrorCode, Notification};
 
-use crate::machine::{Carrier, LOG_BIT, Machine, SERIAL_BIT};
+use crate::machine::{Carrier, LOG_BIT, Machine, NET_BIT, SERIAL_BIT};
 
 /// Bytes typed ahead; more are dropped.
 const TYPED: usize = 4096;
@@ -220,6 +220,7 @@ impl Console {
 
     /// Fetches what was typed, if something was.
     fn collect(&mut self) -> Result<(), Stop> {
+        self.pending &= !NET_BIT;
         if self.take(SERVER_ENDED) {
             // Which server is not said; a new session with one that still runs does no harm.
             self.ended = true;

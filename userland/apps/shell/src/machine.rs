@@ -3,12 +3,13 @@
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::commands::Unprinted;
 use ipc::Call;
 use ipc::trace::Found;
 use ipc::{
-    clock::ClockClient, devices::DevicesClient, file::FileClient, log::LogClient, serial::SerialClient,
+    clock::ClockClient, devices::DevicesClient, file::FileClient, log::LogClient, net::NetClient, serial::SerialClient,
     supervisor::SupervisorClient,
 };
 use rt::{CallError, Cap, Message, Notification, SharedBuffer};
@@ -19,6 +20,8 @@ pub const SERIAL_BIT: u64 = 1;
 pub const LOG_BIT: u64 = 2;
 /// Bit of the own Notification: the alarm rings.
 pub const ALARM_BIT: u64 = 4;
+/// Bit of the own Notification: something about frames. Who waits for some looks for them.
+pub const NET_BIT: u64 = 8;
 
 /// Who carries calls: an endpoint, or a test.
 #[derive(Clone)]
@@ -79,6 +82,8 @@ pub struct Services {
     pub files: FileClient<Carrier>,
     /// The time of day.
     pub clock: ClockClient<Carrier>,
+    /// Network interfaces, whether they are there or not.
+    pub nets: Vec<NetClient<Carrier>>,
     /// What components say.
     pub log: LogClient<Carrier>,
     /// What components there are.

@@ -12,7 +12,7 @@ use core::cell::OnceCell;
 
 use ipc::trace::Found;
 use ipc::{
-    clock::ClockClient, devices::DevicesClient, file::FileClient, log::LogClient, serial::SerialClient,
+    clock::ClockClient, devices::DevicesClient, file::FileClient, log::LogClient, net::NetClient, serial::SerialClient,
     supervisor::SupervisorClient,
 };
 use rt::{Env, Kind, NOTIFICATION, Notification, Retype, SharedBuffer, Timer};
@@ -22,6 +22,8 @@ rt::entry!(run);
 
 /// Pages shared with the file service: 64 KiB.
 const PAGES: u64 = 16;
+/// Network interfaces.
+const NETS: [&str; 4] = ["use:net", "use:net.1", "use:net.2", "use:net.3"];
 
 fn run(env: &'static Env) {
     match services(env) {
@@ -36,6 +38,7 @@ fn services(env: &'static Env) -> Result<Services, String> {
         serial: SerialClient(endpoint("use:serial")?),
         files: FileClient(endpoint("use:file")?),
         clock: ClockClient(endpoint("use:clock")?),
+        nets: NETS.into_iter().filter_map(|name| endpoint(name).ok().map(NetClient)).collect(),
         log: LogClient(Carrier::new(rt::LOG)),
         supervisor: SupervisorClient(Carrier::new(rt::SUPERVISOR)),
         devices: DevicesClient(endpoint("use:devices")?),

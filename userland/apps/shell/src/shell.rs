@@ -2,14 +2,17 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use ipc::SignalOn;
 use ipc::clock::ClockClient;
 use ipc::devices::DevicesClient;
 use ipc::log::{Level, LogClient};
+use ipc::net::NetClient;
 use ipc::supervisor::{Milestone, SupervisorClient};
-use rt::{Cap, Notification};
+use rt::{Cap, Notification, SharedBuffer};
 
 use crate::commands::{self, Fail};
 use crate::console::{Console, Stop};
@@ -24,18 +27,23 @@ use crate::{path, words};
 const PROMPT: usize = 40;
 /// Most log lines that are shown at once above the prompt.
 const BURST: usize = 100;
+/// Pages shared with the network interface: room for four frames in each direction.
+const FRAMES: u64 = 4;
 
 /// The shell.
 pub struct Shell {
     pub(crate) console: Console,
     pub(crate) volume: Volume,
     pub(crate) clock: ClockClient<Carrier>,
+    pub(crate) nets: Vec<NetClient<Carrier>>,
     pub(crate) log: LogClient<Carrier>,
     pub(crate) supervisor: SupervisorClient<Carrier>,
     pub(crate) devices: DevicesClient<Carrier>,
     pub(crate) directory: String,
     pub(crate) rings: Option<Box<dyn Rings>>,
     pub(crate) notification: Cap<Notification>,
+    /// Shared with the network interface, from its first use on: memory that was given back is not had again.
+    frames: Option<Rc<SharedBuffer>>,
     keys: Keys,
     editor: Editor,
     history: History,
@@ -46,17 +54,19 @@ pub struct Shell {
 impl Shell {
     /// A shell on these servers.
     pub fn new(services: Services, machine: Box<dyn Machine>) -> Self {
-        let Services { serial, files, clock, log, supervisor, devices, notification, buffer, rings } = services;
+        let Services { serial, files, clock, nets, log, supervisor, devices, notification, buffer, rings } = services;
         Self {
             console: Console::new(serial, notification, machine),
             volume: Volume::new(files, buffer),
             clock,
+            nets,
             log,
             supervisor,
             devices,
             directory: "/".into(),
             rings,
             notification,
+            frames: None,
             keys: Keys::default(),
             editor: Editor::default(),
             history: History::default(),
@@ -230,6 +240,16 @@ impl Shell {
             self.console.print(format_args!("… and {} more lines: see `log`\n", shown - BURST))?;
         }
         Ok(shown > 0)
+    }
+
+    /// What is shared with the network interface.
+    pub(crate) fn frames(&mut self) -> Result<Rc<SharedBuffer>, Fail> {
+        if let Some(buffer) = &self.frames {
+            return Ok(buffer.clone());
+        }
+        let buffer =
+            SharedBuffer::new(FRAMES).map_err(|error| Fail::Because(format!("memory for frames: {error:?}")))?;
+        Ok(self.frames.insert(Rc::new(buffer)).clone())
     }
 
     /// The absolute path of what was typed.

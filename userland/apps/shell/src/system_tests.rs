@@ -8,10 +8,10 @@ use ipc::devices::Device;
 use ipc::log::{Level, Line};
 use ipc::supervisor::{Component, Milestone, State};
 use ipc::trace::{Found, Record};
-use ipc::{Buffer, Client, Loopback, SERVER_ENDED, Signal, Text, clock, devices, file, log, serial, supervisor};
+use ipc::{Buffer, Client, Loopback, SERVER_ENDED, Signal, Text, clock, devices, file, log, net, serial, supervisor};
 use rt::{CallError, Cap, ErrorCode, Message, Notification, SharedBuffer, SyscallError};
 
-use crate::{ALARM_BIT, Carrier, LOG_BIT, Machine, Rings, SERIAL_BIT, Services, Shell, Unprinted};
+use crate::{ALARM_BIT, Carrier, LOG_BIT, Machine, NET_BIT, Rings, SERIAL_BIT, Services, Shell, Unprinted};
 
 const NOTIFICATION: Cap<Notification> = Cap::from_slot(9);
 
@@ -38,6 +38,7 @@ struct World {
     silent: Cell<bool>,
     cancelled: Cell<u32>,
     recording: Cell<bool>,
+    frames: RefCell<Option<(SharedBuffer, net::ServerRings)>>,
     buffer: Rc<SharedBuffer>,
 }
 
@@ -71,6 +72,7 @@ fn world() -> Rc<World> {
         silent: Cell::new(false),
         cancelled: Cell::new(0),
         recording: Cell::new(false),
+        frames: RefCell::default(),
         buffer: Rc::new(SharedBuffer::fake(65536)),
     })
 }
@@ -234,6 +236,59 @@ impl clock::Clock for Servers {
     }
 }
 
+/// A network on which 10.0.2.2 alone is somebody.
+impl net::Net for Servers {
+    fn info(&mut self) -> Result<net::Info, net::Status> {
+        Ok(net::Info { mac: net::Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]), mtu: 1500, link: true })
+    }
+
+    fn counters(&mut self) -> Result<net::Counters, net::Status> {
+        Ok(net::Counters { sent: 1, sent_bytes: 42, received: 3, received_bytes: 192, dropped: 2, errors: 0 })
+    }
+
+    fn attach(&mut self, _: Client, buffer: Buffer, signal: Signal) -> Result<(), net::Status> {
+        signal.wake();
+        assert_eq!(ipc::fake::signalled(NOTIFICATION), NET_BIT);
+        self.bits.set(self.bits.get() | NET_BIT);
+        let buffer = SharedBuffer::map(buffer.frame.keep(), buffer.pages.into()).unwrap();
+        *self.frames.borrow_mut() = Some((buffer, net::ServerRings::new()));
+        Ok(())
+    }
+
+    fn submit(&mut self, _: Client) -> Result<(), net::Status> {
+        let mut frames = self.frames.borrow_mut();
+        let (buffer, rings) = frames.as_mut().ok_or(net::Status::NotAttached)?;
+        while let Some(place) = rings.transmit.next(buffer, 0).unwrap() {
+            let mut frame = vec![0; place.bytes as usize];
+            buffer.read(place.offset as usize, &mut frame).unwrap();
+            rings.transmit.complete(buffer, net::Completion { tag: place.tag, result: place.bytes }).unwrap();
+            assert_eq!(frame[..14], *b"\xff\xff\xff\xff\xff\xff\x52\x54\x00\x12\x34\x56\x08\x06");
+            assert_eq!(frame[14..22], [0, 1, 8, 0, 6, 4, 0, 1]);
+            if frame[38..] != [10, 0, 2, 2] {
+                continue;
+            }
+            let (asked, who) = (frame[38..].to_vec(), frame[22..32].to_vec());
+            // Noise, then the answer.
+            let noise = [[0xff; 60].to_vec(), [0; 14].to_vec(), frame.clone()];
+            frame[21] = 2;
+            frame[22..28].copy_from_slice(&[0x52, 0x55, 10, 0, 2, 2]);
+            frame[28..32].copy_from_slice(&asked);
+            frame[32..].copy_from_slice(&who);
+            for frame in noise.into_iter().chain([frame]) {
+                let Some(place) = rings.receive.next(buffer, 0).unwrap() else { break };
+                buffer.write(place.offset as usize, &frame).unwrap();
+                let result = frame.len() as u32;
+                rings.receive.complete(buffer, net::Completion { tag: place.tag, result }).unwrap();
+            }
+        }
+        Ok(())
+    }
+
+    fn detach(&mut self, _: Client) -> Result<(), net::Status> {
+        self.frames.take().map(drop).ok_or(net::Status::NotAttached)
+    }
+}
+
 impl log::Log for Servers {
     fn write(&mut self, _: Client, _: Level, _: Text<{ log::MAX_WRITE }>) -> Result<(), log::Status> {
         panic!("the shell writes through the runtime")
@@ -379,6 +434,7 @@ fn shell(world: &Rc<World>) -> Shell {
         serial: serial::SerialClient(Carrier::new(Loopback::new(serial::SerialServer(servers.clone())))),
         files: file::FileClient(Carrier::new(Loopback::new(file::FileServer(servers.clone())))),
         clock: clock::ClockClient(Carrier::new(Loopback::new(clock::ClockServer(servers.clone())))),
+        nets: vec![net::NetClient(Carrier::new(Loopback::new(net::NetServer(servers.clone()))))],
         log: log::LogClient(Carrier::new(Loopback::new(log::LogServer(servers.clone())))),
         supervisor: supervisor::SupervisorClient(Carrier::new(Loopback::new(supervisor::SupervisorServer(
             servers.clone(),
@@ -532,6 +588,31 @@ fn an_alarm_is_waited_for() {
     world.type_in("\x03");
     shell.step().unwrap();
     assert_eq!((world.screen().as_str(), world.cancelled.get()), ("alarm 60\n^C\n/> ", 1));
+}
+
+#[test]
+fn the_network_is_shown() {
+    let shown = "net.0  52:54:00:12:34:56  link up  MTU 1500\n\
+                 sent                 1 frames             42 bytes\n\
+                 received             3 frames            192 bytes\n\
+                 dropped              2 frames\n\
+                 errors               0 frames\n";
+    assert_eq!(run("net"), shown);
+    let world = world();
+    let (mut shell, found) = (shell(&world), "10.0.2.2 is at 52:55:0a:00:02:02\n");
+    shell.start().unwrap();
+    world.screen();
+    for line in ["net arp", "net arp 10.0.2.2", "net arp 10.0.2.2 10.0.2.77"] {
+        world.type_in(&format!("{line}\r"));
+        shell.run_until_quiet();
+        assert_eq!(world.screen(), format!("{line}\n{found}/> "));
+        assert!(world.frames.borrow().is_none(), "the session is over");
+    }
+    assert_eq!(run_in(&world, "net arp 10.0.2.3"), "net: 10.0.2.3 does not answer\n");
+    assert_eq!(world.slept.get(), 1000);
+    assert_eq!(run("net arp 10.0.2.2x"), "net: 10.0.2.2x: not an address like 10.0.2.2\n");
+    let wanted = "net: `net` shows the interface, `net arp [ADDRESS [OWN]]` asks who has an address\n";
+    assert_eq!(run("net frob"), wanted);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod date;
 mod devices;
 mod disk;
+mod net;
 mod system;
 mod trace;
 
@@ -90,6 +91,13 @@ const COMMANDS: &[Command] = &[
         run: date::alarm,
     },
     Command { name: "uptime", arguments: "", about: "time since reset", count: (0, 0), run: system::uptime },
+    Command {
+        name: "net",
+        arguments: "[arp [ADDRESS]]",
+        about: "the network interface; asks who has an address",
+        count: (0, 3),
+        run: net::net,
+    },
     Command {
         name: "trace",
         arguments: "COMMAND… | MS",
