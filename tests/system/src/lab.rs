@@ -197,8 +197,16 @@ impl Lab {
     /// # Errors
     /// QEMU does not write it.
     pub fn device_tree(&self) -> Result<Vec<u8>> {
+        self.device_tree_for(Boot::default())
+    }
+
+    /// The same for a machine with deviations: the tree says how long the bundle is.
+    ///
+    /// # Errors
+    /// QEMU does not write it.
+    pub fn device_tree_for(&self, boot: Boot) -> Result<Vec<u8>> {
         let file = self.scratch()?.join("qemu.dtb");
-        let mut machine = self.machine.clone();
+        let mut machine = self.machine_for(boot)?;
         machine.extra.extend(["-machine".into(), format!("dumpdtb={}", file.display())]);
         let output = machine.command(Serial::Pipe)?.output().context("cannot start QEMU")?;
         ensure!(output.status.success(), "QEMU: {}", String::from_utf8_lossy(&output.stderr));
