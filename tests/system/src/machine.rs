@@ -35,8 +35,14 @@ pub struct Machine {
     pub bootargs: String,
     /// Disks, each a virtio device.
     pub disks: Vec<Disk>,
+    /// Other virtio devices in QEMU's words, without their bus: `virtio-rng-device`. Their slots follow those of the disks.
+    pub devices: Vec<String>,
+    /// The console of programs is a virtio console, whose device comes last, and the UART leads nowhere.
+    pub virtio_console: bool,
     /// Slots of virtio-mmio in the order of use, each in a page of registers of its own.
     pub virtio_slots: Vec<u32>,
+    /// Where QEMU makes a socket for its monitor (QMP).
+    pub qmp: Option<PathBuf>,
     /// Stop before the first instruction and wait for a debugger on port 1234.
     pub gdb: bool,
     /// What else QEMU is told.
@@ -93,7 +99,7 @@ impl Machine {
         command.args(["-cpu", &self.cpu, "-smp", &self.smp.to_string(), "-m", &self.memory]);
         match serial {
             Serial::Terminal => command.args(["-nographic", "-serial", "mon:stdio"]),
-            Serial::Pipe => command.args(["-display", "none", "-monitor", "none", "-serial", "stdio"]),
+            Serial::Pipe => command.args(["-display", "none", "-monitor", "none", "-serial", self.uart()]),
         };
         // Without its own network card QEMU would look for a boot ROM and wait for it.
         command.args(["-net", "none", "-global", "virtio-mmio.force-legacy=false"]);
@@ -101,12 +107,22 @@ impl Machine {
             None => self.add_kernel(&mut command),
             Some(direct) => self.add_loaders(&mut command, direct),
         }
-        self.add_disks(&mut command)?;
+        self.add_devices(&mut command)?;
+        if let Some(socket) = &self.qmp {
+            let mut monitor = OsString::from("unix:");
+            monitor.push(escape(socket));
+            monitor.push(",server=on,wait=off");
+            command.arg("-qmp").arg(monitor);
+        }
         if self.gdb {
             command.args(["-s", "-S"]);
         }
         command.args(&self.extra);
         Ok(command)
+    }
+
+    const fn uart(&self) -> &'static str {
+        if self.virtio_console { "null" } else { "stdio" }
     }
 
     fn add_kernel(&self, command: &mut Command) {
@@ -127,17 +143,25 @@ impl Machine {
         }
     }
 
-    fn add_disks(&self, command: &mut Command) -> Result<()> {
+    fn add_devices(&self, command: &mut Command) -> Result<()> {
+        let console = self.virtio_console.then_some("virtio-serial-device");
+        let devices: Vec<_> = self.devices.iter().map(String::as_str).chain(console).map(str::to_owned).collect();
+        let count = self.disks.len() + devices.len();
         ensure!(
-            self.disks.len() <= self.virtio_slots.len(),
-            "{} virtio devices, but {} has {} slots with a page of registers of their own",
-            self.disks.len(),
+            count <= self.virtio_slots.len(),
+            "{count} virtio devices, but {} has {} slots with a page of registers of their own",
             self.model,
             self.virtio_slots.len()
         );
-        for (number, (disk, slot)) in self.disks.iter().zip(&self.virtio_slots).enumerate() {
+        for (number, disk) in self.disks.iter().enumerate() {
             command.arg("-drive").arg(disk.drive(number));
-            command.arg("-device").arg(format!("virtio-blk-device,drive=d{number},bus=virtio-mmio-bus.{slot}"));
+        }
+        let disks = (0..self.disks.len()).map(|number| format!("virtio-blk-device,drive=d{number}"));
+        for (device, slot) in disks.chain(devices).zip(&self.virtio_slots) {
+            command.arg("-device").arg(format!("{device},bus=virtio-mmio-bus.{slot}"));
+        }
+        if self.virtio_console {
+            command.args(["-chardev", "stdio,id=console", "-device", "virtconsole,chardev=console"]);
         }
         Ok(())
     }
@@ -183,7 +207,10 @@ mod tests {
             direct: None,
             bootargs: "log=info".into(),
             disks: vec![Disk::File("a,b.img".into()), Disk::Null(4096)],
-            virtio_slots: vec![31, 23],
+            devices: vec!["virtio-rng-device".into()],
+            virtio_console: false,
+            virtio_slots: vec![31, 23, 15],
+            qmp: Some("q.sock".into()),
             gdb: false,
             extra: Vec::new(),
         }
@@ -197,11 +224,23 @@ mod tests {
         assert!(line.contains("file=a,,b.img"), "{line}");
         assert!(line.contains("drive=d0,bus=virtio-mmio-bus.31"), "{line}");
         assert!(line.contains("drive=d1,bus=virtio-mmio-bus.23"), "{line}");
+        assert!(line.contains("-device virtio-rng-device,bus=virtio-mmio-bus.15"), "{line}");
+        assert!(line.contains("-qmp unix:q.sock,server=on,wait=off"), "{line}");
+    }
+
+    #[test]
+    fn the_console_can_be_a_virtio_device() {
+        let machine = Machine { disks: Vec::new(), virtio_console: true, ..machine() };
+        let command = machine.command(Serial::Pipe).expect("command");
+        let line = command.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        assert!(line.contains("-serial null"), "{line}");
+        assert!(line.contains("virtio-serial-device,bus=virtio-mmio-bus.23"), "{line}");
+        assert!(line.contains("-chardev stdio,id=console -device virtconsole,chardev=console"), "{line}");
     }
 
     #[test]
     fn more_devices_than_slots_are_refused() {
-        let machine = Machine { virtio_slots: vec![31], ..machine() };
+        let machine = Machine { virtio_slots: vec![31, 23], ..machine() };
         assert!(machine.command(Serial::Pipe).is_err());
     }
 }
