@@ -6,8 +6,8 @@
 //! device at the other end of a virtqueue in `virtio::fake`.
 //!
 //! What drivers offer to others has a small trait here, which clients of the protocols implement: [`pin`], [`time`],
-//! [`bytes`], [`entropy`], [`frames`], [`surface`], [`sectors`]. Beside each is an adaptor to the ecosystem's trait, behind
-//! a feature of this crate, so that existing crates run on them unchanged.
+//! [`bytes`], [`entropy`], [`frames`], [`sectors`]; that of pictures is [`ipc::surface`]. Beside each is an adaptor to the
+//! ecosystem's trait, behind a feature, so that existing crates run on them unchanged.
 //!
 //! This crate is one of the rooms where `unsafe` lives: nothing else under `drivers/` has any.
 #![cfg_attr(target_os = "none", no_std)]
@@ -23,19 +23,20 @@ mod error;
 #[cfg(not(target_os = "none"))]
 pub mod fake;
 pub mod frames;
+mod handout;
 mod irq;
 #[allow(unsafe_code)]
 pub mod mmio;
 mod name;
 pub mod pin;
 pub mod sectors;
-pub mod surface;
 pub mod time;
 #[cfg(feature = "virtio")]
 #[allow(unsafe_code)]
 pub mod virtio;
 
 pub use error::{Cause, Error, Failed};
+pub use handout::Handout;
 pub use ipc::{Shared, serve};
 pub use irq::Interrupt;
 pub use rt::task::{Event, sleep, spawn};

@@ -61,11 +61,13 @@ pub mod window;
 mod wire;
 
 pub mod block;
+pub mod display;
 pub mod file;
 pub mod log;
 pub mod ring;
 pub mod serial;
 pub mod supervisor;
+pub mod surface;
 pub mod trace;
 
 pub use call::{Call, Error, Loopback, refusal};
@@ -84,7 +86,8 @@ pub use window::{WindowError, signal_only};
 pub use wire::{Laid, OfKind, Size, Wire, caps, fitting, in_registers, put_layout, sum, take_layout, words};
 
 /// All protocols of this crate, for the documents and for the check of what was released.
-pub const PROTOCOLS: &[&Protocol] = &[&block::BLOCK, &file::FILE, &log::LOG, &serial::SERIAL, &supervisor::SUPERVISOR];
+pub const PROTOCOLS: &[&Protocol] = 
+    &[&block::BLOCK, &display::DISPLAY, &file::FILE, &log::LOG, &serial::SERIAL, &supervisor::SUPERVISOR];
 
 /// Bit that the supervisor signals on the Notification (slot 9) of every component that uses a protocol whose server
 /// has just ended: completions it still owed will not come, and its sessions are gone.

@@ -2,4 +2,5 @@
 //! implements.
 
 pub mod block;
+pub mod display;
 pub mod serial;
