@@ -10,7 +10,7 @@ use crate::component::{self, Description};
 use crate::workspace::Workspace;
 
 /// Protocols that init itself serves.
-const BY_INIT: [&str; 2] = ["log", "supervisor"];
+const BY_INIT: [&str; 3] = ["broker", "log", "supervisor"];
 
 /// `board/NAME/board.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -174,8 +174,8 @@ impl Selection {
 
 fn check_uses(chosen: &[&Description]) -> Result<()> {
     for description in chosen {
-        for used in &description.manifest.uses {
-            if !BY_INIT.contains(&used.as_str()) && provider(chosen, used).is_none() {
+        for used in description.manifest.uses.iter().map(|used| component::protocol(used)) {
+            if !BY_INIT.contains(&used) && provider(chosen, used).is_none() {
                 bail!(
                     "{}: {} uses {used:?}, which nothing in this bundle provides",
                     description.file.display(),
@@ -210,8 +210,8 @@ fn follow<'a>(
         return Ok(());
     }
     path.push(&from.name);
-    for used in &from.manifest.uses {
-        for other in chosen.iter().filter(|other| other.manifest.provides.contains(used)) {
+    for used in from.manifest.uses.iter().map(|used| component::protocol(used)) {
+        for other in chosen.iter().filter(|other| other.manifest.provides.iter().any(|provided| provided == used)) {
             follow(chosen, other, path, done)?;
         }
     }
@@ -244,6 +244,7 @@ mod tests {
             budget: None,
             dma: false,
             fpu: false,
+            needs: Vec::new(),
             requests: words(requests),
         };
         let description = Description {
@@ -268,7 +269,7 @@ mod tests {
     fn a_sound_bundle_passes() {
         let all = [
             description("disk", &["block"], &["log"], &[]),
-            description("files", &["file"], &["block"], &[]),
+            description("files", &["file"], &["block*"], &[]),
             description("shell", &[], &["file", "supervisor"], &["power"]),
         ];
         assert_eq!(check(&all, &[("shell", "power")]), Ok(()));

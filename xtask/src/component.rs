@@ -59,6 +59,8 @@ struct Table {
     #[serde(default)]
     fpu: bool,
     #[serde(default)]
+    needs: Vec<String>,
+    #[serde(default)]
     requests: Vec<String>,
 }
 
@@ -100,10 +102,25 @@ fn tables<'a>(metadata: &'a serde_json::Value, package: &str) -> Vec<(String, St
 /// Bytes of a protocol's name: slots are called `provide:NAME`, in 24 bytes.
 const LONGEST_PROTOCOL: usize = 16;
 
+/// What only the device itself can tell more of.
+const IDENTIFIED: [&str; 2] = ["virtio,mmio", "arm,primecell"];
+
 fn parse(value: &serde_json::Value) -> Result<Manifest> {
     let table: Table = Table::deserialize(value)?;
     ensure!(!table.dma || !table.drives.is_empty(), "dma: what drives no device has no use for it");
-    for name in table.provides.iter().chain(&table.uses) {
+    ensure!(table.needs.is_empty() || !table.drives.is_empty(), "needs: what drives no device needs nothing for one");
+    for word in &table.needs {
+        ensure!(
+            tree::Dependency::from_word(word).is_some(),
+            "needs: {word:?} is none of {}",
+            tree::Dependency::ALL.map(tree::Dependency::word).join(", ")
+        );
+    }
+    for name in &table.provides {
+        ensure!(is_protocol(name), "`{name}`: a protocol's name has no `.` and no `*`: those are for its servers");
+    }
+    for name in table.provides.iter().map(String::as_str).chain(table.uses.iter().map(|name| protocol(name))) {
+        ensure!(is_protocol(name), "`{name}`: of a protocol all servers are used as `NAME*`, or the first as `NAME`");
         ensure!(
             name.len() <= LONGEST_PROTOCOL,
             "`{name}`: a protocol's name has at most {LONGEST_PROTOCOL} bytes: the slot `provide:{name}` would be cut"
@@ -125,8 +142,18 @@ fn parse(value: &serde_json::Value) -> Result<Manifest> {
         budget: table.budget.as_deref().map(|text| budget(text).context("budget")).transpose()?,
         dma: table.dma,
         fpu: table.fpu,
+        needs: table.needs,
         requests: table.requests,
     })
+}
+
+/// The protocol of what a component uses: `block*` is all servers of `block`.
+pub fn protocol(used: &str) -> &str {
+    used.strip_suffix('*').unwrap_or(used)
+}
+
+fn is_protocol(name: &str) -> bool {
+    !name.contains(['.', '*'])
 }
 
 /// `2ms/10ms`: 2 milliseconds in any window of 10; also in `us` and `s`.
@@ -150,7 +177,16 @@ fn drive(text: &str) -> Result<Drive> {
     match text.split_once('#') {
         None => Ok(Drive { compatible: text.into(), id: None }),
         Some((compatible, id)) => {
-            let id = id.parse().with_context(|| format!("drives: {text:?}: what follows # is a number"))?;
+            let parsed = match id.strip_prefix("0x") {
+                Some(digits) => u32::from_str_radix(digits, 16),
+                None => id.parse(),
+            };
+            let id = parsed.with_context(|| format!("drives: {text:?}: what follows # is a number"))?;
+            ensure!(
+                IDENTIFIED.contains(&compatible),
+                "drives: {text:?}: only of {} it is known where the device says what it is",
+                IDENTIFIED.join(" and ")
+            );
             Ok(Drive { compatible: compatible.into(), id: Some(id) })
         }
     }
@@ -204,6 +240,32 @@ mod tests {
         assert!(parse(&serde_json::json!({ "provides": ["exactly-sixteen-"] })).is_ok());
         let error = parse(&serde_json::json!({ "uses": ["more-than-sixteen"] })).expect_err("refused").to_string();
         assert!(error.contains("`more-than-sixteen`"), "{error}");
+    }
+
+    #[test]
+    fn all_servers_of_a_protocol_are_used_with_a_star() {
+        assert!(parse(&serde_json::json!({ "uses": ["block*", "exactly-sixteen-*"] })).is_ok());
+        for bad in [serde_json::json!({ "uses": ["bl*ck"] }), serde_json::json!({ "provides": ["block*"] })] {
+            assert!(parse(&bad).is_err(), "{bad}");
+        }
+        assert!(parse(&serde_json::json!({ "provides": ["block.1"] })).is_err());
+    }
+
+    #[test]
+    fn what_a_device_needs_of_others_is_known() {
+        let driver = parse(&serde_json::json!({ "drives": ["maker,uart"], "needs": ["clocks"] })).expect("manifest");
+        assert_eq!(driver.needs, ["clocks"]);
+        let error = parse(&serde_json::json!({ "drives": ["maker,uart"], "needs": ["clock"] })).expect_err("refused");
+        assert!(error.to_string().starts_with("needs: \"clock\" is none of clocks, resets"), "{error}");
+        assert!(parse(&serde_json::json!({ "needs": ["clocks"] })).is_err());
+    }
+
+    #[test]
+    fn identification_is_known_where_it_is_asked_for() {
+        let drives = |text| drive(text).map(|drive| drive.id);
+        assert_eq!(drives("arm,primecell#0x41061").ok(), Some(Some(0x41061)));
+        assert_eq!(drives("virtio,mmio#2").ok(), Some(Some(2)));
+        assert!(drives("arm,pl011#3").is_err() && drives("virtio,mmio#two").is_err());
     }
 
     #[test]

@@ -13,7 +13,7 @@ struct Layer {
 }
 
 /// The longest folder that matches a crate is its layer.
-const LAYERS: [Layer; 17] = [
+const LAYERS: [Layer; 18] = [
     Layer { folder: "kernel/abi", may_use: &[] },
     Layer { folder: "kernel/tree", may_use: &[] },
     Layer { folder: "kernel", may_use: &["kernel/abi", "kernel/tree"] },
@@ -26,6 +26,10 @@ const LAYERS: [Layer; 17] = [
         may_use: &["kernel/abi", "kernel/tree", "userland/bundle", "userland/ipc", "userland/rt"],
     },
     Layer { folder: "userland/services", may_use: COMPONENT },
+    Layer {
+        folder: "userland/services/devmgr",
+        may_use: &["kernel/abi", "kernel/tree", "userland/bundle", "userland/ipc", "userland/rt"],
+    },
     Layer { folder: "userland/apps", may_use: COMPONENT },
     Layer { folder: "drivers/kit", may_use: &["kernel/abi", "userland/rt", "userland/ipc"] },
     Layer { folder: "drivers", may_use: &["drivers/kit", "userland/ipc", "userland/rt"] },
@@ -36,7 +40,10 @@ const LAYERS: [Layer; 17] = [
     },
     Layer { folder: "tests/system", may_use: &[] },
     Layer { folder: "tests", may_use: &["tests/system"] },
-    Layer { folder: "xtask", may_use: &["kernel/abi", "tests/system", "userland/bundle", "userland/ipc"] },
+    Layer {
+        folder: "xtask",
+        may_use: &["kernel/abi", "kernel/tree", "tests/system", "userland/bundle", "userland/ipc"],
+    },
 ];
 
 /// A component names protocols, never another component.

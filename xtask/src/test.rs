@@ -134,7 +134,7 @@ fn is_heading(line: &str) -> bool {
 
 /// Boots the image for each of these cases.
 pub fn system(workspace: &Workspace, setup: &Setup, cases: &[Case]) -> Result<Tally> {
-    let needed: Vec<_> = [&tools::QEMU, &tools::GDB].into_iter().chain(tools::DISK).collect();
+    let needed: Vec<_> = [&tools::QEMU, &tools::GDB, &tools::FDTGET].into_iter().chain(tools::DISK).collect();
     setup.require(&needed)?;
     let board = Board::read(workspace, "virt")?;
     let built = build::build(workspace, setup, &board)?;

@@ -98,6 +98,19 @@ pub static MCOPY: Tool = Tool {
     },
 };
 
+/// Another reader of device trees, which the tests hold ours against.
+pub static FDTGET: Tool = Tool {
+    name: "fdtget",
+    programs: &["fdtget"],
+    why: "reads device trees in the tests",
+    packages: Packages {
+        apt: Some(&["device-tree-compiler"]),
+        dnf: Some(&["dtc"]),
+        pacman: Some(&["dtc"]),
+        brew: Some(&["dtc"]),
+    },
+};
+
 /// The debugger.
 pub static GDB: Tool = Tool {
     name: "gdb",
@@ -112,7 +125,7 @@ pub static GDB: Tool = Tool {
 };
 
 /// All of them, for the overview.
-pub static ALL: [&Tool; 5] = [&QEMU, &SGDISK, &MKFS, &MCOPY, &GDB];
+pub static ALL: [&Tool; 6] = [&QEMU, &SGDISK, &MKFS, &MCOPY, &FDTGET, &GDB];
 
 /// What makes a disk.
 pub static DISK: [&Tool; 3] = [&SGDISK, &MKFS, &MCOPY];

@@ -4,7 +4,7 @@ use crate::walk::Level;
 use crate::{Fault, Tree, TreeError};
 
 /// Most entries of one `reg` or `ranges`: of 577 trees none has more than 74, and the product of both bounds the work.
-const MAX_ENTRIES: usize = 256;
+pub(crate) const MAX_ENTRIES: usize = 256;
 
 /// A range of addresses. `base + size` never overflows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,20 @@ impl Cells {
     }
 }
 
+impl Cells {
+    /// The first entry `(address, size)` of a value as a range, and what is behind it.
+    ///
+    /// # Errors
+    /// When these cells are no numbers, the value is shorter than an entry, or the range runs over 64 bits.
+    pub fn take(self, value: &[u8]) -> Result<(Range, &[u8]), Fault> {
+        let entry = bytes(self.address) + bytes(self.size);
+        let (first, rest) = value.split_at_checked(entry).unwrap_or((value, &[]));
+        let pair = self.pairs(first)?.next();
+        let (base, size) = pair.ok_or(Fault::Length { have: value.len(), need: entry })?;
+        Range::new(base, size).map(|range| (range, rest)).ok_or(Fault::Overflow { base, size })
+    }
+}
+
 /// The big-endian number in a value; of a longer one its last eight bytes.
 pub(crate) fn number(value: &[u8]) -> u64 {
     match *value {
@@ -75,7 +89,7 @@ pub(crate) fn number(value: &[u8]) -> u64 {
 }
 
 /// One or two cells stand for few bytes; anything else was refused before.
-fn bytes(cells: u32) -> usize {
+pub(crate) fn bytes(cells: u32) -> usize {
     cells as usize * 4
 }
 
@@ -99,24 +113,28 @@ impl<'w, 'a> Registers<'w, 'a> {
     /// The next entry. Whatever is wrong with it is placed in a node and a property; naming them costs a walk.
     fn take(&mut self, cells: Cells) -> Result<Range, Misfit> {
         let misfit = |fault| Misfit { at: self.at, property: "reg", fault };
-        let entry = bytes(cells.address) + bytes(cells.size);
-        let (value, rest) = core::mem::take(&mut self.rest).split_at_checked(entry).unwrap_or_default();
-        if rest.len() / entry >= MAX_ENTRIES {
+        let value = core::mem::take(&mut self.rest);
+        if value.len() / (bytes(cells.address) + bytes(cells.size)) > MAX_ENTRIES {
             return Err(misfit(Fault::TooMany(MAX_ENTRIES)));
         }
-        let pair = cells.pairs(value).map_err(misfit)?.next();
-        let (base, size) = pair.ok_or(misfit(Fault::Length { have: value.len(), need: entry }))?;
+        let (local, rest) = cells.take(value).map_err(misfit)?;
         self.rest = rest;
-        let local = Range::new(base, size).ok_or(misfit(Fault::Overflow { base, size }))?;
-        translate(local, self.around)?.ok_or(misfit(Fault::Unmapped(base)))
+        let base = local.base;
+        translate(local, self.around, "ranges", |bus| bus.ranges)?.ok_or(misfit(Fault::Unmapped(base)))
     }
 }
 
 /// What is wrong, in which property, of the node at which offset.
-struct Misfit {
-    at: usize,
-    property: &'static str,
-    fault: Fault,
+pub(crate) struct Misfit {
+    pub at: usize,
+    pub property: &'static str,
+    pub fault: Fault,
+}
+
+impl Misfit {
+    pub fn error(&self, tree: &Tree<'_>) -> TreeError {
+        tree.error(self.at, self.property, self.fault)
+    }
 }
 
 impl Iterator for Registers<'_, '_> {
@@ -127,12 +145,12 @@ impl Iterator for Registers<'_, '_> {
         if self.rest.is_empty() {
             return None;
         }
-        Some(self.take(cells).map_err(|Misfit { at, property, fault }| self.tree.error(at, property, fault)))
+        Some(self.take(cells).map_err(|misfit| misfit.error(self.tree)))
     }
 }
 
 /// Whether addresses on the innermost of these buses are addresses of the CPU.
-fn mapped(around: &[Level<'_>]) -> bool {
+pub(crate) fn mapped(around: &[Level<'_>]) -> bool {
     let Some((root, buses)) = around.split_first() else { return false };
     let inner = buses.last().unwrap_or(root);
     let passes =
@@ -140,17 +158,19 @@ fn mapped(around: &[Level<'_>]) -> bool {
     root.cells.numeric() && inner.cells.sized() && buses.iter().all(passes)
 }
 
-/// Carries a range from the innermost bus to the root. `None` where no entry of a `ranges` covers all of it.
-fn translate(local: Range, around: &[Level<'_>]) -> Result<Option<Range>, Misfit> {
+/// Carries a range from the innermost bus to the root, by one of a bus's two tables. `None` where no entry of a table covers
+/// all of it.
+pub(crate) fn translate<'a>(
+    local: Range,
+    around: &[Level<'a>],
+    property: &'static str,
+    table: impl Fn(&Level<'a>) -> Option<&'a [u8]>,
+) -> Result<Option<Range>, Misfit> {
     let mut range = local;
     for (bus, outer) in around.iter().zip(around.iter().skip(1)).map(|(outer, bus)| (bus, outer)).rev() {
-        let Some(ranges) = bus.ranges.filter(|ranges| !ranges.is_empty()) else { continue };
-        let carried = carry(range, ranges, bus.cells, outer.cells).map_err(|fault| Misfit {
-            at: bus.at,
-            property: "ranges",
-            fault,
-        })?;
-        match carried {
+        let Some(ranges) = table(bus).filter(|ranges| !ranges.is_empty()) else { continue };
+        let carried = carry(range, ranges, bus.cells, outer.cells);
+        match carried.map_err(|fault| Misfit { at: bus.at, property, fault })? {
             Some(outside) => range = outside,
             None => return Ok(None),
         }
@@ -160,6 +180,9 @@ fn translate(local: Range, around: &[Level<'_>]) -> Result<Option<Range>, Misfit
 
 /// Finds the entry `(inner address, outer address, size)` that covers a range, and moves the range outside.
 fn carry(range: Range, ranges: &[u8], inner: Cells, outer: Cells) -> Result<Option<Range>, Fault> {
+    if !inner.numeric() || !inner.sized() || !outer.numeric() {
+        return Err(Fault::Cells(if inner.numeric() && inner.sized() { outer.address } else { inner.address }));
+    }
     let (first, second) = (bytes(inner.address), bytes(outer.address));
     let entry = first + second + bytes(inner.size);
     if !ranges.len().is_multiple_of(entry) {

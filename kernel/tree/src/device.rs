@@ -3,14 +3,14 @@
 use core::ops::Deref;
 
 use crate::interrupt::{Controller, Controllers, Source};
-use crate::{Interrupts, Node, Tree, Walk};
+use crate::{Interrupts, Node, Strings, Tree, Walk};
 
 /// A walk over the enabled nodes that say what they are compatible with.
 #[derive(Clone, Debug)]
 pub struct Devices<'a> {
     tree: Tree<'a>,
     walk: Walk<'a>,
-    controllers: Controllers,
+    controllers: Controllers<'a>,
 }
 
 impl<'a> Devices<'a> {
@@ -36,13 +36,18 @@ impl<'a> Devices<'a> {
 pub struct Device<'w, 'a> {
     node: Node<'w, 'a>,
     tree: &'w Tree<'a>,
-    controllers: &'w [Controller],
+    controllers: &'w [Controller<'a>],
 }
 
 impl<'w, 'a> Device<'w, 'a> {
     /// Its interrupts, in order.
     pub fn interrupts(&self) -> Interrupts<'w, 'a> {
         Source::of(&self.node).read(self.tree, self.controllers)
+    }
+
+    /// The names of its interrupts, in order.
+    pub fn interrupt_names(&self) -> Strings<'a> {
+        Strings::new(self.property("interrupt-names").unwrap_or(&[]))
     }
 }
 

@@ -112,6 +112,10 @@ pub enum Fault {
     NoNode,
     /// No node has this phandle.
     Phandle(u32),
+    /// The node with this phandle is no child of `/reserved-memory`.
+    NotReserved(u32),
+    /// No entry of an `interrupt-map` takes an interrupt.
+    Unrouted,
 }
 
 impl fmt::Display for Fault {
@@ -140,6 +144,8 @@ impl fmt::Display for Fault {
             Fault::TooMany(most) => write!(f, "more than {most} entries"),
             Fault::NoNode => f.write_str("leads to no node"),
             Fault::Phandle(phandle) => write!(f, "no such phandle: {phandle:#x}"),
+            Fault::NotReserved(phandle) => write!(f, "phandle {phandle:#x} is not within /reserved-memory"),
+            Fault::Unrouted => f.write_str("no entry of the interrupt-map of its parent takes it"),
         }
     }
 }

@@ -3,11 +3,14 @@
 use arrayvec::ArrayVec;
 
 use crate::address::number;
+use crate::interrupt_map::Map;
 use crate::walk::InterruptParent;
-use crate::{Fault, Node, Tree, TreeError};
+use crate::{Arguments, Fault, Node, Tree, TreeError, phandle};
 
 /// Interrupt controllers that are remembered: of 577 trees none has more than 32.
 const MAX_CONTROLLERS: usize = 128;
+/// Maps in a row: real trees have one.
+const MAX_MAPS: usize = 8;
 /// Cells of an interrupt: three for the GIC, five for PCI.
 const MAX_CELLS: u32 = 16;
 
@@ -64,35 +67,52 @@ impl Line {
 
 /// An interrupt of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interrupt {
+pub enum Interrupt<'a> {
     /// A line of the GIC.
     Gic(Line),
     /// It goes to another controller, such as a pin controller.
     Other {
-        /// The phandle of that controller, where it has one.
-        controller: Option<u32>,
+        /// Offset in the structure block of that controller's node, where there is one.
+        controller: Option<usize>,
+        /// Which interrupt of that controller.
+        arguments: Arguments<'a>,
     },
 }
 
 /// A node that takes interrupts.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Controller {
+pub(crate) struct Controller<'a> {
     at: usize,
     phandle: Option<u32>,
     cells: u32,
+    /// Cells of the address that stands before an interrupt that a map sends here.
+    pub address_cells: u32,
     gic: bool,
+    /// It only passes interrupts on.
+    map: Option<Map<'a>>,
+}
+
+impl Controller<'_> {
+    /// Bytes of one of its interrupts.
+    ///
+    /// # Errors
+    /// When there are too many, or fewer than `least` cells.
+    pub fn bytes(&self, least: u32) -> Result<usize, Fault> {
+        let cells = Some(self.cells).filter(|cells| (least..=MAX_CELLS).contains(cells));
+        Ok(cells.ok_or(Fault::Cells(self.cells))? as usize * 4)
+    }
 }
 
 /// The nodes that take interrupts. Of several GICs the first is the one whose lines are counted.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Controllers<const N: usize = MAX_CONTROLLERS> {
-    list: ArrayVec<Controller, N>,
+pub(crate) struct Controllers<'a, const N: usize = MAX_CONTROLLERS> {
+    list: ArrayVec<Controller<'a>, N>,
     has_gic: bool,
 }
 
-impl<const N: usize> Controllers<N> {
+impl<'a, const N: usize> Controllers<'a, N> {
     /// All of a tree; those that do not fit are unknown to what refers to them.
-    pub fn of(tree: &Tree<'_>) -> Self {
+    pub fn of(tree: &Tree<'a>) -> Self {
         let mut controllers = Self::default();
         let mut walk = tree.walk();
         while let Some(node) = walk.next() {
@@ -102,12 +122,14 @@ impl<const N: usize> Controllers<N> {
     }
 
     /// Remembers a node that takes interrupts.
-    pub fn note(&mut self, node: &Node<'_, '_>) {
+    pub fn note(&mut self, node: &Node<'_, 'a>) {
         let Some(cells) = node.known.interrupt_cells else { return };
         let is_gic = || node.enabled() && node.compatible().raw().any(|name| gic_version(name).is_some());
         let gic = !self.has_gic && is_gic();
         self.has_gic |= gic;
-        let controller = Controller { at: node.offset(), phandle: node.phandle(), cells, gic };
+        let address_cells = node.known.address_cells.unwrap_or(0);
+        let map = Map::of(node);
+        let controller = Controller { at: node.offset(), phandle: node.phandle(), cells, address_cells, gic, map };
         if self.list.try_push(controller).is_err()
             && gic
             && let Some(last) = self.list.last_mut()
@@ -116,12 +138,13 @@ impl<const N: usize> Controllers<N> {
         }
     }
 
-    pub fn list(&self) -> &[Controller] {
+    pub fn list(&self) -> &[Controller<'a>] {
         &self.list
     }
 }
 
-fn find(controllers: &[Controller], parent: InterruptParent) -> Option<&Controller> {
+/// The node that takes interrupts and is meant.
+pub(crate) fn find<'l, 'a>(controllers: &'l [Controller<'a>], parent: InterruptParent) -> Option<&'l Controller<'a>> {
     controllers.iter().find(|controller| match parent {
         InterruptParent::Node(at) => controller.at == at,
         InterruptParent::Phandle(phandle) => controller.phandle == Some(phandle),
@@ -134,6 +157,8 @@ pub(crate) struct Source<'a> {
     /// The node's offset in the structure block.
     at: usize,
     value: &'a [u8],
+    /// Its `reg`, by which maps tell apart whose interrupt it is.
+    reg: &'a [u8],
     /// Where all go; or `None` when each entry says it first.
     parent: Option<InterruptParent>,
     extended: bool,
@@ -142,15 +167,17 @@ pub(crate) struct Source<'a> {
 impl<'a> Source<'a> {
     pub fn of(node: &Node<'_, 'a>) -> Self {
         let (at, known) = (node.offset(), node.known);
+        let reg = known.reg.unwrap_or(&[]);
         match known.interrupts_extended {
-            Some(value) => Self { at, value, parent: None, extended: true },
+            Some(value) => Self { at, value, reg, parent: None, extended: true },
             None => {
-                Self { at, value: known.interrupts.unwrap_or(&[]), parent: node.interrupt_parent(), extended: false }
+                let (value, parent) = (known.interrupts.unwrap_or(&[]), node.interrupt_parent());
+                Self { at, value, reg, parent, extended: false }
             }
         }
     }
 
-    pub fn read<'w>(self, tree: &'w Tree<'a>, controllers: &'w [Controller]) -> Interrupts<'w, 'a> {
+    pub fn read<'w>(self, tree: &'w Tree<'a>, controllers: &'w [Controller<'a>]) -> Interrupts<'w, 'a> {
         Interrupts { tree, controllers, source: self }
     }
 }
@@ -159,45 +186,61 @@ impl<'a> Source<'a> {
 #[derive(Clone, Debug)]
 pub struct Interrupts<'w, 'a> {
     tree: &'w Tree<'a>,
-    controllers: &'w [Controller],
+    controllers: &'w [Controller<'a>],
     source: Source<'a>,
 }
 
 /// One interrupt off the front of a value, and what is left of it.
-fn split<'a>(source: Source<'a>, controllers: &[Controller]) -> Result<(Interrupt, &'a [u8]), Fault> {
+fn split<'a>(source: Source<'a>, controllers: &[Controller<'a>]) -> Result<(Interrupt<'a>, &'a [u8]), Fault> {
     let (parent, rest) = if source.extended {
-        let short = Fault::Length { have: source.value.len(), need: 4 };
-        let (phandle, rest) = source.value.split_at_checked(4).ok_or(short)?;
-        (InterruptParent::Phandle(number(phandle) as u32), rest)
+        let (phandle, rest) = phandle::split(source.value)?;
+        (InterruptParent::Phandle(phandle), rest)
     } else {
         (source.parent.ok_or(Fault::Missing)?, source.value)
     };
     let Some(controller) = find(controllers, parent) else { return unknown(parent, source.extended, rest) };
-    let least = if source.extended { 0 } else { 1 };
-    let cells = Some(controller.cells).filter(|cells| (least..=MAX_CELLS).contains(cells));
-    let bytes = cells.ok_or(Fault::Cells(controller.cells))? as usize * 4;
+    let bytes = controller.bytes(if source.extended { 0 } else { 1 })?;
     let short = Fault::Length { have: rest.len(), need: bytes };
     let (entry, rest) = rest.split_at_checked(bytes).ok_or(short)?;
-    let interrupt = match controller.gic {
-        true => Interrupt::Gic(Line::decode(entry)?),
-        false => Interrupt::Other { controller: controller.phandle },
-    };
-    Ok((interrupt, rest))
+    Ok((route(controllers, controller, source.reg, entry)?, rest))
+}
+
+/// Follows maps from the controller that a node names to the one that takes its interrupt.
+fn route<'a>(
+    controllers: &[Controller<'a>],
+    first: &Controller<'a>,
+    address: &'a [u8],
+    entry: &'a [u8],
+) -> Result<Interrupt<'a>, Fault> {
+    let mut at = (first, address, entry);
+    for _ in 0..MAX_MAPS {
+        let (controller, address, entry) = at;
+        match controller.map {
+            _ if controller.gic => return Line::decode(entry).map(Interrupt::Gic),
+            None => return Ok(Interrupt::Other { controller: Some(controller.at), arguments: Arguments(entry) }),
+            Some(map) => {
+                let routed = map.route(controllers, address, entry)?;
+                let next = find(controllers, InterruptParent::Phandle(routed.parent));
+                at = (next.ok_or(Fault::Phandle(routed.parent))?, routed.address, routed.entry);
+            }
+        }
+    }
+    Err(Fault::TooMany(MAX_MAPS))
 }
 
 /// An interrupt of a controller that is not known. How many cells it takes is not known either, so that in a plain
 /// `interrupts` one stands for all.
-fn unknown(parent: InterruptParent, extended: bool, rest: &[u8]) -> Result<(Interrupt, &[u8]), Fault> {
+fn unknown<'a>(parent: InterruptParent, extended: bool, rest: &'a [u8]) -> Result<(Interrupt<'a>, &'a [u8]), Fault> {
+    let nobody = |arguments| Interrupt::Other { controller: None, arguments: Arguments(arguments) };
     match parent {
-        InterruptParent::Phandle(0) if extended => Ok((Interrupt::Other { controller: None }, rest)),
+        InterruptParent::Phandle(0) if extended => Ok((nobody(&[]), rest)),
         InterruptParent::Phandle(phandle) if extended => Err(Fault::Phandle(phandle)),
-        InterruptParent::Phandle(phandle) => Ok((Interrupt::Other { controller: Some(phandle) }, &[])),
-        InterruptParent::Node(_) => Ok((Interrupt::Other { controller: None }, &[])),
+        _ => Ok((nobody(rest), &[])),
     }
 }
 
-impl Iterator for Interrupts<'_, '_> {
-    type Item = Result<Interrupt, TreeError>;
+impl<'a> Iterator for Interrupts<'_, 'a> {
+    type Item = Result<Interrupt<'a>, TreeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.source.value.is_empty() {

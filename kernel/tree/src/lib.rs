@@ -5,8 +5,9 @@
 //! names node and property. No memory is allocated and the padding behind the blocks is never touched.
 //!
 //! - The kernel calls [`Tree::total_size`], [`Tree::parse`], [`Tree::console`] and [`Tree::machine`].
-//! - Init walks [`Tree::devices`]: every enabled node with a `compatible`, its registers as CPU physical addresses and
-//!   its interrupts as numbers of the GIC.
+//! - What starts drivers walks [`Tree::devices`]: every enabled node with a `compatible`, its registers as CPU physical
+//!   addresses, its interrupts as numbers of the GIC, the memory it reaches and has for its own, and, with [`Phandles`],
+//!   what it needs of other devices.
 //!
 //! The header, the memory reservations and the property values are those of the crate `fdt`; its node accessors unwrap
 //! and stop at NOP tokens, so the walk is ours (decision record 0003).
@@ -24,11 +25,16 @@ mod address;
 mod build;
 mod console;
 mod device;
+mod dma;
 mod error;
 mod header;
 mod interrupt;
+mod interrupt_map;
 mod machine;
 mod node;
+mod phandle;
+mod reference;
+mod region;
 mod salvage;
 mod strings;
 mod token;
@@ -44,11 +50,15 @@ pub use address::{Range, Registers};
 pub use build::Builder;
 pub use console::Console;
 pub use device::{Device, Devices};
+pub use dma::{Window, Windows};
 pub use error::{Fault, Label, TreeError};
 pub use header::{HEADER_BYTES, MAX_TREE_BYTES};
 pub use interrupt::{Interrupt, Interrupts, Line, Trigger};
 pub use machine::{Conduit, Cpu, EnableMethod, Gic, MAX_CPUS, Machine, Reserved, Timer};
-pub use node::{Node, Path, Status};
+pub use node::{Bus, Node, Path, Status};
+pub use phandle::{Phandle, Phandles};
+pub use reference::{Arguments, Dependency, Reference, References};
+pub use region::{Region, Regions};
 pub use salvage::salvage_unit_address;
 pub use strings::Strings;
 pub use tree::Tree;

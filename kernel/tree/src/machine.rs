@@ -86,11 +86,18 @@ impl Kind {
     }
 }
 
+impl Node<'_, '_> {
+    /// Whether the kernel drives it itself: interrupt controller, timer, firmware, or a CPU.
+    pub fn is_kernels(&self) -> bool {
+        Kind::of(self).is_some() || self.depth() == 2 && self.is_in("cpus") && cpu::is_cpu(self)
+    }
+}
+
 /// A machine half known: the timer may stand before the interrupt controller that its lines belong to.
 #[derive(Default)]
 struct Survey<'a> {
     machine: Machine<'a>,
-    gic: Controllers<1>,
+    gic: Controllers<'a, 1>,
     timer: Option<timer::Source<'a>>,
     initrd: chosen::Initrd,
 }

@@ -6,7 +6,9 @@ use fdt::node::NodeProperty;
 
 use crate::token::RawProperty;
 use crate::walk::{InterruptParent, Known, Level};
-use crate::{Fault, Registers, Strings, Tree, TreeError, strings};
+use crate::{
+    Arguments, Fault, Phandles, References, Regions, Registers, Strings, Tree, TreeError, Windows, address, strings,
+};
 
 /// What a node's `status` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +76,11 @@ impl<'w, 'a> Node<'w, 'a> {
         self.own.at
     }
 
+    /// The offset of the node right around it; none for the root.
+    pub fn parent(&self) -> Option<usize> {
+        self.around.last().map(|parent| parent.at)
+    }
+
     /// Whether it and all nodes around it are enabled.
     pub fn enabled(&self) -> bool {
         self.own.enabled
@@ -107,6 +114,28 @@ impl<'w, 'a> Node<'w, 'a> {
     /// The names of its registers, in the order of `reg`.
     pub fn register_names(&self) -> Strings<'a> {
         Strings::new(self.property("reg-names").unwrap_or(&[]))
+    }
+
+    /// The stretches of memory that it reaches as a bus master.
+    pub fn dma_windows(&self) -> Windows<'w, 'a> {
+        Windows::new(self.tree, self.around)
+    }
+
+    /// The pieces of reserved memory that are its own.
+    pub fn memory_regions(&self, phandles: &Phandles<'w>) -> Regions<'w, 'a> {
+        Regions::new(self, *phandles)
+    }
+
+    /// Everything that it needs of others.
+    pub fn references(&self, phandles: &Phandles<'w>) -> References<'w, 'a> {
+        References::new(*self, *phandles)
+    }
+
+    /// The device on whose bus it is, where that bus is not addressed by the CPU: I2C, SPI, a power chip.
+    pub fn bus(&self) -> Option<Bus<'a>> {
+        let parent = self.around.last().filter(|parent| parent.is_device && self.around.len() > 1)?;
+        let address = self.known.reg.unwrap_or(&[]);
+        (!address::mapped(self.around)).then_some(Bus { at: parent.at, address: Arguments(address) })
     }
 
     /// All properties, in order.
@@ -153,6 +182,15 @@ impl<'w, 'a> Node<'w, 'a> {
     pub(crate) fn error(&self, property: &str, fault: Fault) -> TreeError {
         self.tree.error(self.own.at, property, fault)
     }
+}
+
+/// A bus that the CPU does not address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bus<'a> {
+    /// Offset in the structure block of the device whose bus it is.
+    pub at: usize,
+    /// Where on it a device is: `reg` as it stands.
+    pub address: Arguments<'a>,
 }
 
 /// The path of a node, to be printed.

@@ -6,6 +6,7 @@ mod errors;
 mod machine;
 mod mutation;
 mod oracle;
+mod resources;
 
 use std::vec::Vec;
 

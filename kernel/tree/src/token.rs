@@ -29,7 +29,7 @@ pub(crate) struct RawProperty<'a> {
 }
 
 /// A place in the structure block.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Tokens<'a> {
     /// Length of the whole block.
     length: usize,

@@ -69,6 +69,13 @@ impl<'a> Tree<'a> {
         self.walk().next().map_or(Strings::default(), |root| root.compatible())
     }
 
+    /// The label of the node at this path, where the tree keeps labels (`/__symbols__`).
+    pub fn label(&self, path: &str) -> Option<&'a str> {
+        let mut walk = self.walk();
+        let symbols = walk.find("/__symbols__")?;
+        symbols.properties().find(|label| strings::text(label.value) == Some(path)).map(|label| label.name)
+    }
+
     /// The `/memreserve/` entries that are not empty.
     pub(crate) fn reservations(&self) -> impl Iterator<Item = Result<Range, TreeError>> {
         let entries = self.fdt.memory_reservations().map(|entry| (entry.address() as u64, entry.size() as u64));

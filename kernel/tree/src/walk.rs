@@ -21,6 +21,10 @@ pub(crate) struct Level<'a> {
     pub cells: Cells,
     /// How its children's addresses become its own; without it they do not.
     pub ranges: Option<&'a [u8]>,
+    /// How addresses with which its children reach memory become its own.
+    pub dma_ranges: Option<&'a [u8]>,
+    /// It says what it is compatible with: a device, as the bus of its children too.
+    pub is_device: bool,
     /// It and all nodes around it are enabled.
     pub enabled: bool,
     /// Where its children's interrupts go unless they say otherwise.
@@ -52,10 +56,12 @@ pub(crate) struct Known<'a> {
     pub interrupts_extended: Option<&'a [u8]>,
     pub interrupt_cells: Option<u32>,
     pub phandle: Option<u32>,
+    pub address_cells: Option<u32>,
+    pub interrupt_map: Option<&'a [u8]>,
     interrupt_parent: Option<u32>,
-    address_cells: Option<u32>,
     size_cells: Option<u32>,
     ranges: Option<&'a [u8]>,
+    dma_ranges: Option<&'a [u8]>,
 }
 
 impl<'a> Known<'a> {
@@ -69,6 +75,8 @@ impl<'a> Known<'a> {
             b"interrupts" => keep(&mut self.interrupts, value),
             b"interrupts-extended" => keep(&mut self.interrupts_extended, value),
             b"ranges" => keep(&mut self.ranges, value),
+            b"dma-ranges" => keep(&mut self.dma_ranges, value),
+            b"interrupt-map" => keep(&mut self.interrupt_map, value),
             b"#interrupt-cells" => keep(&mut self.interrupt_cells, number(value) as u32),
             b"phandle" | b"linux,phandle" => keep(&mut self.phandle, number(value) as u32),
             b"interrupt-parent" => keep(&mut self.interrupt_parent, number(value) as u32),
@@ -89,6 +97,8 @@ impl<'a> Known<'a> {
                 size: self.size_cells.unwrap_or(Cells::DEFAULT.size),
             },
             ranges: self.ranges,
+            dma_ranges: self.dma_ranges,
+            is_device: self.compatible.is_some(),
             enabled: Status::of(self.status) == Status::Okay && parent.is_none_or(|parent| parent.enabled),
             interrupt_parent: own.or(inherited),
         }
@@ -162,7 +172,7 @@ impl<'a> Walk<'a> {
 
     /// Goes to the node at `path` (`/soc/uart@0`); a component without `@` stands for the first that it begins.
     /// Starts from the beginning whatever was walked before.
-    pub(crate) fn find(&mut self, path: &str) -> Option<Node<'_, 'a>> {
+    pub fn find(&mut self, path: &str) -> Option<Node<'_, 'a>> {
         *self = Walk::new(self.tree);
         self.advance(|_, _| true)?;
         let components = path.strip_prefix('/')?.split('/').filter(|component| !component.is_empty());
@@ -170,6 +180,17 @@ impl<'a> Walk<'a> {
             self.advance(|depth, name| depth == above + 1 && answers(name, component.as_bytes()))?;
         }
         self.node()
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// Goes to the node at this offset of the structure block ([`Node::offset`]), from the beginning.
+    pub fn seek(&mut self, offset: usize) -> Option<Node<'_, 'a>> {
+        *self = Walk::new(self.tree);
+        while self.levels.last().is_none_or(|level| level.at < offset) {
+            self.advance(|_, _| true)?;
+        }
+        self.node().filter(|node| node.offset() == offset)
     }
 }
 

@@ -82,6 +82,8 @@ pub mod tag {
     pub const CORE: u16 = 12;
     /// `u8` 1: its threads may use vector registers.
     pub const FPU: u16 = CRITICAL | 13;
+    /// Text: a kind of thing of other devices that its device cannot do without, such as `clocks`.
+    pub const NEEDS: u16 = CRITICAL | 15;
     /// Text, among the board's: authority that it is given.
     pub const GRANT: u16 = CRITICAL | 10;
 }

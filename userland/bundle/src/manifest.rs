@@ -53,7 +53,7 @@ impl Restart {
 pub struct Drive<'a> {
     /// A string of the device tree's `compatible`.
     pub compatible: &'a str,
-    /// Only where the device itself says so: for `virtio,mmio` its DeviceID.
+    /// Only where the device itself says so: for `virtio,mmio` its DeviceID, for `arm,primecell` its peripheral ID.
     pub id: Option<u32>,
 }
 
@@ -76,7 +76,7 @@ impl<'a> Manifest<'a> {
         texts(self.manifest, tag::PROVIDES)
     }
 
-    /// Protocols that it calls.
+    /// Protocols that it calls; `NAME*` stands for all servers of one.
     pub fn uses(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         texts(self.manifest, tag::USES)
     }
@@ -84,6 +84,11 @@ impl<'a> Manifest<'a> {
     /// Devices that it drives. A component that drives none is no driver.
     pub fn drives(&self) -> impl Iterator<Item = Drive<'a>> + use<'a> {
         values(self.manifest, tag::DRIVES).filter_map(drive)
+    }
+
+    /// What of other devices its device cannot do without: `clocks`, `resets` and their like.
+    pub fn needs(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        texts(self.manifest, tag::NEEDS)
     }
 
     /// Authority beyond that which the component asks for.
@@ -252,7 +257,7 @@ fn check(bytes: &[u8], part: &'static str, belongs: impl Fn(u16) -> bool) -> Res
 fn check_item(part: &'static str, tag: u16, value: &[u8]) -> Result<bool, Fault> {
     let malformed = (part, Problem::Malformed(tag));
     match tag {
-        tag::PROVIDES | tag::USES | tag::REQUEST | tag::GRANT => {
+        tag::PROVIDES | tag::USES | tag::REQUEST | tag::GRANT | tag::NEEDS => {
             text(value).ok_or((part, Problem::Text))?;
             Ok(false)
         }

@@ -39,6 +39,7 @@ fn manifest() -> Manifest {
         budget: Some((2000, 10_000)),
         dma: true,
         fpu: true,
+        needs: vec!["clocks".into()],
         requests: vec!["power".into(), "kill".into()],
     }
 }
@@ -305,7 +306,8 @@ fn walk(file: &[u8]) -> usize {
             assert!(end <= crate::MAX_ADDRESS);
         }
         let manifest = component.manifest;
-        let lists = manifest.provides().chain(manifest.uses()).chain(manifest.requests()).chain(manifest.grants());
+        let lists = manifest.provides().chain(manifest.uses()).chain(manifest.needs());
+        let lists = lists.chain(manifest.requests()).chain(manifest.grants());
         assert!(lists.chain(manifest.drives().map(|drive| drive.compatible)).all(|text| !text.is_empty()));
         assert!(manifest.table_slots().is_power_of_two() && manifest.stack_bytes() >= PAGE);
         let _ = (manifest.memory_bytes(), manifest.priority(), manifest.restart(), manifest.dma(), manifest.fpu());

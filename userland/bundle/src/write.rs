@@ -70,6 +70,8 @@ pub struct Manifest {
     pub dma: bool,
     /// Whether its threads may use floating point and vector registers.
     pub fpu: bool,
+    /// What of other devices its device cannot do without.
+    pub needs: Vec<String>,
     /// Authority it asks for.
     pub requests: Vec<String>,
 }
@@ -160,6 +162,7 @@ fn encode_manifest(manifest: &Manifest) -> Vec<u8> {
     let mut bytes = Vec::new();
     manifest.provides.iter().for_each(|name| item(&mut bytes, tag::PROVIDES, name.as_bytes()));
     manifest.uses.iter().for_each(|name| item(&mut bytes, tag::USES, name.as_bytes()));
+    manifest.needs.iter().for_each(|need| item(&mut bytes, tag::NEEDS, need.as_bytes()));
     for drive in &manifest.drives {
         let mut value = u32::from(drive.id.is_some()).to_le_bytes().to_vec();
         value.extend_from_slice(&drive.id.unwrap_or(0).to_le_bytes());

@@ -10,7 +10,8 @@ use rt::{Badge, FaultKind, FaultMessage, Message};
 
 use crate::Init;
 use crate::authority::DEBUG;
-use crate::component::Instance;
+use crate::component::{Instance, Record};
+use crate::services;
 use crate::spawn::stack_bytes;
 
 /// Below the lowest page of a stack nothing is mapped, down to the message page.
@@ -52,8 +53,8 @@ impl Init {
 
     /// The component of a badge, if that very instance still runs.
     fn running(&self, badge: Badge) -> Option<usize> {
-        let is = |record: &crate::component::Record| {
-            record.component.number == badge.component() && record.epoch == badge.epoch() && record.instance.is_some()
+        let is = |record: &Record| {
+            record.number == badge.component() && record.epoch == badge.epoch() && record.instance.is_some()
         };
         self.components.iter().position(is)
     }
@@ -67,11 +68,12 @@ impl Init {
         if let Some(record) = self.components.get_mut(index) {
             record.state = State::Ended;
         }
+        self.without(index);
     }
 
     fn crashed(&mut self, index: usize, what: &str, fault: &FaultMessage) {
         let name = self.name(index);
-        let number = self.components.get(index).map_or(0, |record| record.component.number);
+        let number = self.components.get(index).map_or(0, |record| record.number);
         let trace = self.components.get(index).and_then(|record| record.instance.as_ref()).map(|i| backtrace(i, fault));
         if self.components.get(index).is_some_and(|record| record.provides("serial")) {
             // Nobody else can print this.
@@ -81,67 +83,48 @@ impl Init {
         self.log(Level::Error, 0, &text);
         self.log(Level::Error, 0, &format!("{name} backtrace: {}", trace.unwrap_or_default()));
         self.end(index);
-        self.restart(index);
+        self.died(index);
     }
 
     /// Somebody with the right to do so wants it dead.
     pub fn end_by(&mut self, component: u32, by: u32) -> bool {
-        let position = self.components.iter().position(|record| record.component.number == component);
-        let Some(index) = position.filter(|&index| self.components[index].instance.is_some()) else { return false };
-        let by = self
-            .components
-            .iter()
-            .position(|record| record.component.number == by)
-            .map_or(String::new(), |by| self.name(by));
+        let position = |number| self.components.iter().position(|record: &Record| record.number == number);
+        let runs = |index: &usize| self.components.get(*index).is_some_and(|record| record.instance.is_some());
+        let Some(index) = position(component).filter(runs) else { return false };
+        let by = position(by).map_or(String::new(), |by| self.name(by));
         let name = self.name(index);
         self.log(Level::Warn, 0, &format!("{name} (component {component}) was killed by {by}"));
         self.end(index);
-        self.restart(index);
+        self.died(index);
         true
     }
 
     /// Takes the process apart and tells those who use what it provided.
     fn end(&mut self, index: usize) {
         let Some(record) = self.components.get_mut(index) else { return };
-        let component = record.component;
-        if let Some(path) = record.device.take() {
-            self.devices.release(&path);
+        let (number, services) = (record.number, record.services.clone());
+        record.ran = rt::now_nanoseconds().saturating_sub(record.began);
+        if let Some(device) = &record.device {
+            self.devices.release(&device.path);
         }
         if let Some(instance) = record.instance.take() {
             self.dismantle(instance);
         }
-        self.journal.unsubscribe(component.number);
-        for service in component.manifest.provides() {
-            for other in &self.components {
-                if let Some(instance) = &other.instance
-                    && other.component.manifest.uses().any(|used| used == service)
-                {
-                    let _ = instance.notification.signal(ipc::SERVER_ENDED);
-                }
+        self.journal.unsubscribe(number);
+        self.broker.forget(number);
+        for other in &self.components {
+            let uses = |used| services.iter().any(|service| services::means(used, service));
+            if let Some(instance) = &other.instance
+                && other.component.manifest.uses().any(uses)
+            {
+                let _ = instance.notification.signal(ipc::SERVER_ENDED);
             }
-        }
-    }
-
-    fn restart(&mut self, index: usize) {
-        let Some(record) = self.components.get_mut(index) else { return };
-        let name = record.component.name;
-        let policy = record.component.manifest.restart();
-        let decided = record.restarts.another(policy, record.epoch, rt::now_nanoseconds());
-        if let Err(why) = decided {
-            self.give_up(index);
-            self.log(Level::Error, 0, &format!("{name} is not started again: {why}"));
-        } else {
-            // Before it happens: the time of this line is when the new process was begun.
-            self.log(Level::Warn, 0, &format!("{name} is started again"));
-            self.start_component(index);
-            self.output.owned |=
-                self.components.get(index).is_some_and(|record| record.provides("serial") && record.instance.is_some());
         }
     }
 
     /// Name of a component.
     pub fn name(&self, index: usize) -> String {
-        self.components.get(index).map_or(String::new(), |record| record.component.name.into())
+        self.components.get(index).map_or(String::new(), |record| record.name.clone())
     }
 }
 

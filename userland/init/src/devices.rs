@@ -1,40 +1,54 @@
-//! Devices: which node of the tree a driver is for, and the capabilities of what the node names.
+//! The tree, and the capabilities of what its nodes name: devmgr says which driver is for which node.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use abi::layout::{MemoryType, PAGE};
-use bundle::{Component, Drive};
-use rt::{Cap, Frame, Kind, Mapping, Perms, Retype, Rights, SyscallError, TABLE, Untyped};
-use tree::{Interrupt, Range, Tree, Trigger};
+use rt::{Badge, Cap, Frame, Kind, Mapping, Perms, Retype, Rights, SyscallError, TABLE, Untyped};
+use tree::{Range, Tree};
 
 use crate::Fatal;
-use crate::authority::DEVICES;
+use crate::authority::{DEVICES, SPACE};
+use crate::device::Device;
 use crate::memory::slot;
 
-/// A device that a driver gets.
-#[derive(Clone)]
-pub struct Device {
-    /// Path of its node.
-    pub path: String,
-    /// Its registers.
-    pub registers: Vec<Range>,
-    /// Its lines: number and whether they fire on an edge.
-    pub lines: Vec<(u32, bool)>,
+/// Where a device says what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identification {
+    /// The DeviceID of virtio over MMIO.
+    Virtio,
+    /// The peripheral ID of a PrimeCell.
+    PrimeCell,
 }
+
+/// Bytes of the largest registers that are looked at for that.
+const LARGEST_IDENTIFIED: u64 = 0x1_0000;
 
 /// A Frame of device memory that init keeps; drivers get copies.
 struct Kept {
     start: u64,
     pages: u64,
     frame: Cap<Frame>,
-    mapping: Option<Mapping>,
     /// Paths of the devices whose drivers got it: more than one is a trust group.
     users: Vec<String>,
 }
 
 impl Kept {
+    fn end(&self) -> u64 {
+        self.start + self.pages * PAGE
+    }
+}
+
+/// Device memory that init looks at itself.
+struct Look {
+    start: u64,
+    pages: u64,
+    frame: Cap<Frame>,
+    mapping: Mapping,
+}
+
+impl Look {
     fn end(&self) -> u64 {
         self.start + self.pages * PAGE
     }
@@ -69,7 +83,7 @@ fn place(kept: &[Kept], start: u64, end: u64) -> Place {
 }
 
 /// First and last page of a register block, the last exclusive; none at the end of all addresses.
-fn pages_of(range: Range) -> Option<(u64, u64)> {
+pub fn pages_of(range: Range) -> Option<(u64, u64)> {
     Some((range.base & !(PAGE - 1), range.end().checked_next_multiple_of(PAGE)?))
 }
 
@@ -79,13 +93,12 @@ fn argument<'a>(word: &'a str, component: &str) -> Option<(&'a str, u32)> {
     Some((key, number.parse().ok()?))
 }
 
-/// The tree and the device memory that was cut out so far.
+/// The kernel's command line and the device memory that was cut out so far.
 pub struct Devices {
-    tree: Tree<'static>,
     /// The kernel's command line, found once: the walk costs more than starting a component.
     bootargs: &'static str,
     kept: Vec<Kept>,
-    taken: Vec<String>,
+    look: Option<Look>,
 }
 
 /// The kernel's command line in a tree.
@@ -111,7 +124,7 @@ impl Devices {
         let tree = Tree::parse(bytes.ok_or("the device tree cannot be read")?)
             .map_err(|error| format!("device tree: {error}"))?;
         let bootargs = bootargs(&tree);
-        Ok(Self { tree, bootargs, kept: Vec::new(), taken: Vec::new() })
+        Ok(Self { bootargs, kept: Vec::new(), look: None })
     }
 
     /// The words of the kernel's command line.
@@ -129,99 +142,131 @@ impl Devices {
         self.bootargs().filter_map(|word| argument(word, component)).collect()
     }
 
-    /// The first enabled node that a component drives and that no other component has: its most specific `compatible`
-    /// counts first, and where only the device knows what it is, its identification register decides.
-    ///
-    /// # Errors
-    /// There is none but a node whose registers cannot be had: which, and why.
-    pub fn find(&mut self, component: &Component<'static>) -> Result<Option<Device>, String> {
-        let mut refused = None;
-        let mut walk = self.tree.clone().devices();
-        while let Some(node) = walk.next() {
-            let drive =
-                node.compatible().find_map(|name| component.manifest.drives().find(|drive| drive.compatible == name));
-            let Some(drive) = drive else { continue };
-            let mut registers = Vec::new();
-            let readable = node.registers().all(|range| range.map(|range| registers.push(range)).is_ok());
-            let path = format!("{}", node.path());
-            if !readable || self.taken.contains(&path) {
-                continue;
-            }
-            match self.obtain(&registers, drive) {
-                Ok(true) => {}
-                Ok(false) => continue,
-                Err(why) => {
-                    refused.get_or_insert_with(|| format!("{path}: {why}"));
-                    continue;
-                }
-            }
-            let lines = node.interrupts().filter_map(|interrupt| match interrupt {
-                Ok(Interrupt::Gic(line)) => Some((line.intid, line.trigger == Trigger::Edge)),
-                _ => None,
-            });
-            self.taken.push(path.clone());
-            return Ok(Some(Device { path, registers, lines: lines.collect() }));
-        }
-        refused.map_or(Ok(None), Err)
-    }
-
     /// A device's driver is gone.
     pub fn release(&mut self, path: &str) {
-        self.taken.retain(|taken| taken != path);
         self.kept.iter_mut().for_each(|kept| kept.users.retain(|user| user != path));
     }
 
-    /// Cuts out the registers of a node; false when the device is another than the driver wants.
-    fn obtain(&mut self, registers: &[Range], drive: Drive<'static>) -> Result<bool, String> {
-        if !self.identifies(registers, drive)? {
-            return Ok(false);
+    /// What a device says of itself in its registers; nothing where they say nothing.
+    ///
+    /// # Errors
+    /// Why they cannot be read.
+    pub fn identify(&mut self, range: Range, how: Identification) -> Result<Option<u32>, String> {
+        if range.size > LARGEST_IDENTIFIED {
+            return Err(format!("registers of {:#x} bytes: no device that says what it is has as many", range.size));
         }
-        registers.iter().try_for_each(|&range| self.keep(range).map(drop)).map(|()| true)
+        match how {
+            Identification::Virtio => self.identify_virtio(range),
+            Identification::PrimeCell => self.identify_primecell(range),
+        }
     }
 
     /// virtio over MMIO (Virtual I/O Device 1.2, 4.2.2): MagicValue, then DeviceID at 8; 0 is an empty slot.
-    fn identifies(&mut self, registers: &[Range], drive: Drive<'static>) -> Result<bool, String> {
+    fn identify_virtio(&mut self, range: Range) -> Result<Option<u32>, String> {
         const MAGIC: u32 = 0x7472_6976;
         const DEVICE_ID: usize = 8;
-        let Some(wanted) = drive.id else { return Ok(true) };
-        let Some(&range) = registers.first() else { return Ok(false) };
-        let fits = drive.compatible == "virtio,mmio" && self.register(range, 0)? == Some(MAGIC);
-        Ok(fits && self.register(range, DEVICE_ID)? == Some(wanted))
+        if range.size < 0x100 || self.register(range, 0)? != Some(MAGIC) {
+            return Ok(None);
+        }
+        self.register(range, DEVICE_ID)
+    }
+
+    /// PrimeCells (for one: ARM DDI 0183, 3.3.15): the lowest bytes of eight words at the end of the last page.
+    fn identify_primecell(&mut self, range: Range) -> Result<Option<u32>, String> {
+        const CELL: u32 = 0xb105_f00d;
+        if range.size < PAGE || !range.base.is_multiple_of(PAGE) {
+            return Ok(None);
+        }
+        let end = range.size as usize;
+        let cell = self.bytes_of_words(range, end - 0x10)?;
+        if cell == Some(CELL) { self.bytes_of_words(range, end - 0x20) } else { Ok(None) }
+    }
+
+    /// The number in the lowest bytes of four words.
+    fn bytes_of_words(&mut self, range: Range, offset: usize) -> Result<Option<u32>, String> {
+        let mut number = 0;
+        for index in 0..4 {
+            let Some(word) = self.register(range, offset + 4 * index)? else { return Ok(None) };
+            number |= (word & 0xff) << (8 * index);
+        }
+        Ok(Some(number))
     }
 
     fn register(&mut self, range: Range, offset: usize) -> Result<Option<u32>, String> {
-        let index = self.keep(range)?;
-        let Some(kept) = self.kept.get_mut(index) else { return Ok(None) };
-        let mapping = match kept.mapping {
-            Some(mapping) => mapping,
-            None => {
-                let mapping = rt::map(kept.frame, kept.pages, Perms::READ);
-                *kept.mapping.insert(mapping.map_err(|error| format!("registers at {:#x}: {error:?}", range.base))?)
-            }
+        let (start, mapping) = self.look(range)?;
+        Ok(mapping.read_register((range.base - start) as usize + offset))
+    }
+
+    /// Where a mapping of init's own begins that covers these registers. It lasts until another is asked for or a driver
+    /// gets registers: they must not keep a driver from its own.
+    fn look(&mut self, range: Range) -> Result<(u64, Mapping), String> {
+        let (start, end) = pages_of(range).ok_or("registers at the end of all addresses")?;
+        if let Some(look) = &self.look
+            && look.start <= start
+            && end <= look.end()
+        {
+            return Ok((look.start, look.mapping));
+        }
+        self.look_away();
+        let (from, pages, frame) = match place(&self.kept, start, end) {
+            Place::Taken(index) => return Err(self.conflict(start, end, index)),
+            Place::Free { .. } => (start, (end - start) / PAGE, self.cut(start, end)?),
+            Place::Inside(index) => self.copy_of(index)?,
         };
-        Ok(mapping.read_register((range.base - kept.start) as usize + offset))
+        let mapping = rt::map(frame, pages, Perms::READ).map_err(|error| {
+            let _ = TABLE.delete(frame.slot());
+            rt::free_slot(frame.slot());
+            format!("registers at {:#x}: {error:?}", range.base)
+        })?;
+        self.look = Some(Look { start: from, pages, frame, mapping });
+        Ok((from, mapping))
+    }
+
+    /// Ends init's own look at registers.
+    fn look_away(&mut self) {
+        if let Some(look) = self.look.take() {
+            let _ = SPACE.unmap(look.frame);
+            let _ = TABLE.delete(look.frame.slot());
+            rt::free_slot(look.frame.slot());
+        }
+    }
+
+    fn copy_of(&self, index: usize) -> Result<(u64, u64, Cap<Frame>), String> {
+        let kept = self.kept.get(index).ok_or("registers that nobody has")?;
+        let refused = |error: SyscallError| format!("registers {:#x}..{:#x}: {error}", kept.start, kept.end());
+        let copy = slot().map_err(refused)?;
+        let copied = TABLE.copy(copy, TABLE, kept.frame.slot(), Rights::READ, Badge(0));
+        copied.inspect_err(|_| rt::free_slot(copy)).map_err(refused)?;
+        Ok((kept.start, kept.pages, Cap::from_slot(copy)))
+    }
+
+    /// A Frame of these pages of device memory.
+    fn cut(&self, start: u64, end: u64) -> Result<Cap<Frame>, String> {
+        let refused = |error: SyscallError| format!("registers {start:#x}..{end:#x}: {error}");
+        let slot = slot().map_err(refused)?;
+        let what =
+            Retype { size: (end - start) / PAGE, address: start, memory: Some(MemoryType::DeviceNgnre), align: 12 };
+        DEVICES.retype(Kind::Frame, what, TABLE, slot).inspect_err(|_| rt::free_slot(slot)).map_err(refused)?;
+        Ok(Cap::from_slot(slot))
     }
 
     /// The Frame that covers a register block, cut out when it is first asked for.
     fn keep(&mut self, range: Range) -> Result<usize, String> {
+        self.look_away();
         let (start, end) = pages_of(range).ok_or("registers at the end of all addresses")?;
         let (start, end, over) = match place(&self.kept, start, end) {
             Place::Inside(index) => return Ok(index),
             Place::Taken(index) => return Err(self.conflict(start, end, index)),
             Place::Free { start, end, over } => (start, end, over),
         };
-        // Nobody has them yet but init, which looked at an identification register.
+        // Their drivers are gone.
         for index in over.into_iter().rev() {
             let slot = self.kept.remove(index).frame.slot();
             TABLE.delete(slot).map_err(|error| format!("registers {start:#x}..{end:#x}: {error}"))?;
             rt::free_slot(slot);
         }
-        let refused = |error: SyscallError| format!("registers {start:#x}..{end:#x}: {error}");
-        let slot = slot().map_err(refused)?;
-        let pages = (end - start) / PAGE;
-        let what = Retype { size: pages, address: start, memory: Some(MemoryType::DeviceNgnre), align: 12 };
-        DEVICES.retype(Kind::Frame, what, TABLE, slot).inspect_err(|_| rt::free_slot(slot)).map_err(refused)?;
-        self.kept.push(Kept { start, pages, frame: Cap::from_slot(slot), mapping: None, users: Vec::new() });
+        let frame = self.cut(start, end)?;
+        self.kept.push(Kept { start, pages: (end - start) / PAGE, frame, users: Vec::new() });
         Ok(self.kept.len() - 1)
     }
 
@@ -229,6 +274,14 @@ impl Devices {
         let (from, to) = self.kept.get(index).map_or((0, 0), |kept| (kept.start, kept.end()));
         let users = self.kept.get(index).map(|kept| kept.users.join(", ")).unwrap_or_default();
         format!("its registers take the pages {start:#x}..{end:#x}, and of them {users} has {from:#x}..{to:#x}")
+    }
+
+    /// Cuts out the registers of a device.
+    ///
+    /// # Errors
+    /// Why they cannot be had.
+    pub fn obtain(&mut self, device: &Device) -> Result<(), String> {
+        device.registers.iter().try_for_each(|block| self.keep(block.range).map(drop))
     }
 
     /// The Frame for a driver's register block: init's slot, the offset of the block in it, and its pages.
@@ -269,13 +322,7 @@ mod tests {
     use super::*;
 
     fn kept(start: u64, pages: u64, user: Option<&str>) -> Kept {
-        Kept {
-            start,
-            pages,
-            frame: Cap::from_slot(0),
-            mapping: None,
-            users: user.map(Into::into).into_iter().collect(),
-        }
+        Kept { start, pages, frame: Cap::from_slot(0), users: user.map(Into::into).into_iter().collect() }
     }
 
     #[test]

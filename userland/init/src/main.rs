@@ -10,15 +10,19 @@
 
 extern crate alloc;
 
+mod afterwards;
 mod authority;
+mod broker;
 mod component;
 mod crash;
 mod describe;
+mod device;
 mod devices;
 mod journal;
 mod kernel_log;
 mod memory;
 mod output;
+mod requests;
 mod restarts;
 mod roster;
 mod serve;
@@ -43,7 +47,14 @@ struct Init {
     journal: journal::Journal,
     kernel_log: Option<kernel_log::KernelLog>,
     output: output::Output,
+    broker: broker::Broker,
     components: Vec<Record>,
+    /// The highest number that a component has.
+    last_number: u32,
+    /// Components in the bundle, broken ones included.
+    listed: usize,
+    /// Every device that can have a driver has one.
+    settled: bool,
     /// Where faults, the log and the supervisor's clients call.
     own: Cap<Endpoint>,
     /// Ticks at init's first instruction.
@@ -84,20 +95,23 @@ fn start(env: &'static Env, mut memory: memory::Memory, started: u64) -> Result<
         journal: journal::Journal::new(env.start_info()),
         kernel_log: kernel_log::KernelLog::open(),
         output: output::Output::default(),
+        broker: broker::Broker::default(),
         components: Vec::new(),
+        last_number: bundle.len() as u32,
+        listed: bundle.len(),
+        settled: false,
         own,
         started,
     };
     init.enlist(&bundle)?;
     for index in 0..init.components.len() {
-        init.start_component(index);
+        // What went wrong is in the log.
+        let _ = init.start_component(index);
     }
     if init.components.iter().all(|record| record.instance.is_none()) {
         return Err("no component of the bundle can be started".into());
     }
-    init.summary(bundle.len());
-    // The drivers run as soon as init waits: from here on the console is theirs.
-    init.output.owned = init.components.iter().any(|record| record.provides("serial") && record.instance.is_some());
+    init.await_devmgr();
     Ok(init)
 }
 
@@ -123,9 +137,24 @@ fn open_bundle(env: &'static Env) -> Result<Bundle<'static>, Fatal> {
 }
 
 impl Init {
+    /// Drivers come when devmgr asks for them; without one there are none.
+    fn await_devmgr(&mut self) {
+        let runs = |record: &Record| record.instance.is_some() && record.component.manifest.is_granted(spawn::DEVICES);
+        if self.components.iter().any(runs) {
+            return;
+        }
+        if self.components.iter().any(Record::is_driver) {
+            self.log(ipc::log::Level::Error, 0, "no devmgr runs: no driver is started");
+        }
+        self.all_devices_have_drivers();
+    }
+
     /// One line that says how many of those in the bundle were started, in which time and from which memory.
-    fn summary(&mut self, listed: usize) {
-        let running = self.components.iter().filter(|record| record.instance.is_some()).count();
+    fn summary(&mut self) {
+        let listed = self.listed;
+        // A driver counts once, however many devices it has.
+        let first = |record: &&Record| record.number == record.component.number;
+        let running = self.components.iter().filter(first).filter(|record| record.instance.is_some()).count();
         let given: u64 = self.components.iter().map(Record::memory_bytes).sum();
         let left = self.memory.left();
         // The counter goes on through a warm reset: what is known is when the kernel was entered.

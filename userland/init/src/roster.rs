@@ -7,13 +7,15 @@ use bundle::{Bundle, Component};
 use ipc::log::Level;
 
 use crate::component::Record;
-use crate::services::Closed;
+use crate::services::{self, Closed};
 use crate::{Fatal, Init};
 
 /// Most components: what init remembers of them fits into its heap.
-const MOST: usize = 256;
+pub const MOST: usize = 256;
 /// Protocols that init itself serves, through slots that every component has.
-const BY_INIT: [&str; 2] = ["log", "supervisor"];
+pub const BY_INIT: [&str; 3] = [BROKER, "log", "supervisor"];
+/// The one of them that needs a slot of its own.
+pub const BROKER: &str = "broker";
 
 impl Init {
     /// Takes in the components of the bundle and makes the endpoints of their services.
@@ -34,16 +36,30 @@ impl Init {
     }
 
     fn take_in(&mut self, component: Component<'static>) -> Result<(), Fatal> {
-        if let Some(name) = component.manifest.provides().find(|name| self.services.find(name).is_some()) {
-            let Component { number, name: who, .. } = component;
-            let text = format!("bundle: component {number} ({who}): `{name}` is provided already; it is left out");
-            self.log(Level::Error, 0, &text);
-            return Ok(());
-        }
+        let record = Record::new(component.number, component.name.into(), component);
         for name in component.manifest.provides() {
             self.services.declare(name, &mut self.memory)?;
         }
-        self.components.push(Record::new(component));
+        // A driver serves when it has a device: then it is known which server of the protocol it is.
+        if !record.is_driver() {
+            return self.take_in_service(record);
+        }
+        self.components.push(record);
+        Ok(())
+    }
+
+    fn take_in_service(&mut self, mut record: Record) -> Result<(), Fatal> {
+        let Component { number, name: who, manifest, .. } = record.component;
+        for name in manifest.provides() {
+            if !self.services.claim(name) {
+                let text = format!("bundle: component {number} ({who}): `{name}` is provided already; it is left out");
+                self.services.disclaim(&record.services);
+                self.log(Level::Error, 0, &text);
+                return Ok(());
+            }
+            record.services.push(name.into());
+        }
+        self.components.push(record);
         Ok(())
     }
 
@@ -51,10 +67,14 @@ impl Init {
     /// they call.
     fn close_unprovided(&mut self) -> Result<(), Fatal> {
         for record in &self.components {
-            for name in record.component.manifest.uses().filter(|name| !BY_INIT.contains(name)) {
-                if self.services.find(name).is_none() {
-                    self.services.declare(name, &mut self.memory)?;
-                    self.services.close(name, Closed::GivenUp);
+            for used in record.component.manifest.uses().filter(|used| !BY_INIT.contains(used)) {
+                for name in services::meant(used) {
+                    let protocol = used.strip_suffix('*').unwrap_or(used);
+                    let provided = self.components.iter().any(|record| record.provides(protocol));
+                    self.services.declare(&name, &mut self.memory)?;
+                    if !provided {
+                        self.services.close(&name, Closed::GivenUp);
+                    }
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! init's loop: one endpoint for the log, the supervisor and faults; the badge says which.
 
+use ipc::broker::BrokerServer;
 use ipc::log::{Level, Line, Log, LogServer, MAX_WRITE, Status};
 use ipc::supervisor::SupervisorServer;
 use ipc::{Client as Caller, Signal, Text};
@@ -41,6 +42,7 @@ impl Init {
                 stay_stopped()
             }
             client if client == Client::Supervisor as u32 => ipc::answer(&mut SupervisorServer(self), badge, message),
+            client if client == Client::Broker as u32 => ipc::answer(&mut BrokerServer(self), badge, message),
             _ => ipc::answer(&mut LogServer(self), badge, message),
         }
     }
@@ -55,9 +57,9 @@ impl Init {
     /// A line for the log, and for people while no console driver runs.
     pub fn log(&mut self, level: Level, component: u32, text: &str) {
         if level <= Level::Info {
-            let name = self.components.iter().find(|record| record.component.number == component);
+            let name = self.components.iter().find(|record| record.number == component);
             match name {
-                Some(record) => self.output.line(&alloc::format!("{}: {text}", record.component.name)),
+                Some(record) => self.output.line(&alloc::format!("{}: {text}", record.name)),
                 None => self.output.line(text),
             }
         }

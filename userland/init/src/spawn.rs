@@ -17,10 +17,12 @@ use rt::{
 
 use crate::Init;
 use crate::authority::{DMA, IRQ_CONTROL, SMC_CONTROL, SPACE, sched_control};
-use crate::component::Instance;
-use crate::devices::{Device, Devices};
+use crate::component::{Instance, Record};
+use crate::device::{Block, Device};
+use crate::devices::{Devices, pages_of};
 use crate::memory::slot;
-use crate::services::Closed;
+use crate::roster::BROKER;
+use crate::services::{self, Closed};
 
 /// Pages of an address space object: itself, its root, and tables for program, stack, heap and mappings.
 const SPACE_PAGES: u64 = 14;
@@ -44,6 +46,11 @@ const SCHED: &str = "sched-control";
 /// The same for the registers of its device: not a Frame of them but the Untyped that Frames are made of.
 const DEVICE_MEMORY: &str = "device-memory";
 
+/// Authority of devmgr.
+pub const DEVICES: &str = "devices";
+/// Authority of supervisor.
+pub const RESTARTS: &str = "restarts";
+
 /// Functions of the firmware by their identifiers: `smc:FIRST` or `smc:FIRST+COUNT`, in hexadecimal.
 fn functions(name: &str) -> Option<(u32, u32)> {
     let range = name.strip_prefix("smc:")?;
@@ -61,6 +68,8 @@ pub enum Client {
     Supervisor = 2,
     /// The kernel, with a fault.
     Fault = 3,
+    /// devmgr and supervisor.
+    Broker = 4,
 }
 
 /// What went wrong, and at what.
@@ -77,47 +86,35 @@ impl<T> At<T> for Result<T, SyscallError> {
 }
 
 impl Init {
-    /// Starts a component, if the machine has what it drives; says in the log what came of it.
-    pub fn start_component(&mut self, index: usize) {
-        let Some(record) = self.components.get(index) else { return };
-        let component = record.component;
-        let device = match component.manifest.drives().next() {
-            None => None,
-            Some(_) => match self.devices.find(&component) {
-                Ok(Some(device)) => Some(device),
-                Ok(None) => return self.without_device(index),
-                Err(why) => {
-                    self.log(Level::Error, 0, &alloc::format!("{} cannot start: {why}", component.name));
-                    return self.give_up(index);
-                }
-            },
-        };
-        let epoch = record.epoch + 1;
-        match self.spawn(&component, epoch, device.as_ref()) {
+    /// Starts a component. A driver without a device is left alone; what went wrong is in the log, and given back.
+    pub fn start_component(&mut self, index: usize) -> Result<(), String> {
+        let Some(record) = self.components.get(index) else { return Ok(()) };
+        if record.is_driver() && record.device.is_none() {
+            return Ok(());
+        }
+        let (who, device) = (Who::of(record), record.device.clone());
+        let obtained = device.as_ref().map_or(Ok(()), |device| self.devices.obtain(device));
+        let spawned = obtained.and_then(|()| {
+            self.spawn(&who, device.as_ref()).map_err(|Failed(what, error)| alloc::format!("{what}: {error}"))
+        });
+        match spawned {
             Ok(instance) => {
-                component.manifest.provides().for_each(|name| self.services.open(name));
+                who.services.iter().for_each(|name| self.services.open(name));
                 if let Some(record) = self.components.get_mut(index) {
                     record.instance = Some(instance);
-                    (record.epoch, record.state) = (epoch, State::Running);
-                    record.device = device.map(|device| device.path);
+                    (record.epoch, record.state) = (who.epoch, State::Running);
+                    record.began = rt::now_nanoseconds();
                 }
+                Ok(())
             }
-            Err(Failed(what, error)) => {
-                let text = alloc::format!("{} cannot start: {what}: {error}", component.name);
-                self.log(Level::Error, 0, &text);
+            Err(why) => {
+                if let Some(device) = &device {
+                    self.devices.release(&device.path);
+                }
+                self.log(Level::Error, 0, &alloc::format!("{} cannot start: {why}", who.name));
                 self.give_up(index);
+                Err(why)
             }
-        }
-    }
-
-    fn without_device(&mut self, index: usize) {
-        if let Some(record) = self.components.get_mut(index) {
-            record.state = State::NoDevice;
-            for name in record.component.manifest.provides() {
-                self.services.close(name, Closed::NoDevice);
-            }
-            let text = alloc::format!("{}: no device for it", record.component.name);
-            self.log(Level::Info, 0, &text);
         }
     }
 
@@ -125,18 +122,14 @@ impl Init {
     pub fn give_up(&mut self, index: usize) {
         if let Some(record) = self.components.get_mut(index) {
             record.state = State::GivenUp;
-            for name in record.component.manifest.provides() {
+            for name in &record.services {
                 self.services.close(name, Closed::GivenUp);
             }
         }
     }
 
-    fn spawn(
-        &mut self,
-        component: &Component<'static>,
-        epoch: u16,
-        device: Option<&Device>,
-    ) -> Result<Instance, Failed> {
+    fn spawn(&mut self, who: &Who, device: Option<&Device>) -> Result<Instance, Failed> {
+        let component = &who.component;
         let manifest = &component.manifest;
         let stack = stack_bytes(component) / PAGE;
         let table_pages = (u64::from(manifest.table_slots()) * 64).div_ceil(PAGE);
@@ -146,7 +139,7 @@ impl Init {
         // Start page and message page; a page for each alignment gap.
         let pages = memory + stack + data + table_pages + SPACE_PAGES + OBJECT_PAGES + 2 + 2;
         let quota = self.memory.quota(pages).at("memory")?;
-        let mut building = Building::new(self, *component, epoch, quota, pages);
+        let mut building = Building::new(self, who, quota, pages);
         match building.build(device, memory, stack) {
             Ok(()) => Ok(building.instance),
             Err(failed) => {
@@ -185,17 +178,39 @@ const fn is_data(segment: &InitSegment) -> bool {
     segment.flags & Perms::WRITE.bits() as u32 != 0
 }
 
+/// Whose process it is.
+struct Who {
+    number: u32,
+    name: String,
+    component: Component<'static>,
+    /// Its next.
+    epoch: u16,
+    services: Vec<String>,
+}
+
+impl Who {
+    fn of(record: &Record) -> Self {
+        let Record { number, ref name, component, ref services, epoch, .. } = *record;
+        Self { number, name: name.clone(), component, epoch: epoch.saturating_add(1), services: services.clone() }
+    }
+
+    fn badge(&self, server: u32) -> Badge {
+        Badge::new(self.number, self.epoch, server)
+    }
+}
+
 /// A process in the making.
 struct Building<'i> {
     init: &'i mut Init,
+    who: &'i Who,
     component: Component<'static>,
-    epoch: u16,
     instance: Instance,
     next: u32,
 }
 
 impl<'i> Building<'i> {
-    fn new(init: &'i mut Init, component: Component<'static>, epoch: u16, quota: Cap<Untyped>, pages: u64) -> Self {
+    fn new(init: &'i mut Init, who: &'i Who, quota: Cap<Untyped>, pages: u64) -> Self {
+        let component = who.component;
         let none = abi::SLOT_NULL;
         let instance = Instance {
             quota,
@@ -204,13 +219,14 @@ impl<'i> Building<'i> {
             slots: component.manifest.table_slots(),
             space: Cap::from_slot(none),
             thread: Cap::from_slot(none),
+            held: false,
             stack: Cap::from_slot(none),
             notification: Cap::from_slot(none),
             freed: Vec::new(),
             derived: Vec::new(),
             named: Vec::new(),
         };
-        Self { init, component, epoch, instance, next: abi::SLOT_FIRST }
+        Self { init, who, component, instance, next: abi::SLOT_FIRST }
     }
 
     fn build(&mut self, device: Option<&Device>, memory: u64, stack: u64) -> Result<(), Failed> {
@@ -227,8 +243,11 @@ impl<'i> Building<'i> {
         self.fixed_slots().at("fixed slots")?;
         self.services().at("services")?;
         self.controls().at("control capabilities")?;
+        self.files().at("tree and bundle")?;
         if let Some(device) = device {
             self.device(device).at("device")?;
+            let mut memory = device.memory.iter().enumerate();
+            memory.try_for_each(|(index, block)| self.reserved_memory(index, block)).at("reserved memory")?;
         }
         self.arguments();
         if memory > 0 {
@@ -286,15 +305,15 @@ impl<'i> Building<'i> {
     /// Slots 1 to 9. Own table and thread are attenuated: the process cannot start threads on its table or change its
     /// priority.
     fn fixed_slots(&mut self) -> Result<(), SyscallError> {
-        let (number, epoch) = (self.component.number, self.epoch);
         let own = self.init.own.slot();
-        let badge = |client: Client| Badge::new(number, epoch, client as u32);
+        let badge = |client: Client| self.who.badge(client as u32);
         let table = self.instance.table.slot();
         self.copy(table, abi::SLOT_TABLE, Rights::TAKE | Rights::PUT | Rights::REVOKE, Badge(0))?;
         self.copy(self.instance.thread.slot(), abi::SLOT_THREAD, Rights::BIND, Badge(0))?;
         self.copy(self.instance.space.slot(), abi::SLOT_SPACE, Rights::MAP | Rights::POOL, Badge(0))?;
-        self.copy(own, abi::SLOT_LOG, Rights::SEND | Rights::GRANT, badge(Client::Log))?;
-        self.copy(own, abi::SLOT_SUPERVISOR, Rights::SEND | Rights::GRANT, badge(Client::Supervisor))?;
+        let (log, supervisor) = (badge(Client::Log), badge(Client::Supervisor));
+        self.copy(own, abi::SLOT_LOG, Rights::SEND | Rights::GRANT, log)?;
+        self.copy(own, abi::SLOT_SUPERVISOR, Rights::SEND | Rights::GRANT, supervisor)?;
         self.give(Kind::Reply, 0, abi::SLOT_REPLY)?;
         let notification = self.instance.notification.slot();
         self.copy(notification, abi::SLOT_NOTIFICATION, Rights::SIGNAL | Rights::WAIT, Badge(0))
@@ -316,20 +335,41 @@ impl<'i> Building<'i> {
     }
 
     fn services(&mut self) -> Result<(), SyscallError> {
-        let manifest = self.component.manifest;
-        for name in manifest.provides() {
-            let derived = self.init.services.for_instance(name)?;
+        let (manifest, who) = (self.component.manifest, self.who);
+        // To the server it is the protocol, whichever of its servers it is.
+        for (name, service) in manifest.provides().zip(&who.services) {
+            let derived = self.init.services.for_instance(service)?;
             self.instance.derived.push(derived);
             let slot = self.next();
             self.copy(derived, slot, Rights::RECEIVE | Rights::GRANT | Rights::SEND, Badge(0))?;
             self.name("provide:", name, slot, 0);
         }
-        let badge = Badge::new(self.component.number, self.epoch, 0);
-        for name in manifest.uses() {
-            let Some(endpoint) = self.init.services.find(name) else { continue };
+        for used in manifest.uses() {
+            if used == BROKER {
+                let slot = self.next();
+                let own = self.init.own.slot();
+                self.copy(own, slot, Rights::SEND | Rights::GRANT, who.badge(Client::Broker as u32))?;
+                self.name("use:", used, slot, 0);
+            }
+            for name in services::meant(used) {
+                let Some(endpoint) = self.init.services.find(&name) else { continue };
+                let slot = self.next();
+                self.copy(endpoint.slot(), slot, Rights::SEND | Rights::GRANT, who.badge(0))?;
+                self.name("use:", &name, slot, 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tree and bundle, read-only, for who matches the one with the other.
+    fn files(&mut self) -> Result<(), SyscallError> {
+        if !self.component.manifest.is_granted(DEVICES) {
+            return Ok(());
+        }
+        for (name, from) in [("tree", abi::SLOT_TREE), ("bundle", abi::SLOT_BUNDLE)] {
             let slot = self.next();
-            self.copy(endpoint.slot(), slot, Rights::SEND | Rights::GRANT, badge)?;
-            self.name("use:", name, slot, 0);
+            self.copy(from, slot, Rights::READ, Badge(0))?;
+            self.name(name, "", slot, 0);
         }
         Ok(())
     }
@@ -374,7 +414,8 @@ impl<'i> Building<'i> {
 
     /// Registers and interrupts of exactly one node; the DmaSpace if the manifest asks for it.
     fn device(&mut self, device: &Device) -> Result<(), SyscallError> {
-        for (index, &range) in device.registers.iter().enumerate() {
+        for (index, block) in device.registers.iter().enumerate() {
+            let range = block.range;
             if self.component.manifest.is_granted(DEVICE_MEMORY) {
                 self.device_memory(index, range)?;
                 continue;
@@ -382,23 +423,45 @@ impl<'i> Building<'i> {
             let (frame, offset, pages) = self.init.devices.frame_for(&device.path, range)?;
             let slot = self.next();
             self.copy(frame, slot, Devices::RIGHTS, Badge(0))?;
-            let number = alloc::format!("{index}");
-            self.name("reg:", &number, slot, pages * PAGE);
-            self.name("reg-offset:", &number, offset as u32, range.size);
+            self.names("reg:", index, &block.name, slot, pages * PAGE);
+            self.names("reg-offset:", index, &block.name, offset as u32, range.size);
         }
-        for (index, &(line, edge)) in device.lines.iter().enumerate() {
+        for (index, line) in device.lines.iter().enumerate().filter(|(_, line)| line.number != 0) {
             let irq = self.object::<Irq>(Kind::Irq, 0)?;
-            IRQ_CONTROL.set(irq, line, edge)?;
+            IRQ_CONTROL.set(irq, line.number, line.edge)?;
             let slot = self.next();
             self.copy(irq.slot(), slot, Rights::IRQ_BIND | Rights::IRQ_ACK, Badge(0))?;
-            self.name("irq:", &alloc::format!("{index}"), slot, 0);
+            self.names("irq:", index, &line.name, slot, 0);
         }
-        if self.component.manifest.dma() {
+        if device.dma && self.component.manifest.dma() {
             let slot = self.next();
             self.copy(DMA.slot(), slot, Rights::INVOKE, Badge(0))?;
             self.name("dma", "", slot, 0);
         }
         Ok(())
+    }
+
+    /// Memory that the tree reserves for the device, as the kernel lets it be had.
+    fn reserved_memory(&mut self, index: usize, block: &Block) -> Result<(), SyscallError> {
+        let (start, end) = pages_of(block.range).ok_or(SyscallError::from(rt::ErrorCode::InvalidArgument))?;
+        let made = slot()?;
+        self.instance.derived.push(made);
+        let what = Retype { size: (end - start) / PAGE, address: start, memory: None, align: 12 };
+        crate::authority::DEVICES.retype(Kind::Frame, what, TABLE, made)?;
+        let slot = self.next();
+        self.copy(made, slot, Devices::RIGHTS, Badge(0))?;
+        self.names("mem:", index, &block.name, slot, end - start);
+        Ok(())
+    }
+
+    /// A slot of a device: by its index, and by its name where it has one that fits and that no other has.
+    fn names(&mut self, prefix: &str, index: usize, name: &str, slot: u32, size: u64) {
+        self.name(prefix, &alloc::format!("{index}"), slot, size);
+        let whole = alloc::format!("{prefix}{name}");
+        let taken = self.instance.named.iter().any(|named| name_of(named) == whole);
+        if !name.is_empty() && whole.len() <= NAME_LEN && !taken {
+            self.name(prefix, name, slot, size);
+        }
     }
 
     /// The pages of a register block as an Untyped.
@@ -412,20 +475,26 @@ impl<'i> Building<'i> {
     }
 
     fn write_info(&mut self, frame: Cap<Frame>) -> Result<(), SyscallError> {
+        if self.instance.named.len() > abi::MAX_NAMED {
+            return Err(rt::ErrorCode::SlotOutOfRange.into());
+        }
         let own = *self.init.env.start_info();
+        // Who gets tree and bundle must know how long they are.
+        let files = self.component.manifest.is_granted(DEVICES);
+        let of_files = |number: u32| if files { number } else { 0 };
         let mut info = StartInfo {
             table_slots: self.instance.slots,
-            seed: seed(&own.seed, self.component.number, self.epoch),
+            seed: seed(&own.seed, self.who.number, self.who.epoch),
             message_page: USER_MESSAGE_PAGE,
             heap_base: USER_HEAP,
             heap_limit: heap_bytes(self.component.manifest.memory_bytes()),
-            component: self.component.number,
-            epoch: self.epoch.into(),
-            tree_offset: 0,
-            tree_bytes: 0,
-            bundle_offset: 0,
+            component: self.who.number,
+            epoch: self.who.epoch.into(),
+            tree_offset: of_files(own.tree_offset),
+            tree_bytes: of_files(own.tree_bytes),
+            bundle_offset: of_files(own.bundle_offset),
             memory_slots: 0,
-            bundle_bytes: 0,
+            bundle_bytes: if files { own.bundle_bytes } else { 0 },
             named_count: self.instance.named.len().min(abi::MAX_NAMED) as u32,
             ..own
         };
@@ -439,7 +508,7 @@ impl<'i> Building<'i> {
     fn thread(&mut self, page: Cap<Frame>) -> Result<(), SyscallError> {
         let fault = slot()?;
         self.instance.derived.push(fault);
-        let badge = Badge::new(self.component.number, self.epoch, Client::Fault as u32);
+        let badge = self.who.badge(Client::Fault as u32);
         TABLE.copy(fault, TABLE, self.init.own.slot(), Rights::SEND, badge)?;
         let thread: Cap<Thread> = self.instance.thread;
         let table: Cap<CapTable> = self.instance.table;
@@ -467,7 +536,9 @@ impl<'i> Building<'i> {
         self.copy(time.slot(), abi::SLOT_SCHED, Rights::SCHED_READ, Badge(0))?;
         thread.write_registers(0, [USER_INFO])?;
         thread.write_registers(31, [USER_STACK_TOP, self.component.entry])?;
-        thread.resume()
+        // Before devmgr is through the console is the kernel's, and drivers wait.
+        self.instance.held = !self.init.settled && self.component.manifest.drives().next().is_some();
+        if self.instance.held { Ok(()) } else { thread.resume() }
     }
 }
 

@@ -55,8 +55,9 @@ impl Supervisor for Init {
 }
 
 impl Init {
-    fn by_number(&self, component: u32) -> Option<&Record> {
-        self.components.iter().find(|record| record.component.number == component)
+    /// The component with this number.
+    pub fn by_number(&self, component: u32) -> Option<&Record> {
+        self.components.iter().find(|record| record.number == component)
     }
 
     /// The number of a component's first thread in trace records; component 0 is init.
@@ -68,9 +69,13 @@ impl Init {
         DEBUG.thread(thread).ok().map(|(_, _, number)| number)
     }
 
+    /// Whether the board grants this to the component of a client.
+    pub fn is_granted(&self, client: Client, authority: &str) -> bool {
+        self.by_number(client.component()).is_some_and(|record| record.component.manifest.is_granted(authority))
+    }
+
     fn permit(&self, client: Client, authority: &str) -> Result<(), Status> {
-        let record = self.by_number(client.component()).ok_or(Status::NotPermitted)?;
-        if record.component.manifest.is_granted(authority) { Ok(()) } else { Err(Status::NotPermitted) }
+        if self.is_granted(client, authority) { Ok(()) } else { Err(Status::NotPermitted) }
     }
 
     fn summary_of(&self, record: &Record) -> Component {
@@ -78,13 +83,13 @@ impl Init {
         let ticks = instance.and_then(|instance| DEBUG.thread(instance.thread).ok()).map_or(0, |(_, ticks, _)| ticks);
         let unused = instance.map_or(0, unused);
         Component {
-            component: record.component.number,
+            component: record.number,
             state: record.state,
             memory: record.memory_bytes(),
             used: record.memory_bytes().saturating_sub(unused),
             epoch: record.epoch,
             ticks,
-            name: Text::<MAX_NAME>::cut(record.component.name),
+            name: Text::<MAX_NAME>::cut(&record.name),
         }
     }
 

@@ -61,6 +61,8 @@ pub mod window;
 mod wire;
 
 pub mod block;
+pub mod broker;
+pub mod devices;
 pub mod display;
 pub mod file;
 pub mod log;
@@ -86,8 +88,16 @@ pub use window::{WindowError, signal_only};
 pub use wire::{Laid, OfKind, Size, Wire, caps, fitting, in_registers, put_layout, sum, take_layout, words};
 
 /// All protocols of this crate, for the documents and for the check of what was released.
-pub const PROTOCOLS: &[&Protocol] = 
-    &[&block::BLOCK, &display::DISPLAY, &file::FILE, &log::LOG, &serial::SERIAL, &supervisor::SUPERVISOR];
+pub const PROTOCOLS: &[&Protocol] = &[
+    &block::BLOCK,
+    &broker::BROKER,
+    &devices::DEVICES,
+    &display::DISPLAY,
+    &file::FILE,
+    &log::LOG,
+    &serial::SERIAL,
+    &supervisor::SUPERVISOR,
+];
 
 /// Bit that the supervisor signals on the Notification (slot 9) of every component that uses a protocol whose server
 /// has just ended: completions it still owed will not come, and its sessions are gone.

@@ -63,6 +63,8 @@ pub enum State {
     GivenUp = 2,
     /// The machine has no device for it.
     NoDevice = 3,
+    /// It crashed or was killed, and it is not decided or not time yet to start it again.
+    Restarting = 4,
 }
 
 impl State {
@@ -73,6 +75,7 @@ impl State {
             Self::Ended => "ended",
             Self::GivenUp => "given up",
             Self::NoDevice => "no device",
+            Self::Restarting => "restarts",
         }
     }
 }

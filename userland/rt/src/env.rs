@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 #[cfg(target_os = "none")]
 use abi::MessagePage;
-use abi::{NamedSlot, StartInfo};
+use abi::{NamedSlot, Perms, StartInfo, layout::PAGE};
 
 use crate::cap::Cap;
 
@@ -61,6 +61,29 @@ impl Env {
     /// The number that the kernel's command line has for this component as `NAME.KEY=NUMBER`; `name` is `arg:KEY`.
     pub fn argument(&self, name: &str) -> Option<u32> {
         self.0.find(name).filter(NamedSlot::is_number).map(|entry| entry.slot)
+    }
+
+    /// The device tree; init gives it to the component that may start drivers. To be asked for once: it is mapped each time.
+    ///
+    /// # Errors
+    /// [`Missing`].
+    pub fn tree(&self) -> Result<&'static [u8], Missing> {
+        self.file("tree", self.0.tree_offset, self.0.tree_bytes.into())
+    }
+
+    /// The bundle; as [`Self::tree`].
+    ///
+    /// # Errors
+    /// [`Missing`].
+    pub fn bundle(&self) -> Result<&'static [u8], Missing> {
+        self.file("bundle", self.0.bundle_offset, self.0.bundle_bytes)
+    }
+
+    fn file(&self, name: &'static str, offset: u32, bytes: u64) -> Result<&'static [u8], Missing> {
+        let frame = self.cap(name)?;
+        let (start, end) = (offset as usize, (u64::from(offset) + bytes) as usize);
+        let mapping = crate::vm::map(frame, (end as u64).div_ceil(PAGE), Perms::READ).map_err(|_| Missing(name))?;
+        mapping.given_bytes().and_then(|all| all.get(start..end)).ok_or(Missing(name))
     }
 
     /// Bytes of the Frame called `name`.

@@ -120,6 +120,17 @@ impl Mapping {
         Some(unsafe { core::slice::from_raw_parts(self.address as *const u8, self.bytes) })
     }
 
+    /// As [`Self::kept_bytes`], for who was given the Frame by init under a name that only kept memory has.
+    pub(crate) fn given_bytes(&self) -> Option<&'static [u8]> {
+        if SPACE.protect(self.frame, Perms::READ | Perms::WRITE).is_ok() {
+            return None;
+        }
+        // SAFETY: init, which fills the named slots before the process runs, puts Frames of the device tree and the bundle
+        // there: memory that nobody can write. Its place in the table is handed out to nobody else (`slots`), the Frame that
+        // is there lacks the right to write, and it is never unmapped.
+        Some(unsafe { core::slice::from_raw_parts(self.address as *const u8, self.bytes) })
+    }
+
     /// A 32-bit device register; `None` outside the mapping.
     pub fn read_register(&self, offset: usize) -> Option<u32> {
         let fits = offset.is_multiple_of(4) && offset.checked_add(4)? <= self.bytes;

@@ -29,9 +29,10 @@ struct Plan {
 }
 
 /// The sets that measure. A board that lacks one goes without its metrics.
-const PLANS: [Plan; 5] = [
+const PLANS: [Plan; 6] = [
     Plan { set: "bench", cores: 1, icount: true },
     Plan { set: "bench-events", cores: 1, icount: true },
+    Plan { set: "bench-handler", cores: 1, icount: true },
     Plan { set: "bench-fpu", cores: 1, icount: true },
     Plan { set: "bench-cores", cores: 2, icount: true },
     Plan { set: "bench-scaling", cores: 2, icount: false },

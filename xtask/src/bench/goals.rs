@@ -100,6 +100,7 @@ pub const ROWS: &[Row] = &[
     at_most("notify.signal.registers", 2, Some(2)),
     at_most("notify.ping_pong", 600, Some(600)),
     at_most("irq.to_driver", 240, Some(240)),
+    at_most("irq.to_handler", 500, Some(500)),
     at_most("fault.round_trip", 350, Some(350)),
     at_most("fault.map_round_trip", 850, Some(850)),
     at_most("fault.anonymous", 600, Some(600)),

@@ -37,7 +37,7 @@ impl<'a> Source<'a> {
         })
     }
 
-    pub fn resolve(self, tree: &Tree<'a>, controllers: &[Controller]) -> Result<Timer, TreeError> {
+    pub fn resolve(self, tree: &Tree<'a>, controllers: &[Controller<'a>]) -> Result<Timer, TreeError> {
         let mut timer = Timer { frequency: self.frequency, ..Timer::default() };
         let mut interrupts = self.interrupts.read(tree, controllers);
         match self.names {

@@ -5,10 +5,11 @@
 use std::string::ToString;
 use std::time::{Duration, Instant};
 use std::vec::Vec;
-use std::{eprintln, println, thread};
+use std::{eprintln, println, thread, vec};
 
+use super::resources::board;
 use super::{QEMU, phone};
-use crate::{Range, Tree, TreeError};
+use crate::{Interrupt, Phandle, Phandles, Range, Tree, TreeError};
 
 const USUAL: u64 = 20_000;
 /// What a boot loader's bug, a bit error or an attacker who knows the format would write.
@@ -151,11 +152,36 @@ fn exercise(bytes: &[u8]) -> bool {
         check(node.number("clock-frequency"), drop);
         check(node.text("status"), drop);
     }
+    let mut room = vec![Phandle::default(); Phandles::count(&tree)];
+    let phandles = Phandles::of(&tree, &mut room).unwrap();
+    let mut place = tree.walk();
     let mut devices = tree.devices();
     while let Some(device) = devices.next() {
         assert!(device.enabled() && !device.path().to_string().contains(char::is_control));
         device.registers().for_each(|range| check(range, |range| sound(&range)));
-        device.interrupts().for_each(|interrupt| check(interrupt, drop));
+        let names = device.register_names().count() + device.interrupt_names().count();
+        assert!(names <= bytes.len());
+        device.interrupts().for_each(|interrupt| {
+            check(interrupt, |interrupt| {
+                if let Interrupt::Other { controller: Some(at), .. } = interrupt {
+                    assert!(place.seek(at).is_some());
+                }
+            });
+        });
+        device.dma_windows().for_each(|window| check(window, |window| sound(&window.cpu)));
+        device.memory_regions(&phandles).for_each(|region| {
+            check(region, |region| {
+                region.range.iter().for_each(sound);
+                assert!(place.seek(region.at).is_some());
+            });
+        });
+        device.references(&phandles).for_each(|reference| {
+            check(reference, |reference| assert!(place.seek(reference.provider).is_some()));
+        });
+        if let Some(bus) = device.bus() {
+            assert!(place.seek(bus.at).is_some());
+        }
+        let _ = tree.label(&device.path().to_string());
     }
     true
 }
@@ -163,8 +189,9 @@ fn exercise(bytes: &[u8]) -> bool {
 #[test]
 fn mutated_trees_have_an_answer() {
     let count = std::env::var("TREE_MUTATIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(USUAL);
-    let written = phone();
-    let originals: Vec<&[u8]> = QEMU.iter().map(|(_, bytes)| *bytes).chain([written.as_slice()]).collect();
+    let written = [phone(), board()];
+    let originals: Vec<&[u8]> =
+        QEMU.iter().map(|(_, bytes)| *bytes).chain(written.iter().map(|tree| tree.as_slice())).collect();
     let (mut taken, mut slowest) = (0, Duration::ZERO);
     for seed in 0..count {
         let culprit = Culprit(seed);

@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod echo;
+pub mod handler;
 pub mod pair;
 pub mod report;
 pub mod typed;

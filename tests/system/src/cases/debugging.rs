@@ -129,7 +129,7 @@ fn debugs(lab: &mut Lab) -> Result<()> {
     let row = |component: &str| list.iter().find(|row| row.len() >= 6 && row[1] == component);
     for (component, states, priority, function) in [
         ("init", &["receiving"][..], "255", "init::"),
-        ("pl011", &["receiving"], "150", "tutti_kit::server::serve"),
+        ("pl011", &["receiving"], "150", "tutti_component_main"),
         ("shell", &["waiting"], "80", "shell::"),
         ("budget-spin", &["ready", "running"], "200", ""),
     ] {

@@ -6,6 +6,7 @@ mod budget;
 mod conformance;
 mod crash;
 mod debugging;
+mod devices;
 mod disk;
 mod fpu;
 pub mod fuzz;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Case> {
         conformance::cases(),
         fuzz::cases(),
         fpu::cases(),
+        devices::cases(),
         crash::cases(),
         hardening::cases(),
         budget::cases(),

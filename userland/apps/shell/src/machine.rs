@@ -7,7 +7,9 @@ use alloc::string::String;
 use crate::commands::Unprinted;
 use ipc::Call;
 use ipc::trace::Found;
-use ipc::{file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient};
+use ipc::{
+    devices::DevicesClient, file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient,
+};
 use rt::{CallError, Cap, Message, Notification, SharedBuffer};
 
 /// Bit of the own Notification: input, or room for output.
@@ -76,6 +78,8 @@ pub struct Services {
     pub log: LogClient<Carrier>,
     /// What components there are.
     pub supervisor: SupervisorClient<Carrier>,
+    /// What devices there are.
+    pub devices: DevicesClient<Carrier>,
     /// Handed to servers, which signal [`SERIAL_BIT`] and [`LOG_BIT`].
     pub notification: Cap<Notification>,
     /// Shared with the file service.

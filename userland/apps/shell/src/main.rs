@@ -11,7 +11,9 @@ use alloc::string::String;
 use core::cell::OnceCell;
 
 use ipc::trace::Found;
-use ipc::{file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient};
+use ipc::{
+    devices::DevicesClient, file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient,
+};
 use rt::{Env, Kind, NOTIFICATION, Notification, Retype, SharedBuffer, Timer};
 use shell::{Carrier, Machine, Rings, Services, Shell, Unprinted};
 
@@ -34,6 +36,7 @@ fn services(env: &'static Env) -> Result<Services, String> {
         files: FileClient(endpoint("use:file")?),
         log: LogClient(Carrier::new(rt::LOG)),
         supervisor: SupervisorClient(Carrier::new(rt::SUPERVISOR)),
+        devices: DevicesClient(endpoint("use:devices")?),
         notification: ipc::signal_only(NOTIFICATION).map_err(|error| format!("notification: {error:?}"))?,
         buffer: SharedBuffer::new(PAGES).map(Rc::new).map_err(|error| format!("buffer for files: {error:?}"))?,
         rings: env.cap("control:trace").ok().map(|control| Box::new(Recorder(env, control, None)) as Box<dyn Rings>),

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::String;
 
 use ipc::SignalOn;
+use ipc::devices::DevicesClient;
 use ipc::log::{Level, LogClient};
 use ipc::supervisor::{Milestone, SupervisorClient};
 use rt::{Cap, Notification};
@@ -29,6 +30,7 @@ pub struct Shell {
     pub(crate) volume: Volume,
     pub(crate) log: LogClient<Carrier>,
     pub(crate) supervisor: SupervisorClient<Carrier>,
+    pub(crate) devices: DevicesClient<Carrier>,
     pub(crate) directory: String,
     pub(crate) rings: Option<Box<dyn Rings>>,
     notification: Cap<Notification>,
@@ -42,12 +44,13 @@ pub struct Shell {
 impl Shell {
     /// A shell on these servers.
     pub fn new(services: Services, machine: Box<dyn Machine>) -> Self {
-        let Services { serial, files, log, supervisor, notification, buffer, rings } = services;
+        let Services { serial, files, log, supervisor, devices, notification, buffer, rings } = services;
         Self {
             console: Console::new(serial, notification, machine),
             volume: Volume::new(files, buffer),
             log,
             supervisor,
+            devices,
             directory: "/".into(),
             rings,
             notification,

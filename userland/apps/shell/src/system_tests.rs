@@ -4,10 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
+use ipc::devices::Device;
 use ipc::log::{Level, Line};
 use ipc::supervisor::{Component, Milestone, State};
 use ipc::trace::{Found, Record};
-use ipc::{Buffer, Client, Loopback, SERVER_ENDED, Signal, Text, file, log, serial, supervisor};
+use ipc::{Buffer, Client, Loopback, SERVER_ENDED, Signal, Text, devices, file, log, serial, supervisor};
 use rt::{CallError, Cap, ErrorCode, Message, Notification, SharedBuffer, SyscallError};
 
 use crate::{Carrier, LOG_BIT, Machine, Rings, SERIAL_BIT, Services, Shell, Unprinted};
@@ -218,6 +219,28 @@ impl log::Log for Servers {
     }
 }
 
+impl devices::Devices for Servers {
+    fn list(&mut self, index: u32) -> Result<Option<Device>, devices::Status> {
+        let row = |path, driver, state, reason| Device {
+            path: Text::cut(path),
+            driver: Text::cut(driver),
+            state,
+            reason: Text::cut(reason),
+        };
+        let rows = [
+            row("/uart@1000", "pl011", devices::State::Running, ""),
+            row("/uart@2000", "uart", devices::State::Waiting, "&gcc (qcom,gcc: no driver)"),
+            row("/gpu@3000", "", devices::State::NoDriver, ""),
+        ];
+        Ok(rows.get(index as usize).copied())
+    }
+
+    fn resource(&mut self, index: u32, line: u32) -> Result<Option<Text<{ devices::MAX_LINE }>>, devices::Status> {
+        let lines = ["compatible arm,pl011", "registers 0x1000..0x2000"];
+        Ok(lines.get(line as usize).filter(|_| index == 0).map(|line| Text::cut(line)))
+    }
+}
+
 impl supervisor::Supervisor for Servers {
     fn list(&mut self, _: Client, index: u32) -> Result<Option<Component>, supervisor::Status> {
         let names = ["init", "pl011", "shell"];
@@ -323,7 +346,10 @@ fn shell(world: &Rc<World>) -> Shell {
         serial: serial::SerialClient(Carrier::new(Loopback::new(serial::SerialServer(servers.clone())))),
         files: file::FileClient(Carrier::new(Loopback::new(file::FileServer(servers.clone())))),
         log: log::LogClient(Carrier::new(Loopback::new(log::LogServer(servers.clone())))),
-        supervisor: supervisor::SupervisorClient(Carrier::new(Loopback::new(supervisor::SupervisorServer(servers)))),
+        supervisor: supervisor::SupervisorClient(Carrier::new(Loopback::new(supervisor::SupervisorServer(
+            servers.clone(),
+        )))),
+        devices: devices::DevicesClient(Carrier::new(Loopback::new(devices::DevicesServer(servers)))),
         notification: NOTIFICATION,
         buffer: world.buffer.clone(),
         rings: Some(Box::new(FakeRings(world.clone()))),
@@ -606,4 +632,18 @@ fn random_keys_do_no_harm() {
         shell.run_until_quiet();
         world.screen.take();
     }
+}
+
+#[test]
+fn devices_and_what_they_have() {
+    let all = [
+        "NODE                                 DRIVER           STATE",
+        "/uart@1000                           pl011            running",
+        "/uart@2000                           uart             waiting for &gcc (qcom,gcc: no driver)",
+        "/gpu@3000                            -                no driver",
+    ];
+    assert_eq!(run("devices"), all.map(|line| format!("{line}\n")).concat());
+    let one = format!("{}\n    compatible arm,pl011\n    registers 0x1000..0x2000\n", all[1]);
+    assert_eq!(run("devices /uart@1000"), one);
+    assert_eq!(run("devices /gpu"), "devices: /gpu: no such node; `devices` lists them\n");
 }

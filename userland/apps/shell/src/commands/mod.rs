@@ -1,5 +1,6 @@
 //! The commands.
 
+mod devices;
 mod disk;
 mod system;
 mod trace;
@@ -63,6 +64,13 @@ const COMMANDS: &[Command] = &[
         about: "components, their memory and CPU time",
         count: (0, 0),
         run: system::ps,
+    },
+    Command {
+        name: "devices",
+        arguments: "[PATH]",
+        about: "devices and their drivers; what a device has and needs",
+        count: (0, 1),
+        run: devices::devices,
     },
     Command { name: "caps", arguments: "NAME", about: "what a component holds", count: (1, 1), run: system::caps },
     Command { name: "log", arguments: "", about: "what components said", count: (0, 0), run: system::log },

@@ -1,0 +1,44 @@
+//! A device as devmgr describes it.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use tree::Range;
+
+/// Most entries of one kind: what a driver's start page has names for.
+pub const MOST: usize = 16;
+
+/// Addresses with a name, which may be empty.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// Where.
+    pub range: Range,
+    /// What the node calls it.
+    pub name: String,
+}
+
+/// An interrupt line with a name, which may be empty.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// As the interrupt controller counts; 0 for a hole in the node's list.
+    pub number: u32,
+    /// It fires on an edge.
+    pub edge: bool,
+    /// What the node calls it.
+    pub name: String,
+}
+
+/// What a driver is given.
+#[derive(Clone, Debug, Default)]
+pub struct Device {
+    /// Path of its node.
+    pub path: String,
+    /// Its registers.
+    pub registers: Vec<Block>,
+    /// Its lines.
+    pub lines: Vec<Line>,
+    /// Memory that is reserved for it.
+    pub memory: Vec<Block>,
+    /// It is a bus master.
+    pub dma: bool,
+}

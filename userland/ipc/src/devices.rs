@@ -1,0 +1,76 @@
+//! devices: the enabled nodes of the device tree, and what drives them. Served by devmgr.
+
+use crate::{Text, Wire};
+
+/// The enabled nodes of the device tree that say what they are compatible with, in the order of the tree.
+#[crate::protocol(name = "devices", version = 1)]
+pub trait Devices {
+    /// The node at `index` of the list; none behind the last.
+    #[method(1)]
+    fn list(&mut self, index: u32) -> Result<Option<Device>, Status>;
+
+    /// Line `line` of what the node at `index` has and needs; none behind the last.
+    #[method(2)]
+    fn resource(&mut self, index: u32, line: u32) -> Result<Option<Text<MAX_LINE>>, Status>;
+}
+
+/// Longest path, in bytes; of a longer one the end is left out.
+pub const MAX_PATH: usize = 192;
+/// Longest name of a driver, in bytes.
+pub const MAX_DRIVER: usize = 40;
+/// Longest reason, in bytes.
+pub const MAX_REASON: usize = 192;
+/// Longest line of `resource`, in bytes.
+pub const MAX_LINE: usize = 488;
+
+crate::statuses! {
+    /// No node at this place of the list.
+    NoNode = 1, "no such node";
+}
+
+/// A node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
+pub struct Device {
+    /// What becomes of it.
+    pub state: State,
+    /// The component that drives it or would; nothing if there is none.
+    pub driver: Text<MAX_DRIVER>,
+    /// Its path.
+    pub path: Text<MAX_PATH>,
+    /// Whom it waits for, why it is refused, or what it says of itself where it has no driver.
+    pub reason: Text<MAX_REASON>,
+}
+
+/// What becomes of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
+pub enum State {
+    /// Its driver runs.
+    Running = 0,
+    /// Its driver died and is started again.
+    Starting = 1,
+    /// Its driver is not started, because of another device.
+    Waiting = 2,
+    /// No component of the bundle drives it.
+    NoDriver = 3,
+    /// Its driver could not be started.
+    Refused = 4,
+    /// Its driver ended, or died too often.
+    GivenUp = 5,
+    /// The kernel drives it itself.
+    Kernel = 6,
+}
+
+impl State {
+    /// In words, in front of a reason.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Starting => "starting",
+            Self::Waiting => "waiting for",
+            Self::NoDriver => "no driver",
+            Self::Refused => "refused:",
+            Self::GivenUp => "given up",
+            Self::Kernel => "kernel",
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The device manager over a tree, a bundle and init.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use bundle::Bundle;
+use ipc::broker::{self, BrokerClient};
+use ipc::devices::{Device, Devices, MAX_LINE, State, Status};
+use ipc::supervisor::State as Running;
+use ipc::{Call, Error, Text};
+use tree::{Range, Tree};
+
+use crate::drivers::{Driver, drivers};
+use crate::lines::lines;
+use crate::plan::{Identify, Outcome, Row, plan};
+use crate::resources::{Description, Identification, Trouble};
+
+/// Answers what becomes of each node.
+pub struct Manager<'a, C> {
+    tree: Tree<'a>,
+    broker: BrokerClient<C>,
+    nodes: Vec<Node<'a>>,
+    /// The lines about a node that were asked for last, as they are asked for one by one.
+    shown: Option<(usize, Vec<String>)>,
+}
+
+/// A node, and what became of it when it was decided about.
+struct Node<'a> {
+    path: String,
+    offset: usize,
+    /// The component that drives it.
+    component: Option<u32>,
+    /// The driver that would.
+    driver: &'a str,
+    state: State,
+    reason: String,
+}
+
+/// A component that init has.
+struct Known {
+    number: u32,
+    program: u32,
+    path: String,
+}
+
+type Failure = Error<broker::Status>;
+
+impl<'a, C: Call> Manager<'a, C> {
+    /// Decides about every node, and has init start what can be.
+    ///
+    /// # Errors
+    /// init does not answer, or the tree's references cannot be read.
+    pub fn new(tree: Tree<'a>, bundle: &Bundle<'a>, broker: BrokerClient<C>) -> Result<Self, String> {
+        let known = known(&broker).map_err(|error| format!("broker: {error}"))?;
+        let drivers = drivers(bundle, |number| known.iter().any(|it| it.number == number));
+        let running = |path: &str| known.iter().find(|it| it.path == path).map(|it| it.number);
+        let rows = plan(&tree, &drivers, |path| running(path).is_some(), &mut Registers(&broker))?;
+        let mut nodes = Vec::with_capacity(rows.len());
+        for row in rows {
+            let component = running(&row.path);
+            let mut node = decide(&broker, &drivers, row).map_err(|error| format!("broker: {error}"))?;
+            node.component = node.component.or(component);
+            nodes.push(node);
+        }
+        let manager = Self { tree, broker, nodes, shown: None };
+        manager.refuse(&drivers, &known).map_err(|error| format!("broker: {error}"))?;
+        manager.broker.settle().map_err(|error| format!("broker: {error}"))?;
+        Ok(manager)
+    }
+
+    /// Tells init of the drivers that have no device.
+    fn refuse(&self, drivers: &[Driver<'a>], known: &[Known]) -> Result<(), Failure> {
+        for driver in drivers {
+            let mine = |node: &&Node<'_>| node.driver == driver.name;
+            let has_one = self.nodes.iter().filter(mine).any(|node| node.component.is_some())
+                || known.iter().any(|it| it.program == driver.number && !it.path.is_empty());
+            if !has_one {
+                let would = self.nodes.iter().find(mine);
+                let why = would.map_or("no device for it".into(), |node| {
+                    format!("{}: {} {}", node.path, node.state.name(), node.reason)
+                });
+                self.broker.refuse(driver.number, cut(&why, broker::MAX_REASON))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What becomes of a node now: whether its driver runs, init knows.
+    fn now(&self, node: &Node<'a>) -> Device {
+        let component =
+            node.component.and_then(|number| self.broker.component(number.saturating_sub(1)).ok().flatten());
+        let component = component.filter(|component| Some(component.number) == node.component);
+        let state = component.map_or(node.state, |component| match component.state {
+            Running::Running => State::Running,
+            Running::Restarting => State::Starting,
+            Running::Ended | Running::GivenUp | Running::NoDevice => State::GivenUp,
+        });
+        let driver = component.map_or(Text::cut(node.driver), |component| component.name);
+        Device { state, driver, path: Text::cut(&node.path), reason: Text::cut(&node.reason) }
+    }
+}
+
+/// All components that init has.
+fn known(broker: &BrokerClient<impl Call>) -> Result<Vec<Known>, Failure> {
+    let mut known: Vec<Known> = Vec::new();
+    // Numbers ascend, so that this ends.
+    while let Some(it) = broker.component(known.last().map_or(0, |last| last.number))? {
+        if known.last().is_some_and(|last| last.number >= it.number) {
+            return Err(Error::Malformed);
+        }
+        known.push(Known { number: it.number, program: it.program, path: it.path.as_str().into() });
+    }
+    Ok(known)
+}
+
+/// Has init start what a row says, and notes what came of it.
+fn decide<'a>(broker: &BrokerClient<impl Call>, drivers: &[Driver<'a>], row: Row) -> Result<Node<'a>, Failure> {
+    let name = |number| drivers.iter().find(|driver| driver.number == number).map_or("", |driver| driver.name);
+    let Row { path, offset, outcome } = row;
+    let mut component = None;
+    let (driver, state, reason) = match outcome {
+        Outcome::Driven => ("", State::Running, String::new()),
+        Outcome::Kernel => ("", State::Kernel, String::new()),
+        Outcome::NoDriver(None) => ("", State::NoDriver, String::new()),
+        Outcome::NoDriver(Some(0)) => ("", State::NoDriver, "(nothing there)".into()),
+        Outcome::NoDriver(Some(id)) => ("", State::NoDriver, format!("(it says {id:#x})")),
+        Outcome::Not { driver, trouble: Trouble::Waiting(whom) } => (name(driver), State::Waiting, whom),
+        Outcome::Not { driver, trouble: Trouble::Refused(why) } => (name(driver), State::Refused, why),
+        Outcome::Start { driver, description } => match start(broker, &path, driver, &description)? {
+            Ok(number) => {
+                component = Some(number);
+                (name(driver), State::Running, String::new())
+            }
+            Err(why) => (name(driver), State::Refused, why),
+        },
+    };
+    Ok(Node { path, offset, component, driver, state, reason })
+}
+
+/// Has init start a driver; why it did not.
+fn start(
+    broker: &BrokerClient<impl Call>,
+    path: &str,
+    driver: u32,
+    description: &Description,
+) -> Result<Result<u32, String>, Failure> {
+    match describe(broker, path, description) {
+        Ok(()) => {}
+        Err(Error::TooLong) => return Ok(Err("its path or a name in its node is too long".into())),
+        Err(Error::Status(broker::Status::NoDevice)) => {
+            return Ok(Err("it has more resources than a driver is given".into()));
+        }
+        Err(error) => return Err(error),
+    }
+    let (number, why) = broker.start(driver, description.dma)?;
+    Ok(if number == 0 { Err(why.as_str().to_string()) } else { Ok(number) })
+}
+
+fn describe(broker: &BrokerClient<impl Call>, path: &str, description: &Description) -> Result<(), Failure> {
+    broker.describe(path)?;
+    for block in &description.registers {
+        broker.add_registers(block.range.base, block.range.size, &block.name)?;
+    }
+    for line in &description.lines {
+        broker.add_interrupt(line.intid, line.edge, &line.name)?;
+    }
+    description.memory.iter().try_for_each(|block| broker.add_memory(block.range.base, block.range.size, &block.name))
+}
+
+/// Registers, which init reads.
+struct Registers<'b, C>(&'b BrokerClient<C>);
+
+impl<C: Call> Identify for Registers<'_, C> {
+    fn identify(&mut self, registers: Range, how: Identification) -> Result<Option<u32>, String> {
+        let how = match how {
+            Identification::Virtio => broker::Identification::Virtio,
+            Identification::PrimeCell => broker::Identification::PrimeCell,
+        };
+        let said = self.0.identify(registers.base, registers.size, how).map_err(|error| format!("broker: {error}"))?;
+        if said.trouble.is_empty() { Ok(said.number) } else { Err(said.trouble.as_str().into()) }
+    }
+}
+
+impl<C: Call> Devices for Manager<'_, C> {
+    fn list(&mut self, index: u32) -> Result<Option<Device>, Status> {
+        Ok(self.nodes.get(index as usize).map(|node| self.now(node)))
+    }
+
+    fn resource(&mut self, index: u32, line: u32) -> Result<Option<Text<MAX_LINE>>, Status> {
+        let offset = self.nodes.get(index as usize).ok_or(Status::NoNode)?.offset;
+        if self.shown.as_ref().is_none_or(|(shown, _)| *shown != offset) {
+            self.shown = Some((offset, lines(&self.tree, offset)));
+        }
+        let shown = self.shown.as_ref().map_or(&[][..], |(_, lines)| lines.as_slice());
+        Ok(shown.get(line as usize).map(|line| Text::cut(line)))
+    }
+}
+
+/// As much of a text as fits.
+fn cut(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most)).unwrap_or(text)
+}

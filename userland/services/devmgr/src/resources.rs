@@ -1,0 +1,161 @@
+//! What a driver is given of a node.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use tree::{Device, Interrupt, Phandles, Range, Tree, Trigger};
+
+use crate::drivers::Driver;
+use crate::provider;
+
+/// Addresses with a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Where, as the CPU has it.
+    pub range: Range,
+    /// What the node calls it; empty where it does not.
+    pub name: String,
+}
+
+/// An interrupt line of the GIC with a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// As the GIC counts; 0 for a hole in the node's list, so that those behind keep their index.
+    pub intid: u32,
+    /// It fires on an edge, not while the line is active.
+    pub edge: bool,
+    /// What the node calls it; empty where it does not.
+    pub name: String,
+}
+
+/// A device as a driver is given it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Description {
+    /// Registers.
+    pub registers: Vec<Block>,
+    /// Interrupts.
+    pub lines: Vec<Line>,
+    /// Memory that is reserved for it.
+    pub memory: Vec<Block>,
+    /// It is a bus master.
+    pub dma: bool,
+}
+
+/// Where a device says what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identification {
+    /// The DeviceID of virtio over MMIO; 0 in an empty slot (Virtual I/O Device 1.2, section 4.2.2).
+    Virtio,
+    /// The peripheral ID at the end of the registers of a PrimeCell: part, designer, revision, configuration.
+    PrimeCell,
+}
+
+impl Identification {
+    /// How a device with this `compatible` is identified.
+    pub fn of(compatible: &str) -> Option<Self> {
+        match compatible {
+            "virtio,mmio" => Some(Self::Virtio),
+            "arm,primecell" => Some(Self::PrimeCell),
+            _ => None,
+        }
+    }
+
+    /// Whether a driver for `wanted` is for the device that says `found`. Of a PrimeCell part and designer count, not the
+    /// revision.
+    pub const fn fits(self, wanted: u32, found: u32) -> bool {
+        match self {
+            Self::Virtio => wanted == found,
+            Self::PrimeCell => (wanted ^ found) & 0x000f_ffff == 0,
+        }
+    }
+}
+
+/// Why a driver is not started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Its device needs another one, that nobody drives or whose driver does not serve it.
+    Waiting(String),
+    /// The tree says of its device what is wrong or cannot be had.
+    Refused(String),
+}
+
+/// What `driver` is given of a device.
+///
+/// # Errors
+/// [`Trouble`].
+pub fn describe(
+    tree: &Tree<'_>,
+    phandles: &Phandles<'_>,
+    device: &Device<'_, '_>,
+    driver: &Driver<'_>,
+    drivers: &[Driver<'_>],
+) -> Result<Description, Trouble> {
+    let refused = |error: tree::TreeError| Trouble::Refused(error.to_string());
+    if let Some(bus) = device.bus() {
+        return Err(Trouble::Waiting(provider::words(tree, drivers, bus.at, "its bus")));
+    }
+    for reference in device.references(phandles) {
+        let needed = |word: &str| driver.manifest.needs().any(|need| need == word);
+        match reference {
+            Ok(it) if needed(it.dependency.word()) => {
+                return Err(Trouble::Waiting(provider::words(tree, drivers, it.provider, it.dependency.word())));
+            }
+            // What the driver does not need may be as broken as it is.
+            _ => {}
+        }
+    }
+    let dma = driver.manifest.dma();
+    if dma {
+        reaches_as_the_cpu_does(device)?;
+    }
+    let mut registers = Vec::new();
+    let mut names = device.register_names();
+    for range in device.registers() {
+        registers.push(Block { range: range.map_err(refused)?, name: names.next().unwrap_or_default().to_string() });
+    }
+    let memory = device.memory_regions(phandles).map(|region| {
+        let region = region.map_err(refused)?;
+        let nowhere = || Trouble::Refused("memory-region: nobody says where that memory is".into());
+        Ok(Block { range: region.range.ok_or_else(nowhere)?, name: region.name.unwrap_or_default().into() })
+    });
+    let memory = memory.collect::<Result<_, _>>()?;
+    Ok(Description { registers, lines: lines(tree, device, drivers)?, memory, dma })
+}
+
+fn lines(tree: &Tree<'_>, device: &Device<'_, '_>, drivers: &[Driver<'_>]) -> Result<Vec<Line>, Trouble> {
+    let mut names = device.interrupt_names();
+    let mut lines = Vec::new();
+    for interrupt in device.interrupts() {
+        let name = names.next().unwrap_or_default().to_string();
+        match interrupt.map_err(|error| Trouble::Refused(error.to_string()))? {
+            Interrupt::Gic(tree::Line { intid, trigger }) => {
+                lines.push(Line { intid, edge: trigger == Trigger::Edge, name });
+            }
+            Interrupt::Other { controller: Some(at), .. } => {
+                return Err(Trouble::Waiting(provider::words(tree, drivers, at, "interrupts")));
+            }
+            // A hole in the list, or a controller that the tree does not have.
+            Interrupt::Other { controller: None, .. } if device.property("interrupts-extended").is_some() => {
+                lines.push(Line { intid: 0, edge: false, name });
+            }
+            Interrupt::Other { controller: None, .. } => {
+                return Err(Trouble::Refused("interrupts: its interrupt-parent takes no interrupts".into()));
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// Nothing tells a driver yet under which address its device finds memory.
+fn reaches_as_the_cpu_does(device: &Device<'_, '_>) -> Result<(), Trouble> {
+    for window in device.dma_windows() {
+        let window = window.map_err(|error| Trouble::Refused(error.to_string()))?;
+        if window.bus != window.cpu.base {
+            let (bus, cpu) = (window.bus, window.cpu.base);
+            let text = format!("dma-ranges: it finds memory {cpu:#x} at {bus:#x}, which no driver is told yet");
+            return Err(Trouble::Refused(text));
+        }
+    }
+    Ok(())
+}
