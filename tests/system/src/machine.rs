@@ -35,8 +35,12 @@ pub struct Machine {
     pub bootargs: String,
     /// Disks, each a virtio device.
     pub disks: Vec<Disk>,
+    /// Other virtio devices in QEMU's words, without their bus: `virtio-rng-device`. Their slots follow those of the disks.
+    pub devices: Vec<String>,
     /// Slots of virtio-mmio in the order of use, each in a page of registers of its own.
     pub virtio_slots: Vec<u32>,
+    /// Where QEMU makes a socket for its monitor (QMP).
+    pub qmp: Option<PathBuf>,
     /// Stop before the first instruction and wait for a debugger on port 1234.
     pub gdb: bool,
     /// What else QEMU is told.
@@ -101,7 +105,13 @@ impl Machine {
             None => self.add_kernel(&mut command),
             Some(direct) => self.add_loaders(&mut command, direct),
         }
-        self.add_disks(&mut command)?;
+        self.add_devices(&mut command)?;
+        if let Some(socket) = &self.qmp {
+            let mut monitor = OsString::from("unix:");
+            monitor.push(escape(socket));
+            monitor.push(",server=on,wait=off");
+            command.arg("-qmp").arg(monitor);
+        }
         if self.gdb {
             command.args(["-s", "-S"]);
         }
@@ -127,17 +137,20 @@ impl Machine {
         }
     }
 
-    fn add_disks(&self, command: &mut Command) -> Result<()> {
+    fn add_devices(&self, command: &mut Command) -> Result<()> {
+        let count = self.disks.len() + self.devices.len();
         ensure!(
-            self.disks.len() <= self.virtio_slots.len(),
-            "{} virtio devices, but {} has {} slots with a page of registers of their own",
-            self.disks.len(),
+            count <= self.virtio_slots.len(),
+            "{count} virtio devices, but {} has {} slots with a page of registers of their own",
             self.model,
             self.virtio_slots.len()
         );
-        for (number, (disk, slot)) in self.disks.iter().zip(&self.virtio_slots).enumerate() {
+        for (number, disk) in self.disks.iter().enumerate() {
             command.arg("-drive").arg(disk.drive(number));
-            command.arg("-device").arg(format!("virtio-blk-device,drive=d{number},bus=virtio-mmio-bus.{slot}"));
+        }
+        let disks = (0..self.disks.len()).map(|number| format!("virtio-blk-device,drive=d{number}"));
+        for (device, slot) in disks.chain(self.devices.iter().cloned()).zip(&self.virtio_slots) {
+            command.arg("-device").arg(format!("{device},bus=virtio-mmio-bus.{slot}"));
         }
         Ok(())
     }
@@ -183,7 +196,9 @@ mod tests {
             direct: None,
             bootargs: "log=info".into(),
             disks: vec![Disk::File("a,b.img".into()), Disk::Null(4096)],
-            virtio_slots: vec![31, 23],
+            devices: vec!["virtio-rng-device".into()],
+            virtio_slots: vec![31, 23, 15],
+            qmp: Some("q.sock".into()),
             gdb: false,
             extra: Vec::new(),
         }
@@ -197,11 +212,13 @@ mod tests {
         assert!(line.contains("file=a,,b.img"), "{line}");
         assert!(line.contains("drive=d0,bus=virtio-mmio-bus.31"), "{line}");
         assert!(line.contains("drive=d1,bus=virtio-mmio-bus.23"), "{line}");
+        assert!(line.contains("-device virtio-rng-device,bus=virtio-mmio-bus.15"), "{line}");
+        assert!(line.contains("-qmp unix:q.sock,server=on,wait=off"), "{line}");
     }
 
     #[test]
     fn more_devices_than_slots_are_refused() {
-        let machine = Machine { virtio_slots: vec![31], ..machine() };
+        let machine = Machine { virtio_slots: vec![31, 23], ..machine() };
         assert!(machine.command(Serial::Pipe).is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 use alloc::rc::Rc;
 use core::cell::RefCell;
+use core::fmt;
 
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use virtio_drivers::{Error, PhysAddr, Result};
@@ -11,6 +12,8 @@ use crate::dma::fake::{device_read, device_write};
 
 const NEXT: u16 = 1;
 const WRITE: u16 = 2;
+/// Queues of a device.
+const QUEUES: usize = 8;
 
 #[derive(Debug, Default)]
 struct State {
@@ -18,10 +21,28 @@ struct State {
     offered: u64,
     accepted: u64,
     config: Vec<u8>,
+    answer: Answer,
     /// Read again and again, it never stays the same.
     unsteady: bool,
     generation: u32,
     status: DeviceStatus,
+    queues: [Ring; QUEUES],
+    interrupt: bool,
+}
+
+/// What the device makes of its configuration when the driver has written to it.
+#[derive(Default)]
+struct Answer(Option<Box<dyn FnMut(&mut [u8])>>);
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("answer")
+    }
+}
+
+/// Where a queue lies, and how far the device is with it.
+#[derive(Debug, Default)]
+struct Ring {
     size: u64,
     descriptors: PhysAddr,
     available: PhysAddr,
@@ -29,12 +50,11 @@ struct State {
     taken: u16,
     given: u16,
     notified: usize,
-    interrupt: bool,
 }
 
-/// The device's side: what a test does.
+/// The device's side: what a test does, at one queue. It is the first unless [`Self::queue`] chose another.
 #[derive(Clone, Debug)]
-pub struct Device(Rc<RefCell<State>>);
+pub struct Device(Rc<RefCell<State>>, usize);
 
 /// The driver's side.
 #[derive(Debug)]
@@ -66,7 +86,18 @@ impl Device {
     pub fn new(kind: u32, offered: u64, config: &[u8]) -> (Self, FakeTransport) {
         let state = State { kind, offered, config: config.to_vec(), ..State::default() };
         let state = Rc::new(RefCell::new(state));
-        (Self(state.clone()), FakeTransport(state))
+        (Self(state.clone(), 0), FakeTransport(state))
+    }
+
+    /// The same device at another of its eight queues.
+    #[must_use]
+    pub fn queue(&self, index: usize) -> Self {
+        Self(self.0.clone(), index)
+    }
+
+    /// From now on the driver may write to the configuration, and `answer` changes it after each time.
+    pub fn configure(&self, answer: impl FnMut(&mut [u8]) + 'static) {
+        self.0.borrow_mut().answer = Answer(Some(Box::new(answer)));
     }
 
     /// From now on the configuration changes whenever it is read.
@@ -76,7 +107,7 @@ impl Device {
 
     /// How often the driver notified the queue.
     pub fn notified(&self) -> usize {
-        self.0.borrow().notified
+        self.0.borrow().queues[self.1].notified
     }
 
     /// The features the driver took.
@@ -91,27 +122,28 @@ impl Device {
 
     /// Takes the next request without serving it: its first descriptor.
     pub fn take(&self) -> Option<u16> {
-        let mut state = self.0.borrow_mut();
-        if state.available == 0 || state.taken == load::<u16>(state.available + 2) {
+        let ring = &mut self.0.borrow_mut().queues[self.1];
+        if ring.available == 0 || ring.taken == load::<u16>(ring.available + 2) {
             return None;
         }
-        let head = load(state.available + 4 + 2 * (u64::from(state.taken) % state.size));
-        state.taken = state.taken.wrapping_add(1);
+        let head = load(ring.available + 4 + 2 * (u64::from(ring.taken) % ring.size));
+        ring.taken = ring.taken.wrapping_add(1);
         Some(head)
     }
 
     /// Says that the request headed by `id` is done, whether there is one or not.
     pub fn complete(&self, id: u32, written: u32) {
         let mut state = self.0.borrow_mut();
-        if state.size == 0 {
+        let ring = &mut state.queues[self.1];
+        if ring.size == 0 {
             // A device that was reset reaches no memory.
             return;
         }
-        let place = state.used + 4 + 8 * (u64::from(state.given) % state.size);
+        let place = ring.used + 4 + 8 * (u64::from(ring.given) % ring.size);
         store(place, id);
         store(place + 4, written);
-        state.given = state.given.wrapping_add(1);
-        store(state.used + 2, state.given);
+        ring.given = ring.given.wrapping_add(1);
+        store(ring.used + 2, ring.given);
         state.interrupt = true;
     }
 
@@ -149,7 +181,7 @@ impl Device {
     }
 
     fn chain(&self, head: u16) -> Vec<Descriptor> {
-        let descriptors = self.0.borrow().descriptors;
+        let descriptors = self.0.borrow().queues[self.1].descriptors;
         let mut chain: Vec<Descriptor> = vec![load(descriptors + 16 * u64::from(head))];
         while let Some(last) = chain.last().filter(|last| last.flags & NEXT != 0) {
             chain.push(load(descriptors + 16 * u64::from(last.next)));
@@ -171,8 +203,8 @@ impl Transport for FakeTransport {
     fn max_queue_size(&mut self, _: u16) -> u32 {
         256
     }
-    fn notify(&mut self, _: u16) {
-        self.0.borrow_mut().notified += 1;
+    fn notify(&mut self, queue: u16) {
+        self.0.borrow_mut().queues[usize::from(queue)].notified += 1;
     }
     fn get_status(&self) -> DeviceStatus {
         self.0.borrow().status
@@ -181,22 +213,22 @@ impl Transport for FakeTransport {
         let mut state = self.0.borrow_mut();
         state.status = status;
         if status.is_empty() {
-            (state.size, state.available, state.used, state.taken, state.given) = (0, 0, 0, 0, 0);
+            state.queues.iter_mut().for_each(|ring| *ring = Ring { notified: ring.notified, ..Ring::default() });
         }
     }
     fn set_guest_page_size(&mut self, _: u32) {}
     fn requires_legacy_layout(&self) -> bool {
         false
     }
-    fn queue_set(&mut self, _: u16, size: u32, descriptors: PhysAddr, available: PhysAddr, used: PhysAddr) {
-        let mut state = self.0.borrow_mut();
-        (state.size, state.descriptors, state.available, state.used) = (size.into(), descriptors, available, used);
+    fn queue_set(&mut self, queue: u16, size: u32, descriptors: PhysAddr, available: PhysAddr, used: PhysAddr) {
+        let ring = &mut self.0.borrow_mut().queues[usize::from(queue)];
+        (ring.size, ring.descriptors, ring.available, ring.used) = (size.into(), descriptors, available, used);
     }
-    fn queue_unset(&mut self, _: u16) {
-        self.0.borrow_mut().size = 0;
+    fn queue_unset(&mut self, queue: u16) {
+        self.0.borrow_mut().queues[usize::from(queue)].size = 0;
     }
-    fn queue_used(&mut self, _: u16) -> bool {
-        self.0.borrow().size != 0
+    fn queue_used(&mut self, queue: u16) -> bool {
+        self.0.borrow().queues[usize::from(queue)].size != 0
     }
     fn ack_interrupt(&mut self) -> InterruptStatus {
         let asserted = core::mem::take(&mut self.0.borrow_mut().interrupt);
@@ -212,7 +244,12 @@ impl Transport for FakeTransport {
         let bytes = state.config.get(offset..).and_then(|rest| rest.get(..size_of::<T>()));
         bytes.and_then(|bytes| T::read_from_bytes(bytes).ok()).ok_or(Error::ConfigSpaceTooSmall)
     }
-    fn write_config_space<T: IntoBytes + Immutable>(&mut self, _: usize, _: T) -> Result<()> {
-        Err(Error::Unsupported)
+    fn write_config_space<T: IntoBytes + Immutable>(&mut self, offset: usize, value: T) -> Result<()> {
+        let state = &mut *self.0.borrow_mut();
+        let answer = state.answer.0.as_mut().ok_or(Error::Unsupported)?;
+        let place = state.config.get_mut(offset..).and_then(|rest| rest.get_mut(..size_of::<T>()));
+        place.ok_or(Error::ConfigSpaceTooSmall)?.copy_from_slice(value.as_bytes());
+        answer(&mut state.config);
+        Ok(())
     }
 }
