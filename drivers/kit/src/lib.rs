@@ -1,5 +1,5 @@
 //! What every driver stands on: typed registers over raw pointers, memory that devices reach, interrupts, and what devices of
-//! a class have in common ([`class`]). The server's loop, tasks and events are those of every component (`ipc`, `rt::task`).
+//! a class have in common ([`class`]), and what the device tree says ([`node`], [`region`]). The server's loop, tasks and events are those of every component (`ipc`, `rt::task`).
 //!
 //! A driver is a library of device logic that forbids `unsafe` and a short `main`. Everything it touches comes from here
 //! and has a fake for host tests: registers and interrupt lines in `fake`, memory that devices reach in `dma::fake`, and a
@@ -28,7 +28,9 @@ mod irq;
 #[allow(unsafe_code)]
 pub mod mmio;
 mod name;
+pub mod node;
 pub mod pin;
+pub mod region;
 pub mod sectors;
 pub mod time;
 #[cfg(feature = "virtio")]
@@ -39,6 +41,7 @@ pub use error::{Cause, Error, Failed};
 pub use handout::Handout;
 pub use ipc::{Shared, serve};
 pub use irq::Interrupt;
+pub use node::Node;
 pub use rt::task::{Event, sleep, spawn};
 pub use tock_registers;
 

@@ -8,6 +8,7 @@ mod crash;
 mod debugging;
 mod devices;
 mod disk;
+mod display;
 mod fpu;
 pub mod fuzz;
 mod hardening;
@@ -29,6 +30,7 @@ pub fn all() -> Vec<Case> {
         fuzz::cases(),
         fpu::cases(),
         devices::cases(),
+        display::cases(),
         crash::cases(),
         hardening::cases(),
         budget::cases(),

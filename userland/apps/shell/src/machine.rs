@@ -3,12 +3,13 @@
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::commands::Unprinted;
 use ipc::Call;
 use ipc::trace::Found;
 use ipc::{
-    devices::DevicesClient, file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient,
+    devices::DevicesClient, display::DisplayClient, file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient,
 };
 use rt::{CallError, Cap, Message, Notification, SharedBuffer};
 
@@ -16,6 +17,9 @@ use rt::{CallError, Cap, Message, Notification, SharedBuffer};
 pub const SERIAL_BIT: u64 = 1;
 /// Bit of the own Notification: a log line of level warn or worse.
 pub const LOG_BIT: u64 = 2;
+
+/// Bit of the own Notification: a display has taken a frame.
+pub const DISPLAY_BIT: u64 = 32;
 
 /// Who carries calls: an endpoint, or a test.
 #[derive(Clone)]
@@ -80,7 +84,9 @@ pub struct Services {
     pub supervisor: SupervisorClient<Carrier>,
     /// What devices there are.
     pub devices: DevicesClient<Carrier>,
-    /// Handed to servers, which signal [`SERIAL_BIT`] and [`LOG_BIT`].
+    /// The displays, of which there need be none.
+    pub displays: Vec<DisplayClient<Carrier>>,
+    /// Handed to servers, which signal [`SERIAL_BIT`], [`LOG_BIT`] and [`DISPLAY_BIT`].
     pub notification: Cap<Notification>,
     /// Shared with the file service.
     pub buffer: Rc<SharedBuffer>,

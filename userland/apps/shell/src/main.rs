@@ -12,7 +12,7 @@ use core::cell::OnceCell;
 
 use ipc::trace::Found;
 use ipc::{
-    devices::DevicesClient, file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient,
+    devices::DevicesClient, display::DisplayClient, file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient,
 };
 use rt::{Env, Kind, NOTIFICATION, Notification, Retype, SharedBuffer, Timer};
 use shell::{Carrier, Machine, Rings, Services, Shell, Unprinted};
@@ -21,6 +21,9 @@ rt::entry!(run);
 
 /// Pages shared with the file service: 64 KiB.
 const PAGES: u64 = 16;
+
+/// As many displays as there can be.
+const DISPLAYS: [&str; 4] = ["use:display", "use:display.1", "use:display.2", "use:display.3"];
 
 fn run(env: &'static Env) {
     match services(env) {
@@ -37,6 +40,7 @@ fn services(env: &'static Env) -> Result<Services, String> {
         log: LogClient(Carrier::new(rt::LOG)),
         supervisor: SupervisorClient(Carrier::new(rt::SUPERVISOR)),
         devices: DevicesClient(endpoint("use:devices")?),
+        displays: DISPLAYS.into_iter().filter_map(|name| endpoint(name).ok()).map(DisplayClient).collect(),
         notification: ipc::signal_only(NOTIFICATION).map_err(|error| format!("notification: {error:?}"))?,
         buffer: SharedBuffer::new(PAGES).map(Rc::new).map_err(|error| format!("buffer for files: {error:?}"))?,
         rings: env.cap("control:trace").ok().map(|control| Box::new(Recorder(env, control, None)) as Box<dyn Rings>),

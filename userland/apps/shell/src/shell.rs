@@ -3,9 +3,11 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use ipc::SignalOn;
 use ipc::devices::DevicesClient;
+use ipc::display::DisplayClient;
 use ipc::log::{Level, LogClient};
 use ipc::supervisor::{Milestone, SupervisorClient};
 use rt::{Cap, Notification};
@@ -31,9 +33,10 @@ pub struct Shell {
     pub(crate) log: LogClient<Carrier>,
     pub(crate) supervisor: SupervisorClient<Carrier>,
     pub(crate) devices: DevicesClient<Carrier>,
+    pub(crate) displays: Vec<DisplayClient<Carrier>>,
     pub(crate) directory: String,
     pub(crate) rings: Option<Box<dyn Rings>>,
-    notification: Cap<Notification>,
+    pub(crate) notification: Cap<Notification>,
     keys: Keys,
     editor: Editor,
     history: History,
@@ -44,13 +47,14 @@ pub struct Shell {
 impl Shell {
     /// A shell on these servers.
     pub fn new(services: Services, machine: Box<dyn Machine>) -> Self {
-        let Services { serial, files, log, supervisor, devices, notification, buffer, rings } = services;
+        let Services { serial, files, log, supervisor, devices, displays, notification, buffer, rings } = services;
         Self {
             console: Console::new(serial, notification, machine),
             volume: Volume::new(files, buffer),
             log,
             supervisor,
             devices,
+            displays,
             directory: "/".into(),
             rings,
             notification,
