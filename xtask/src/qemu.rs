@@ -31,6 +31,7 @@ pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machin
         bootargs: "log=info".into(),
         disks: Vec::new(),
         devices: Vec::new(),
+        virtio_console: false,
         virtio_slots: table.virtio_slots,
         qmp: None,
         gdb: false,

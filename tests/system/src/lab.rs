@@ -60,6 +60,8 @@ pub struct Boot {
     pub disks: Vec<Disk>,
     /// Other virtio devices, as [`Machine::devices`].
     pub devices: Vec<String>,
+    /// The console is a virtio device.
+    pub virtio_console: bool,
     /// Another kernel image.
     pub kernel: Option<PathBuf>,
     /// Another bundle.
@@ -230,6 +232,7 @@ impl Lab {
         machine.memory = boot.memory.unwrap_or(machine.memory);
         machine.disks = boot.disks;
         machine.devices = boot.devices;
+        machine.virtio_console = boot.virtio_console;
         machine.kernel = boot.kernel.unwrap_or(machine.kernel);
         let set = boot.set.and_then(|set| self.bundle_of(set));
         machine.bundle = if boot.no_bundle { None } else { boot.bundle.or(set).or(machine.bundle) };

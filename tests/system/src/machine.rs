@@ -37,6 +37,8 @@ pub struct Machine {
     pub disks: Vec<Disk>,
     /// Other virtio devices in QEMU's words, without their bus: `virtio-rng-device`. Their slots follow those of the disks.
     pub devices: Vec<String>,
+    /// The console of programs is a virtio console, whose device comes last, and the UART leads nowhere.
+    pub virtio_console: bool,
     /// Slots of virtio-mmio in the order of use, each in a page of registers of its own.
     pub virtio_slots: Vec<u32>,
     /// Where QEMU makes a socket for its monitor (QMP).
@@ -97,7 +99,7 @@ impl Machine {
         command.args(["-cpu", &self.cpu, "-smp", &self.smp.to_string(), "-m", &self.memory]);
         match serial {
             Serial::Terminal => command.args(["-nographic", "-serial", "mon:stdio"]),
-            Serial::Pipe => command.args(["-display", "none", "-monitor", "none", "-serial", "stdio"]),
+            Serial::Pipe => command.args(["-display", "none", "-monitor", "none", "-serial", self.uart()]),
         };
         // Without its own network card QEMU would look for a boot ROM and wait for it.
         command.args(["-net", "none", "-global", "virtio-mmio.force-legacy=false"]);
@@ -119,6 +121,10 @@ impl Machine {
         Ok(command)
     }
 
+    const fn uart(&self) -> &'static str {
+        if self.virtio_console { "null" } else { "stdio" }
+    }
+
     fn add_kernel(&self, command: &mut Command) {
         command.arg("-kernel").arg(&self.kernel).args(["-append", &self.bootargs]);
         if let Some(bundle) = &self.bundle {
@@ -138,7 +144,9 @@ impl Machine {
     }
 
     fn add_devices(&self, command: &mut Command) -> Result<()> {
-        let count = self.disks.len() + self.devices.len();
+        let console = self.virtio_console.then_some("virtio-serial-device");
+        let devices: Vec<_> = self.devices.iter().map(String::as_str).chain(console).map(str::to_owned).collect();
+        let count = self.disks.len() + devices.len();
         ensure!(
             count <= self.virtio_slots.len(),
             "{count} virtio devices, but {} has {} slots with a page of registers of their own",
@@ -149,8 +157,11 @@ impl Machine {
             command.arg("-drive").arg(disk.drive(number));
         }
         let disks = (0..self.disks.len()).map(|number| format!("virtio-blk-device,drive=d{number}"));
-        for (device, slot) in disks.chain(self.devices.iter().cloned()).zip(&self.virtio_slots) {
+        for (device, slot) in disks.chain(devices).zip(&self.virtio_slots) {
             command.arg("-device").arg(format!("{device},bus=virtio-mmio-bus.{slot}"));
+        }
+        if self.virtio_console {
+            command.args(["-chardev", "stdio,id=console", "-device", "virtconsole,chardev=console"]);
         }
         Ok(())
     }
@@ -197,6 +208,7 @@ mod tests {
             bootargs: "log=info".into(),
             disks: vec![Disk::File("a,b.img".into()), Disk::Null(4096)],
             devices: vec!["virtio-rng-device".into()],
+            virtio_console: false,
             virtio_slots: vec![31, 23, 15],
             qmp: Some("q.sock".into()),
             gdb: false,
@@ -214,6 +226,16 @@ mod tests {
         assert!(line.contains("drive=d1,bus=virtio-mmio-bus.23"), "{line}");
         assert!(line.contains("-device virtio-rng-device,bus=virtio-mmio-bus.15"), "{line}");
         assert!(line.contains("-qmp unix:q.sock,server=on,wait=off"), "{line}");
+    }
+
+    #[test]
+    fn the_console_can_be_a_virtio_device() {
+        let machine = Machine { disks: Vec::new(), virtio_console: true, ..machine() };
+        let command = machine.command(Serial::Pipe).expect("command");
+        let line = command.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        assert!(line.contains("-serial null"), "{line}");
+        assert!(line.contains("virtio-serial-device,bus=virtio-mmio-bus.23"), "{line}");
+        assert!(line.contains("-chardev stdio,id=console -device virtconsole,chardev=console"), "{line}");
     }
 
     #[test]
