@@ -1,11 +1,11 @@
 //! Memory that is handed to one client at a time.
 
-use abi::Rights;
 #[cfg(target_os = "none")]
 use abi::Badge;
-use rt::{Cap, Frame, SharedBuffer};
+use abi::Rights;
 #[cfg(target_os = "none")]
 use rt::TABLE;
+use rt::{Cap, Frame, SharedBuffer};
 
 use crate::error::{Cause, Error};
 

@@ -209,9 +209,7 @@ fn modes_are_switched_without_a_gap() {
 
 #[test]
 fn devices_that_cannot_be_driven_are_refused() {
-    let refused = |kind, offered| {
-        VirtioGpu::new(Device::new(kind, offered, &[0; 16]).1, space()).expect_err("refused")
-    };
+    let refused = |kind, offered| VirtioGpu::new(Device::new(kind, offered, &[0; 16]).1, space()).expect_err("refused");
     assert!(matches!(refused(2, VERSION_1), Failure::Kind(_)));
     assert!(matches!(refused(16, 0), Failure::Features));
 }
@@ -239,10 +237,38 @@ fn lied_to(lie: impl Fn(&mut [u8], u32) -> u32) -> Result<u64, Error<Status>> {
 fn a_lying_device_is_reset() {
     let failed = Err(Error::Status(Status::DeviceError));
     assert_eq!(lied_to(|_, written| written), Ok(0), "no lie");
-    assert_eq!(lied_to(|answer, written| { answer[1] = 0x12; written }), failed, "an error");
-    assert_eq!(lied_to(|answer, written| { answer[0] = 1; written }), failed, "an answer to something else");
-    assert_eq!(lied_to(|answer, written| { answer[4] = 0; written }), failed, "no fence");
-    assert_eq!(lied_to(|answer, written| { answer[8] ^= 1; written }), failed, "another's fence");
+    assert_eq!(
+        lied_to(|answer, written| {
+            answer[1] = 0x12;
+            written
+        }),
+        failed,
+        "an error"
+    );
+    assert_eq!(
+        lied_to(|answer, written| {
+            answer[0] = 1;
+            written
+        }),
+        failed,
+        "an answer to something else"
+    );
+    assert_eq!(
+        lied_to(|answer, written| {
+            answer[4] = 0;
+            written
+        }),
+        failed,
+        "no fence"
+    );
+    assert_eq!(
+        lied_to(|answer, written| {
+            answer[8] ^= 1;
+            written
+        }),
+        failed,
+        "another's fence"
+    );
     assert_eq!(lied_to(|_, written| written - 1), failed, "too short");
     assert_eq!(lied_to(|_, _| 0), failed, "nothing");
     assert_eq!(lied_to(|_, _| u32::MAX), Ok(0), "more than there is room for is all of it");

@@ -116,13 +116,15 @@ pub fn plan(machine: &Machine<'_>, image: Range, tree: Range, reach: u64) -> Res
 fn for_devices<'m>(machine: &'m Machine<'_>, kept: [Option<Range>; 3]) -> impl Iterator<Item = Range> + 'm {
     let pages = |reserved: &Reserved<'_>| range(reserved.range).outer_pages();
     let is_given = |reserved: &&Reserved<'_>| !reserved.no_map && reserved.name != MEMRESERVE;
-    machine.reserved.iter().filter(is_given).map(move |region| (region, pages(region))).filter_map(move |(region, own)| {
-        let mut others = machine.reserved.iter().filter(|other| !core::ptr::eq(*other, region)).map(pages);
-        let taken = others.any(|other| other.overlaps(own))
-            || kept.into_iter().flatten().any(|kept| kept.outer_pages().overlaps(own))
-            || gic_blocks(machine).any(|block| block.outer_pages().overlaps(own));
-        (!taken && own == range(region.range)).then_some(own)
-    })
+    machine.reserved.iter().filter(is_given).map(move |region| (region, pages(region))).filter_map(
+        move |(region, own)| {
+            let mut others = machine.reserved.iter().filter(|other| !core::ptr::eq(*other, region)).map(pages);
+            let taken = others.any(|other| other.overlaps(own))
+                || kept.into_iter().flatten().any(|kept| kept.outer_pages().overlaps(own))
+                || gic_blocks(machine).any(|block| block.outer_pages().overlaps(own));
+            (!taken && own == range(region.range)).then_some(own)
+        },
+    )
 }
 
 fn gic_blocks(machine: &Machine<'_>) -> impl Iterator<Item = Range> {

@@ -122,7 +122,8 @@ pub struct Area {
 impl Area {
     /// Whether it is not empty and lies in a picture of this mode.
     pub fn is_in(&self, mode: &Mode) -> bool {
-        let inside = |start: u32, count: u32, end: u32| count > 0 && start.checked_add(count).is_some_and(|it| it <= end);
+        let inside =
+            |start: u32, count: u32, end: u32| count > 0 && start.checked_add(count).is_some_and(|it| it <= end);
         inside(self.left, self.width, mode.width) && inside(self.top, self.height, mode.height)
     }
 

@@ -124,9 +124,7 @@ fn tree(lab: &Lab) -> Result<PathBuf> {
     let bundle = lab.machine().bundle.as_ref().context("the board has no bundle")?.with_file_name("bundle-display.img");
     let end = 0x4800_0000 + fs::metadata(&bundle).with_context(|| format!("{}", bundle.display()))?.len();
     let (width, height) = SIZE;
-    let words = format!(
-        "log=info ramfb.base={BASE} ramfb.width={width} ramfb.height={height} ramfb.stride={STRIDE}"
-    );
+    let words = format!("log=info ramfb.base={BASE} ramfb.width={width} ramfb.height={height} ramfb.stride={STRIDE}");
     let number = |number: u32| format!("{number:#x}");
     let reserved = "/reserved-memory/framebuffer@5c000000";
     let mut put = vec![

@@ -9,7 +9,8 @@ use crate::commands::Unprinted;
 use ipc::Call;
 use ipc::trace::Found;
 use ipc::{
-    devices::DevicesClient, display::DisplayClient, file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient,
+    devices::DevicesClient, display::DisplayClient, file::FileClient, log::LogClient, serial::SerialClient,
+    supervisor::SupervisorClient,
 };
 use rt::{CallError, Cap, Message, Notification, SharedBuffer};
 

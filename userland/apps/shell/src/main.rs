@@ -12,7 +12,8 @@ use core::cell::OnceCell;
 
 use ipc::trace::Found;
 use ipc::{
-    devices::DevicesClient, display::DisplayClient, file::FileClient, log::LogClient, serial::SerialClient, supervisor::SupervisorClient,
+    devices::DevicesClient, display::DisplayClient, file::FileClient, log::LogClient, serial::SerialClient,
+    supervisor::SupervisorClient,
 };
 use rt::{Env, Kind, NOTIFICATION, Notification, Retype, SharedBuffer, Timer};
 use shell::{Carrier, Machine, Rings, Services, Shell, Unprinted};

@@ -713,12 +713,20 @@ fn pixel(world: &World, column: usize, row: usize) -> u32 {
 fn a_pattern_is_shown_until_a_key_is_typed() {
     let world = world();
     world.slow.set(true);
-    assert_eq!(run_in(&world, "fb-test\rx"), "100 × 80, Xrgb8888: a key ends it\n/> ");
+    let mut shell = shell(&world);
+    shell.start().unwrap();
+    world.screen();
+    world.type_in("fb-test\rx");
+    shell.run_until_quiet();
+    assert_eq!(world.screen(), "fb-test\n100 × 80, Xrgb8888: a key ends it\n/> ");
     assert!(!world.shown.get() && !world.slow.get());
     assert_eq!(*world.damage.borrow(), [MODE.area()]);
     let bars = [0xff_ffff, 0xff_ff00, 0x00_ffff, 0x00_ff00, 0xff_00ff, 0xff_0000, 0x00_00ff, 0];
     assert_eq!([1, 13, 26, 40, 55, 70, 80, 98].map(|column| pixel(&world, column, 39)), bars);
-    assert_eq!([(0, 0), (99, 0), (0, 79), (99, 79)].map(|(x, y)| pixel(&world, x, y)), [0xff_0000, 0xff00, 0xff, 0xff_00ff]);
+    assert_eq!(
+        [(0, 0), (99, 0), (0, 79), (99, 79)].map(|(x, y)| pixel(&world, x, y)),
+        [0xff_0000, 0xff00, 0xff, 0xff_00ff]
+    );
     assert_eq!((pixel(&world, 0, 41), pixel(&world, 99, 59)), (0x00_ff29, 0xfc_033b));
     assert_eq!((pixel(&world, 16, 70), pixel(&world, 17, 70), pixel(&world, 17, 76)), (0xff_ffff, 0, 0xff_ffff));
     assert_eq!(world.pixels.load_u32(400), Ok(0), "between the rows");

@@ -23,7 +23,8 @@ pub fn fb_test(shell: &mut Shell, arguments: &[String]) -> Result {
     let index = number(arguments.get(1), "mode")?;
     let client = shell.displays.get(display).ok_or_else(|| Fail::Because(format!("there is no display {display}")))?;
     let signal = SignalOn { notification: shell.notification, bits: DISPLAY_BIT };
-    let screen = Screen::open(DisplayClient(client.0.clone()), index, signal).map_err(|error| failed(display, error))?;
+    let screen =
+        Screen::open(DisplayClient(client.0.clone()), index, signal).map_err(|error| failed(display, error))?;
     match screen.mode().format {
         Format::Xrgb8888 => show::<Rgb888>(shell, display, screen),
         Format::Rgb565 => show::<Rgb565>(shell, display, screen),
@@ -65,7 +66,8 @@ fn draw<C: Pixel + From<Rgb888>>(canvas: &mut Canvas<Screen<Carrier>, C>) -> Dra
         let (left, right) = (bar * width / 8, (bar + 1) * width / 8);
         fill(canvas, (left, 0), (right - left, half), bar_colour(bar))?;
     }
-    let gradient = (half..grid).flat_map(|row| (0..width).map(move |column| gradient_colour(column, row, width).into()));
+    let gradient =
+        (half..grid).flat_map(|row| (0..width).map(move |column| gradient_colour(column, row, width).into()));
     canvas.fill_contiguous(&area((0, half), (width, grid - half)), gradient)?;
     fill(canvas, (0, grid), (width, height - grid), Rgb888::BLACK)?;
     (0..width).step_by(16).try_for_each(|column| fill(canvas, (column, grid), (1, height - grid), Rgb888::WHITE))?;
