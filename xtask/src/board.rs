@@ -10,7 +10,7 @@ use crate::component::{self, Description};
 use crate::workspace::Workspace;
 
 /// Protocols that init itself serves.
-const BY_INIT: [&str; 3] = ["broker", "log", "supervisor"];
+pub const BY_INIT: [&str; 3] = ["broker", "log", "supervisor"];
 
 /// `board/NAME/board.toml`.
 #[derive(Clone, Debug, Deserialize)]

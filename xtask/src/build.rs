@@ -116,6 +116,17 @@ pub fn programs<'a>(
     own.iter().copied().chain(components)
 }
 
+/// The bundle of a selection whose programs were built.
+pub fn bundle(
+    workspace: &Workspace,
+    toolchain: &Toolchain,
+    folder: &Path,
+    selection: &Selection,
+    known: &BTreeMap<String, Description>,
+) -> Result<Vec<u8>> {
+    Programs { workspace, toolchain, folder }.bundle(selection, known)
+}
+
 /// What cargo made.
 struct Programs<'a> {
     workspace: &'a Workspace,
@@ -169,7 +180,7 @@ impl Programs<'_> {
 }
 
 /// Leaves a file alone that already holds these bytes: what depends on its time is then not made again.
-fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(());
     }

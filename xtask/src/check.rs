@@ -1,4 +1,4 @@
-//! `check`: the layering, licences, formatting, lints for host and target, the documentation. Warnings are errors.
+//! `check`: the layering, licences, sizes, pages, formatting, lints for host and target, the documentation. Warnings are errors.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,11 +8,13 @@ use anyhow::{Context, Result};
 
 use crate::board::Board;
 use crate::build;
+use crate::compare;
 use crate::component;
 use crate::docs;
 use crate::layering;
 use crate::licences;
 use crate::setup::Setup;
+use crate::sizes;
 use crate::toolchain::{Target, Toolchain};
 use crate::workspace::{self, Workspace};
 
@@ -21,6 +23,8 @@ pub fn run(workspace: &Workspace, setup: &Setup) -> Result<ExitCode> {
     layering::check(workspace)?;
     step("licences");
     check_licences(workspace)?;
+    step("sizes");
+    sizes::check(workspace)?;
     step("pages");
     docs::check(workspace)?;
     step("formatting");
@@ -59,7 +63,10 @@ fn lint_target(workspace: &Workspace, setup: &Setup) -> Result<()> {
     let mut kit = toolchain.clippy(workspace, Target::ALL[0]);
     deny(kit.args(["-p", KIT, "--lib", "--all-features"]))?;
     for target in Target::ALL {
-        let mut programs = boards.iter().flat_map(|board| build::programs(board, &known, target)).peekable();
+        let of_boards = boards.iter().flat_map(|board| build::programs(board, &known, target));
+        // Linux runs it, but it is built the same way.
+        let others = (target == Target::Soft).then_some((compare::LINUX, compare::LINUX));
+        let mut programs = of_boards.chain(others).peekable();
         if programs.peek().is_none() {
             continue;
         }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use bundle::Restart;
 use bundle::write::{Drive, Manifest};
+use cargo_metadata::Package;
 use serde::Deserialize;
 
 use crate::toolchain::Target;
@@ -75,8 +76,13 @@ enum RestartWord {
 
 /// All components of the workspace, by name.
 pub fn all(workspace: &Workspace) -> Result<BTreeMap<String, Description>> {
+    of(&workspace.metadata.packages)
+}
+
+/// All components of these packages, by name.
+pub fn of(packages: &[Package]) -> Result<BTreeMap<String, Description>> {
     let mut found = BTreeMap::new();
-    for package in &workspace.metadata.packages {
+    for package in packages {
         let file = package.manifest_path.as_std_path();
         let tables = tables(&package.metadata, package.name.as_str());
         for (name, key, value) in tables {

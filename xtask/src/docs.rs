@@ -5,6 +5,7 @@ mod links;
 mod manifest;
 mod operations;
 mod page;
+mod protocols;
 mod summary;
 
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ struct Generated {
 
 pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<ExitCode> {
     for page in generated(workspace)? {
-        if std::fs::read_to_string(&page.path).ok().as_ref() != Some(&page.text) {
+        if stale(&page).is_some() {
             std::fs::write(&page.path, &page.text).with_context(|| format!("cannot write {}", page.path.display()))?;
             println!("written: {}", page.path.display());
         }
@@ -63,7 +64,9 @@ pub fn check(workspace: &Workspace) -> Result<()> {
 }
 
 fn generated(workspace: &Workspace) -> Result<Vec<Generated>> {
-    operations::pages(&workspace.root)
+    let mut pages = operations::pages(&workspace.root)?;
+    pages.extend(protocols::pages(workspace)?);
+    Ok(pages)
 }
 
 fn stale(page: &Generated) -> Option<String> {

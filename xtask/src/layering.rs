@@ -13,7 +13,7 @@ struct Layer {
 }
 
 /// The longest folder that matches a crate is its layer.
-const LAYERS: [Layer; 18] = [
+const LAYERS: &[Layer] = &[
     Layer { folder: "kernel/abi", may_use: &[] },
     Layer { folder: "kernel/tree", may_use: &[] },
     Layer { folder: "kernel", may_use: &["kernel/abi", "kernel/tree"] },
@@ -36,13 +36,22 @@ const LAYERS: [Layer; 18] = [
     Layer { folder: "tests/programs/agent", may_use: &["kernel/abi", "userland/rt"] },
     Layer {
         folder: "tests/programs",
-        may_use: &["drivers/kit", "kernel/abi", "tests/programs/agent", "userland/ipc", "userland/rt"],
+        may_use: &[
+            "drivers/kit",
+            "kernel/abi",
+            "tests/disk-jobs",
+            "tests/programs/agent",
+            "userland/ipc",
+            "userland/rt",
+        ],
     },
+    Layer { folder: "tests/disk-jobs", may_use: &[] },
+    Layer { folder: "tests/linux", may_use: &["tests/disk-jobs"] },
     Layer { folder: "tests/system", may_use: &[] },
     Layer { folder: "tests", may_use: &["tests/system"] },
     Layer {
         folder: "xtask",
-        may_use: &["kernel/abi", "kernel/tree", "tests/system", "userland/bundle", "userland/ipc"],
+        may_use: &["kernel/abi", "kernel/tree", "tests/disk-jobs", "tests/system", "userland/bundle", "userland/ipc"],
     },
 ];
 

@@ -6,6 +6,7 @@ mod board;
 mod build;
 mod check;
 mod ci;
+mod compare;
 mod component;
 mod docs;
 mod doctor;
@@ -15,11 +16,14 @@ mod image;
 mod layering;
 mod licences;
 mod link;
+mod new;
+mod outside;
 mod pack;
 mod program;
 mod qemu;
 mod remote;
 mod run;
+mod rustfmt;
 mod setup;
 mod sizes;
 mod symbols;
@@ -27,6 +31,7 @@ mod test;
 mod toolchain;
 mod tools;
 mod trace;
+mod trial;
 mod workspace;
 
 use std::process::ExitCode;
@@ -62,6 +67,10 @@ enum Verb {
     Fuzz(fuzz::Options),
     /// Measure, in instructions and bytes
     Bench(bench::Options),
+    /// The disk under Tutti and under Debian's Linux, side by side
+    Compare(compare::Options),
+    /// Make a driver, a service or a protocol from a template
+    New(new::Options),
     /// Formatting, lints for host and target, the layering, licences, the documentation and its pages
     Check,
     /// How long components and drivers are, with their limits
@@ -97,6 +106,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Test(options) => test::run(&workspace, &setup, options),
         Verb::Fuzz(options) => fuzz::run(&workspace, &setup, options),
         Verb::Bench(options) => bench::run(&workspace, &setup, options),
+        Verb::Compare(options) => compare::run(&workspace, &setup, options),
+        Verb::New(options) => new::run(&workspace, options),
         Verb::Check => check::run(&workspace, &setup),
         Verb::Sizes => sizes::run(&workspace),
         Verb::Ci => ci::run(&workspace, &setup),

@@ -10,6 +10,7 @@ use system_tests::{Disk, Machine, Serial, disk};
 
 use crate::board::Board;
 use crate::build::{self, Built};
+use crate::outside;
 use crate::qemu;
 use crate::setup::Setup;
 use crate::symbols::{Annotator, Symbols};
@@ -52,6 +53,9 @@ pub struct Options {
     /// A set of the board: further components
     #[arg(long, value_name = "NAME")]
     set: Option<String>,
+    /// The folder of a crate outside of the repository whose components are added; may be given several times
+    #[arg(long, value_name = "DIR")]
+    with: Vec<PathBuf>,
 }
 
 /// The kernel's log levels.
@@ -74,7 +78,11 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
     let board = Board::read(workspace, &options.board)?;
     let built = build::build(workspace, setup, &board)?;
     let serial = if options.headless { Serial::Pipe } else { Serial::Terminal };
-    let machine = machine(workspace, &board, &built, options)?;
+    let (set, with) = (options.set.clone(), options.with.clone());
+    let mut machine = machine(workspace, &board, &built, options)?;
+    if !with.is_empty() {
+        machine.bundle = Some(outside::bundle(workspace, setup, &board, &built, set.as_deref(), &with, "with")?);
+    }
     if serial == Serial::Terminal {
         eprintln!("To leave QEMU: `poweroff` at the prompt, or Ctrl-A and then X.");
     }

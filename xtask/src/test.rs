@@ -1,6 +1,7 @@
 //! `test`: on the host, then in the booted image. The last line is `N passed, N failed`.
 
 use std::io::{BufRead, BufReader, IsTerminal, Write, stdout};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +14,7 @@ use crate::qemu;
 use crate::setup::Setup;
 use crate::symbols::Symbols;
 use crate::tools;
+use crate::trial;
 use crate::workspace::Workspace;
 
 /// What `test` takes.
@@ -70,6 +72,9 @@ fn tests(workspace: &Workspace, setup: &Setup, options: &Options, cases: &[Case]
         if options.filter.as_deref().is_none_or(|filter| "models".starts_with(filter)) {
             tally.add(models(workspace)?);
         }
+        if options.filter.as_deref().is_none_or(|filter| "templates".starts_with(filter)) {
+            tally.add(templates(workspace)?);
+        }
     }
     if !options.host && !cases.is_empty() {
         tally.add(system(workspace, setup, cases)?);
@@ -93,6 +98,22 @@ fn models(workspace: &Workspace) -> Result<Tally> {
     cargo.args(["test", "--release", "-p", "tutti-kernel", "--lib", "models::"]);
     cargo.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace.root.join("target/models"));
     counted(cargo)
+}
+
+/// What `cargo xtask new` makes, outside of the repository and inside, passes its own tests.
+fn templates(workspace: &Workspace) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let mut test = |folder: &Path, packages: &[&str]| {
+        let mut cargo = workspace.cargo();
+        cargo.current_dir(folder).args(["test", "--quiet", "--no-fail-fast"]);
+        cargo.args(["--lib", "--bins"]).args(packages.iter().flat_map(|package| ["-p", package]));
+        cargo.env("CARGO_TARGET_DIR", workspace.root.join("target/templates"));
+        counted(cargo).map(|counts| tally.add(counts))
+    };
+    trial::crates(workspace)?.iter().try_for_each(|folder| test(folder, &[]))?;
+    let (copy, packages) = trial::repository(workspace)?;
+    test(&copy, &packages)?;
+    Ok(tally)
 }
 
 /// Runs `cargo test` and counts its results.
@@ -138,6 +159,9 @@ pub fn system(workspace: &Workspace, setup: &Setup, cases: &[Case]) -> Result<Ta
     setup.require(&needed)?;
     let board = Board::read(workspace, "virt")?;
     let built = build::build(workspace, setup, &board)?;
+    if cases.iter().any(|case| case.id.starts_with("new.")) {
+        trial::bundle(workspace, setup, &board, &built)?;
+    }
     let symbols = Symbols::new(&built.folder);
     let mut lab = Lab::new(qemu::machine(&board, &built, None)?, &workspace.tutti(), symbols.shared())?;
     let mut tally = Tally::default();

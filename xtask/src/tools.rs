@@ -124,7 +124,23 @@ pub static GDB: Tool = Tool {
     },
 };
 
-/// All of them, for the overview.
+/// Debian's packages.
+pub static APT: Tool = Tool {
+    name: "apt-get",
+    programs: &["apt-get"],
+    why: "fetches Debian's kernel",
+    packages: Packages { apt: Some(&["apt"]), dnf: Some(&["apt"]), pacman: None, brew: None },
+};
+
+/// What is in them.
+pub static DPKG: Tool = Tool {
+    name: "dpkg-deb",
+    programs: &["dpkg-deb"],
+    why: "unpacks it",
+    packages: Packages { apt: Some(&["dpkg"]), dnf: Some(&["dpkg"]), pacman: Some(&["dpkg"]), brew: Some(&["dpkg"]) },
+};
+
+/// What every verb but `compare` needs, for the overview.
 pub static ALL: [&Tool; 6] = [&QEMU, &SGDISK, &MKFS, &MCOPY, &FDTGET, &GDB];
 
 /// What makes a disk.

@@ -1,35 +1,16 @@
 //! Single lines that are high or low: what a GPIO driver offers and a driver of a chip behind it uses.
 //!
-//! The traits are Tutti's side: a client of a GPIO protocol implements them, or a GPIO driver for its own use. `Hal`, with
-//! the feature `embedded-hal`, makes of such a pin one of `embedded-hal` and `embedded-hal-async`, so that drivers written
-//! for these run unchanged.
+//! The traits are Tutti's side: [`Line`], a line of a server of the protocol `gpio`, implements them, or a GPIO driver for its
+//! own use. `Hal`, with the feature `embedded-hal`, makes of such a pin one of `embedded-hal` and `embedded-hal-async`, so that
+//! drivers written for these run unchanged.
+
+mod line;
 
 use core::error::Error;
 use core::future::Future;
 
-/// What a line is at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Ground.
-    Low,
-    /// The supply.
-    High,
-}
-
-/// What of a line is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trigger {
-    /// It is low, or becomes it.
-    Low,
-    /// It is high, or becomes it.
-    High,
-    /// It becomes high.
-    Rising,
-    /// It becomes low.
-    Falling,
-    /// It changes.
-    Both,
-}
+pub use ipc::gpio::{Level, Trigger};
+pub use line::{Line, LineError};
 
 /// A line, and what can go wrong with it.
 pub trait Pin {

@@ -4,6 +4,7 @@
 //! `embedded-hal` and `embedded-hal-async`.
 
 use core::future::Future;
+use core::time::Duration;
 
 use abi::Kind;
 use rt::{Cap, MEMORY, Notification, Retype, TABLE, Timer};
@@ -76,6 +77,22 @@ impl Block for Kernel {
                 core::hint::spin_loop();
             }
         }
+    }
+}
+
+/// The kernel's clock for tasks ([`rt::task`]).
+#[derive(Clone, Copy, Debug)]
+pub struct Tasks;
+
+impl Clock for Tasks {
+    fn now(&self) -> u64 {
+        rt::now_nanoseconds()
+    }
+}
+
+impl Sleep for Tasks {
+    fn sleep_until(&mut self, deadline: u64) -> impl Future<Output = ()> {
+        rt::task::sleep(Duration::from_nanos(deadline.saturating_sub(self.now())))
     }
 }
 
@@ -164,7 +181,6 @@ mod tests {
     #[cfg(feature = "embedded-hal")]
     #[test]
     fn delays_are_as_long_as_they_say() {
-        use core::time::Duration;
         let clock = crate::fake::Clock::new();
         let mut delay = Delay(clock.clone());
         embedded_hal::delay::DelayNs::delay_ns(&mut delay, 7);
@@ -173,5 +189,27 @@ mod tests {
         let most = u64::from(u32::MAX);
         let expected = Duration::from_nanos(7) + Duration::from_micros(most) + Duration::from_millis(most);
         assert_eq!(clock.elapsed(), expected);
+    }
+
+    #[cfg(feature = "embedded-hal")]
+    #[test]
+    fn a_task_waits_while_others_go_on() {
+        use alloc::rc::Rc;
+        use core::cell::Cell;
+        use embedded_hal_async::delay::DelayNs;
+        rt::task::fake::reset();
+        let over = Rc::new(Cell::new(0));
+        for milliseconds in [1, 3] {
+            let over = over.clone();
+            rt::task::spawn(async move {
+                Delay(Tasks).delay_ms(milliseconds).await;
+                over.set(over.get() + 1);
+            });
+        }
+        rt::task::run_ready();
+        for expected in [0, 1, 1, 2] {
+            assert_eq!(over.get(), expected);
+            rt::task::fake::advance(1_000_100);
+        }
     }
 }

@@ -13,8 +13,12 @@ use kit::virtio::{self, DeviceType, Lie, Queue, Transport};
 
 pub use kit::virtio::Failure;
 
-/// VIRTIO_BLK_F_RO. Without VIRTIO_BLK_F_FLUSH a write is done when it is on the medium, which is what the protocol promises.
+/// VIRTIO_BLK_F_RO.
 const READ_ONLY: u64 = 1 << 5;
+/// VIRTIO_BLK_F_FLUSH. Who does not take it is told that a write is done when it is on the medium.
+const FLUSH: u64 = 1 << 9;
+/// VIRTIO_BLK_T_FLUSH. (5.2.6)
+const FLUSH_REQUEST: u32 = 4;
 
 /// Descriptors of the queue; a request takes three: header, data, status.
 const DESCRIPTORS: usize = 128;
@@ -36,6 +40,7 @@ pub struct VirtioBlk<T> {
     /// Bytes that the device must write for each request under way.
     expected: [Option<usize>; REQUESTS],
     info: Info,
+    has_cache: bool,
     failed: bool,
 }
 
@@ -45,7 +50,7 @@ impl<T: Transport> VirtioBlk<T> {
     /// # Errors
     /// [`Failure`].
     pub fn new(mut transport: T, space: Space) -> Result<Self, Failure> {
-        let features = virtio::begin(&mut transport, DeviceType::Block, READ_ONLY)?;
+        let features = virtio::begin(&mut transport, DeviceType::Block, READ_ONLY | FLUSH)?;
         let [low, high] = virtio::config::<[u32; 2]>(&transport, 0)?;
         // Not more sectors than bytes can count.
         let sectors = (u64::from(high) << 32 | u64::from(low)).min(u64::MAX / SECTOR as u64);
@@ -53,13 +58,15 @@ impl<T: Transport> VirtioBlk<T> {
         let queue = Queue::new(&mut transport, 0)?;
         let control = Rc::new(Memory::consistent(space, 1)?);
         transport.finish_init();
-        Ok(Self { transport, queue, control, expected: [None; REQUESTS], info, failed: false })
+        let has_cache = features & FLUSH != 0;
+        Ok(Self { transport, queue, control, expected: [None; REQUESTS], info, has_cache, failed: false })
     }
 
     /// Writes the header of request number `id`: type, reserved, sector. (virtio 1.2, 5.2.6)
     fn prepare(&self, id: usize, operation: Operation, sector: u64) -> Option<(Piece, Piece)> {
         let mut header = [0; HEADER + 1];
-        header[..4].copy_from_slice(&(operation as u32).to_le_bytes());
+        let kind = if operation == Operation::Flush { FLUSH_REQUEST } else { operation as u32 };
+        header[..4].copy_from_slice(&kind.to_le_bytes());
         header[8..HEADER].copy_from_slice(&sector.to_le_bytes());
         header[HEADER] = UNSET;
         self.control.buffer().write(id * CONTROL, &header).ok()?;
@@ -93,14 +100,18 @@ impl<T: Transport> Disk for VirtioBlk<T> {
         REQUESTS
     }
 
-    fn submit(&mut self, operation: Operation, sector: u64, data: Piece, id: usize) -> bool {
+    fn has_cache(&self) -> bool {
+        self.has_cache
+    }
+
+    fn submit(&mut self, operation: Operation, sector: u64, data: Option<Piece>, id: usize) -> bool {
         let Some((header, status)) = self.prepare(id, operation, sector).filter(|_| !self.failed) else { return false };
         let (input, output, expected) = match operation {
             Operation::Read => {
-                let bytes = data.bytes() + 1;
-                ([Some(header), None], [Some(data), Some(status)], bytes)
+                let bytes = data.as_ref().map_or(0, Piece::bytes) + 1;
+                ([Some(header), None], [data, Some(status)], bytes)
             }
-            Operation::Write => ([Some(header), Some(data)], [Some(status), None], 1),
+            Operation::Write | Operation::Flush => ([Some(header), data], [Some(status), None], 1),
         };
         let taken = self.queue.submit(input, output, id as u32).is_ok();
         self.expected[id] = taken.then_some(expected);

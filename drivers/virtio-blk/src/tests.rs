@@ -134,6 +134,33 @@ fn writes_carry_the_clients_data() {
 }
 
 #[test]
+fn a_flush_goes_to_a_device_with_a_cache() {
+    let flush = Request { operation: Operation::Flush as u32, tag: 5, ..Request::default() };
+    let (device, server) = disk(VERSION_1 | FLUSH);
+    assert_eq!(device.accepted(), VERSION_1 | FLUSH);
+    let mut one = attached(&server, 7, 2);
+    one.ask(flush);
+    one.block.submit().expect("attached");
+    assert_eq!(one.done(), []);
+    device.serve(|input, output| {
+        assert_eq!((input, output.len()), (&[4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], 1));
+        output.fill(0);
+        1
+    });
+    server.borrow_mut().interrupt();
+    assert_eq!(one.done(), [(5, 0)]);
+}
+
+#[test]
+fn a_device_without_a_cache_has_written_already() {
+    let (device, server) = disk(VERSION_1);
+    let mut one = attached(&server, 7, 2);
+    one.ask(Request { operation: Operation::Flush as u32, tag: 5, ..Request::default() });
+    one.block.submit().expect("attached");
+    assert_eq!((one.done(), device.notified()), (vec![(5, 0)], 0));
+}
+
+#[test]
 fn bad_requests_are_completed_as_such() {
     let (device, server) = disk(VERSION_1 | READ_ONLY);
     let mut one = client(&server, 7, 2);

@@ -73,8 +73,10 @@ pub struct Info {
 pub enum Operation {
     /// From the device to the buffer.
     Read = 0,
-    /// From the buffer to the device; it is on the medium when the completion is there.
+    /// From the buffer to the device, which may keep it in a cache of its own.
     Write = 1,
+    /// Onto the medium with everything whose completion was there before; `sector`, `sectors` and `offset` are 0.
+    Flush = 2,
 }
 
 /// Sectors to or from a place of the shared buffer. What a client puts in is checked with [`Request::check`].
@@ -83,7 +85,7 @@ pub enum Operation {
 pub struct Request {
     /// First sector.
     pub sector: u64,
-    /// How many, at least one.
+    /// How many, at least one; 0 for a flush.
     pub sectors: u32,
     /// First byte in the shared buffer: from [`DATA`] on, a multiple of [`SECTOR`].
     pub offset: u32,
@@ -136,6 +138,7 @@ impl Request {
             && self.offset as usize >= DATA
             && (self.offset as usize).is_multiple_of(SECTOR);
         match self.operation {
+            2 if (self.sector, self.sectors, self.offset) == (0, 0, 0) => Ok(Operation::Flush),
             _ if !fits => Err(outcome::RANGE),
             0 => Ok(Operation::Read),
             1 if info.read_only => Err(outcome::READ_ONLY),
@@ -248,7 +251,10 @@ mod tests {
             assert_eq!(bad.check(INFO, 4608), Err(outcome::RANGE), "{bad:?}");
         }
         assert_eq!(Request { operation: 1, ..good }.check(INFO, 4608), Err(outcome::READ_ONLY));
-        assert_eq!(Request { operation: 2, ..good }.check(INFO, 4608), Err(outcome::OPERATION));
+        assert_eq!(Request { operation: 3, ..good }.check(INFO, 4608), Err(outcome::OPERATION));
+        let flush = Request { operation: Operation::Flush as u32, ..Request::default() };
+        assert_eq!(flush.check(INFO, 4608), Ok(Operation::Flush));
+        assert!(Request { sectors: 1, offset: 4096, ..flush }.check(INFO, 4608).is_err(), "it names no sectors");
     }
 
     #[test]

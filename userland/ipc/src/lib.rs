@@ -62,9 +62,12 @@ mod wire;
 
 pub mod block;
 pub mod broker;
+pub mod clock;
 pub mod devices;
 pub mod display;
 pub mod file;
+pub mod gpio;
+pub mod input;
 pub mod log;
 pub mod ring;
 pub mod serial;
@@ -91,9 +94,12 @@ pub use wire::{Laid, OfKind, Size, Wire, caps, fitting, in_registers, put_layout
 pub const PROTOCOLS: &[&Protocol] = &[
     &block::BLOCK,
     &broker::BROKER,
+    &clock::CLOCK,
     &devices::DEVICES,
     &display::DISPLAY,
     &file::FILE,
+    &gpio::GPIO,
+    &input::INPUT,
     &log::LOG,
     &serial::SERIAL,
     &supervisor::SUPERVISOR,

@@ -1,15 +1,19 @@
 //! One session for each client component; a new instance of the component replaces the old one's.
 
+use alloc::vec::Vec;
+
 use rt::Badge;
 
 /// Sessions of up to `N` clients.
 #[derive(Debug)]
-pub struct Sessions<T, const N: usize>([Option<Entry<T>>; N]);
+pub struct Sessions<T, const N: usize>(Vec<Entry<T>>);
 
 #[derive(Debug)]
 struct Entry<T> {
     component: u32,
     epoch: u16,
+    /// Below `N`, and no other session's.
+    place: usize,
     session: T,
 }
 
@@ -20,22 +24,24 @@ pub struct NoSession;
 impl<T, const N: usize> Sessions<T, N> {
     /// No sessions.
     pub const fn new() -> Self {
-        Self([const { None }; N])
+        Self(Vec::new())
     }
 
     /// The session of this client, in this instance of it.
+    #[inline]
     pub fn get(&mut self, badge: Badge) -> Option<&mut T> {
-        let place = self.place(badge)?;
-        self.0[place].as_mut().filter(|entry| entry.epoch == badge.epoch()).map(|entry| &mut entry.session)
+        let is = |entry: &&mut Entry<T>| entry.component == badge.component() && entry.epoch == badge.epoch();
+        self.0.iter_mut().find(is).map(|entry| &mut entry.session)
     }
 
     /// Ends what session the component had, and returns it: of this instance or of one that is gone.
     pub fn close(&mut self, badge: Badge) -> Option<T> {
-        let place = self.place(badge)?;
-        self.0[place].take().map(|entry| entry.session)
+        let index = self.0.iter().position(|entry| entry.component == badge.component())?;
+        Some(self.0.swap_remove(index).session)
     }
 
-    /// Begins a session for a client that has none: `close` first. `make` is given the session's number, below `N`.
+    /// Begins a session for a client that has none: `close` first. `make` is given the session's number, below `N`, which is
+    /// no other's.
     ///
     /// # Errors
     /// `NoSession` as `E`, and those of `make`.
@@ -44,19 +50,22 @@ impl<T, const N: usize> Sessions<T, N> {
         badge: Badge,
         make: impl FnOnce(usize) -> Result<T, E>,
     ) -> Result<&mut T, E> {
-        let free = self.0.iter().position(Option::is_none);
-        let place = self.place(badge).or(free).ok_or(NoSession)?;
-        let entry = Entry { component: badge.component(), epoch: badge.epoch(), session: make(place)? };
-        Ok(&mut self.0[place].insert(entry).session)
+        let free = |place: &usize| self.0.iter().all(|entry| entry.place != *place);
+        let place = (0..N).find(free).ok_or(NoSession)?;
+        let entry = Entry { component: badge.component(), epoch: badge.epoch(), place, session: make(place)? };
+        self.0.push(entry);
+        self.0.last_mut().map(|entry| &mut entry.session).ok_or(NoSession.into())
     }
 
     /// All sessions.
+    #[inline]
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.0.iter_mut().flatten().map(|entry| &mut entry.session)
+        self.0.iter_mut().map(|entry| &mut entry.session)
     }
 
-    fn place(&self, badge: Badge) -> Option<usize> {
-        self.0.iter().position(|entry| entry.as_ref().is_some_and(|entry| entry.component == badge.component()))
+    /// Ends the sessions of which `keep` says no.
+    pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
+        self.0.retain_mut(|entry| keep(&mut entry.session));
     }
 }
 
@@ -94,5 +103,7 @@ mod tests {
         assert_eq!(open(&mut sessions, Badge::new(3, 1, 0), 3), Err(NoSession));
         assert_eq!(sessions.close(Badge::new(3, 1, 0)), None);
         assert_eq!(sessions.iter_mut().map(|value| *value).collect::<Vec<_>>(), [1, 2]);
+        sessions.retain(|value| *value > 1);
+        assert_eq!(open(&mut sessions, Badge::new(3, 1, 0), 3), Ok(3));
     }
 }

@@ -244,7 +244,7 @@ impl Parts {
 }
 
 /// Without the links of the documentation of code, which lead nowhere here.
-fn plain(doc: &str) -> String {
+pub fn plain(doc: &str) -> String {
     doc.replace("[`crate::", "`").replace("[`", "`").replace("`]", "`")
 }
 

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use proc_macro2::{LineColumn, Span, TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Arm, Attribute, Expr, Field, FieldValue, ImplItem, Item, Lit, Macro, Meta, Stmt, TraitItem, Variant};
 
-/// rustfmt's own width. What it cannot break, in a macro or a text, counts as often as it would fill a line.
-const WIDTH: usize = 100;
+use crate::rustfmt::{OWN_WIDTH, Style, format};
+
+/// What rustfmt cannot break, in a macro or a text, counts as often as it would fill a line.
+const WIDTH: usize = OWN_WIDTH;
 
 /// A module that lies in a file of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Source {
     /// Reads and counts a file.
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Self::parse(&format(&text)?).with_context(|| format!("{}", path.display()))
+        Self::parse(&format(&text, Style::Own)?).with_context(|| format!("{}", path.display()))
     }
 
     fn parse(formatted: &str) -> Result<Self> {
@@ -73,24 +73,6 @@ fn search(tokens: TokenStream, found: &mut Vec<usize>) {
 
 fn tokens(text: &str) -> Result<TokenStream> {
     text.parse().map_err(|error| anyhow::anyhow!("that is no Rust: {error}"))
-}
-
-/// The text as rustfmt writes it with its own settings.
-fn format(text: &str) -> Result<String> {
-    let own = format!("max_width={WIDTH},use_small_heuristics=Default");
-    let mut command = Command::new("rustfmt");
-    command.args(["--edition", "2024", "--config", &own]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.stderr(Stdio::piped()).spawn().context("cannot start rustfmt")?;
-    let mut input = child.stdin.take().context("no pipe to rustfmt")?;
-    let text = text.to_owned();
-    // It may answer before it has read everything.
-    let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
-    let output = child.wait_with_output()?;
-    if !output.status.success() {
-        bail!("rustfmt: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    writer.join().map_err(|_| anyhow::anyhow!("nothing was written to rustfmt"))??;
-    String::from_utf8(output.stdout).context("rustfmt wrote no UTF-8")
 }
 
 /// From one place in a file to another.
@@ -255,7 +237,7 @@ mod tests {
     use super::*;
 
     fn lines(text: &str) -> usize {
-        Source::parse(&format(text).expect("formatted")).expect("parsed").lines
+        Source::parse(&format(text, Style::Own).expect("formatted")).expect("parsed").lines
     }
 
     #[test]

@@ -29,9 +29,13 @@ pub trait Disk {
     /// How many requests can be under way.
     fn places(&self) -> usize;
 
-    /// Prepares a request, which has number `id` below [`Self::places`] and was checked; `data` is as long as its sectors. `false`:
+    /// What was written may be in a cache of its own until a flush. Where it is not, no flush gets here.
+    fn has_cache(&self) -> bool;
+
+    /// Prepares a request, which has number `id` below [`Self::places`] and was checked; `data` is as long as its sectors, none
+    /// of a flush. `false`:
     /// the device has failed. [`Self::start`] follows after the last of several.
-    fn submit(&mut self, operation: Operation, sector: u64, data: Piece, id: usize) -> bool;
+    fn submit(&mut self, operation: Operation, sector: u64, data: Option<Piece>, id: usize) -> bool;
 
     /// Tells the device of what was submitted.
     fn start(&mut self);
@@ -151,8 +155,8 @@ impl<D: Disk> Service<D> {
     }
 
     /// The next request, of the client that was served least.
-    fn next(&mut self) -> Option<(Owner, Operation, u64, Piece)> {
-        let info = self.disk.info();
+    fn next(&mut self) -> Option<(Owner, Operation, u64, Option<Piece>)> {
+        let (info, has_cache) = (self.disk.info(), self.disk.has_cache());
         loop {
             let (first, second) = self.peaks();
             let session = self
@@ -166,6 +170,9 @@ impl<D: Disk> Service<D> {
                 .min_by_key(|session| session.served)?;
             let Some(request) = session.take() else { continue };
             match session.checked(info, &request) {
+                Ok((Operation::Flush, _)) if !has_cache => {
+                    session.complete(Completion { tag: request.tag, status: outcome::DONE });
+                }
                 Ok((operation, data)) => {
                     session.under_way += 1;
                     let owner = Owner { session: session.number, tag: request.tag };
@@ -276,10 +283,13 @@ impl Session {
         None
     }
 
-    fn checked(&self, info: Info, request: &Request) -> Result<(Operation, Piece), u32> {
+    fn checked(&self, info: Info, request: &Request) -> Result<(Operation, Option<Piece>), u32> {
         let operation = request.check(info, self.memory.bytes())?;
+        if operation == Operation::Flush {
+            return Ok((operation, None));
+        }
         let data = Piece::new(&self.memory, request.offset as usize, request.bytes()).ok_or(outcome::RANGE)?;
-        Ok((operation, data))
+        Ok((operation, Some(data)))
     }
 
     fn complete(&mut self, completion: Completion) {

@@ -2,5 +2,8 @@
 //! implements.
 
 pub mod block;
+pub mod clock;
 pub mod display;
+pub mod gpio;
+pub mod input;
 pub mod serial;

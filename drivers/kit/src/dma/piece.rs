@@ -73,13 +73,11 @@ impl Piece {
     }
 
     /// What [`Self::lend`] does to the caches.
-    #[inline(always)]
     pub(crate) fn hand_over(&self, direction: Direction) {
         self.memory.backing.lend(self.offset, self.bytes, direction);
     }
 
     /// What [`Lent::reclaim`] does to the caches.
-    #[inline(always)]
     pub(crate) fn take_back(&self, direction: Direction) {
         self.memory.backing.reclaim(self.offset, self.bytes, direction);
     }

@@ -7,7 +7,7 @@ use abi::layout::PAGE;
 use spin::Mutex;
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 
-use crate::dma::{self, Direction, Lent, Memory, Piece, Space};
+use crate::dma::{self, Coherence, Direction, Lent, Memory, Piece, Space};
 
 /// The [`Hal`] of a process with one DmaSpace. Queues are consistent memory of the process. A buffer in attached memory is
 /// used where it lies, and whoever names it has handed it over; one from elsewhere (a stack) is bounced.
@@ -47,6 +47,11 @@ fn space() -> Option<Space> {
     return Some(dma::fake::space());
     #[cfg(target_os = "none")]
     *SPACE.lock()
+}
+
+/// Whether what is handed over to the device is to be cleaned and invalidated.
+pub(super) fn is_maintained() -> bool {
+    space().is_none_or(|space| space.coherence() == Coherence::NotCoherent)
 }
 
 fn hold(what: Held) -> Option<()> {

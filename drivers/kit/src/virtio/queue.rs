@@ -7,7 +7,7 @@ use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::{DeviceStatus, Transport};
 use virtio_drivers::{Error, Result};
 
-use super::hal::DmaHal;
+use super::hal::{self, DmaHal};
 use crate::dma::{self, Direction, Piece};
 
 /// Most pieces of a request in one direction.
@@ -69,14 +69,14 @@ impl Request {
     }
 
     /// The device has it from now on.
-    #[inline(always)]
+    #[cold]
     fn hand_over(&self) {
         self.input.iter().flatten().for_each(|piece| piece.hand_over(Direction::ToDevice));
         self.output.iter().flatten().for_each(|piece| piece.hand_over(Direction::FromDevice));
     }
 
     /// The device has it no longer.
-    #[inline(always)]
+    #[cold]
     fn take_back(&self) {
         self.input.iter().flatten().for_each(|piece| piece.take_back(Direction::ToDevice));
         self.output.iter().flatten().for_each(|piece| piece.take_back(Direction::FromDevice));
@@ -119,6 +119,8 @@ pub struct Queue<const SIZE: usize> {
     index: u16,
     /// By the descriptor that heads them.
     requests: ManuallyDrop<Box<[Option<Request>]>>,
+    /// The device does not see the caches.
+    maintained: bool,
 }
 
 impl<const SIZE: usize> Queue<SIZE> {
@@ -131,7 +133,8 @@ impl<const SIZE: usize> Queue<SIZE> {
         // VIRTIO_F_EVENT_IDX without wrapping: neither is used.
         let queue = Box::new(VirtQueue::new(transport, index, false, false)?);
         let requests = (0..SIZE).map(|_| None).collect();
-        Ok(Self { queue: ManuallyDrop::new(queue), index, requests: ManuallyDrop::new(requests) })
+        let (queue, requests) = (ManuallyDrop::new(queue), ManuallyDrop::new(requests));
+        Ok(Self { queue, index, requests, maintained: hal::is_maintained() })
     }
 
     /// Hands a request to the device, which reads `input` and writes `output`; [`Self::notify`] follows after the last of
@@ -141,12 +144,16 @@ impl<const SIZE: usize> Queue<SIZE> {
     /// [`SubmitError`].
     pub fn submit(&mut self, input: Pieces, output: Pieces, cookie: u32) -> core::result::Result<(), SubmitError> {
         let request = Request { input, output, cookie };
-        request.hand_over();
+        if self.maintained {
+            request.hand_over();
+        }
         // SAFETY: the slices go to `add` alone. The memory lives until the request is popped, because `requests` holds
         // it and is never dropped.
         let added = unsafe { request.slices(|input, output| self.queue.add(input, output)) };
         let head = added.map_err(|error| {
-            request.take_back();
+            if self.maintained {
+                request.take_back();
+            }
             match error {
                 Error::QueueFull => SubmitError::Full,
                 _ => SubmitError::Empty,
@@ -178,7 +185,9 @@ impl<const SIZE: usize> Queue<SIZE> {
         let popped = unsafe { request.slices(|input, output| self.queue.pop_used(head, input, output)) };
         match popped {
             Ok(written) => {
-                request.take_back();
+                if self.maintained {
+                    request.take_back();
+                }
                 Ok(Some(Done { cookie: request.cookie, written: (written as usize).min(request.output_bytes()) }))
             }
             Err(_) => {
@@ -196,10 +205,11 @@ impl<const SIZE: usize> Queue<SIZE> {
     pub fn abandon(&mut self, transport: &mut impl Transport) -> impl Iterator<Item = u32> {
         transport.set_status(DeviceStatus::empty());
         let at_rest = (0..RESET_LOOKS).any(|_| transport.get_status() == DeviceStatus::empty());
+        let maintained = self.maintained;
         self.requests.iter_mut().filter_map(move |place| {
             let cookie = place.as_ref().map(|request| request.cookie);
             if at_rest {
-                place.take().inspect(Request::take_back);
+                place.take().filter(|_| maintained).inspect(Request::take_back);
             }
             cookie
         })

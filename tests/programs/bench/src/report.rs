@@ -20,26 +20,47 @@ pub fn metric(name: &str, value: impl core::fmt::Display, unit: &str) -> Line {
 /// # Errors
 /// Why nothing can be printed.
 pub fn print(env: &Env, lines: &[Line]) -> Result<(), String> {
-    let serial = SerialClient::from_env(env).map_err(|missing| format!("{missing}"))?;
-    let notification = ipc::signal_only(NOTIFICATION).map_err(|error| format!("{error}"))?;
-    serial.attach(SignalOn { notification, bits: 2 }).map_err(|error| format!("serial: {error}"))?;
+    let printer = Printer::open(env)?;
     for line in lines {
-        let text = match line {
-            Ok(metric) => format!("{metric}\r\n"),
-            Err(error) => format!("bench: {error}\r\n"),
-        };
-        write(&serial, text.as_bytes())?;
-    }
-    write(&serial, b"bench: end\r\n")
-}
-
-fn write(serial: &SerialClient, mut bytes: &[u8]) -> Result<(), String> {
-    while !bytes.is_empty() {
-        let taken = serial.write(&bytes[..bytes.len().min(MAX_BYTES)]).map_err(|error| format!("serial: {error}"))?;
-        bytes = bytes.get(taken as usize..).unwrap_or_default();
-        if taken == 0 {
-            NOTIFICATION.wait().map_err(|error| format!("wait: {error}"))?;
+        match line {
+            Ok(metric) => printer.line(metric)?,
+            Err(error) => printer.line(&format!("bench: {error}"))?,
         }
     }
-    Ok(())
+    printer.line("bench: end")
+}
+
+/// The serial line.
+#[derive(Debug)]
+pub struct Printer(SerialClient);
+
+impl Printer {
+    /// Attaches to it. That there is room again comes as bit 2 of the own Notification.
+    ///
+    /// # Errors
+    /// Why nothing can be printed.
+    pub fn open(env: &Env) -> Result<Self, String> {
+        let serial = SerialClient::from_env(env).map_err(|missing| format!("{missing}"))?;
+        let notification = ipc::signal_only(NOTIFICATION).map_err(|error| format!("{error}"))?;
+        serial.attach(SignalOn { notification, bits: 2 }).map_err(|error| format!("serial: {error}"))?;
+        Ok(Self(serial))
+    }
+
+    /// Prints a line.
+    ///
+    /// # Errors
+    /// Why it cannot be printed.
+    pub fn line(&self, text: &str) -> Result<(), String> {
+        let text = format!("{text}\r\n");
+        let mut bytes = text.as_bytes();
+        while !bytes.is_empty() {
+            let some = &bytes[..bytes.len().min(MAX_BYTES)];
+            let taken = self.0.write(some).map_err(|error| format!("serial: {error}"))?;
+            bytes = bytes.get(taken as usize..).unwrap_or_default();
+            if taken == 0 {
+                NOTIFICATION.wait().map_err(|error| format!("wait: {error}"))?;
+            }
+        }
+        Ok(())
+    }
 }

@@ -3,6 +3,7 @@
 mod bad_input;
 mod boot;
 mod budget;
+mod clock;
 mod conformance;
 mod crash;
 mod debugging;
@@ -13,8 +14,10 @@ mod fpu;
 pub mod fuzz;
 mod hardening;
 mod isolation;
+mod kit;
 mod memory;
 mod shell;
+mod template;
 
 use crate::lab::Case;
 
@@ -24,8 +27,10 @@ pub fn all() -> Vec<Case> {
         boot::cases(),
         disk::cases(),
         shell::cases(),
+        clock::cases(),
         isolation::cases(),
         memory::cases(),
+        kit::cases(),
         conformance::cases(),
         fuzz::cases(),
         fpu::cases(),
@@ -35,6 +40,7 @@ pub fn all() -> Vec<Case> {
         hardening::cases(),
         budget::cases(),
         debugging::cases(),
+        template::cases(),
         bad_input::cases(),
     ];
     areas.into_iter().flatten().collect()

@@ -189,6 +189,24 @@ impl Console {
         self.collect()
     }
 
+    /// Sends what was written, and waits for what signals this bit. `false`: a server ended meanwhile, and it may never come.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn wait_for(&mut self, bit: u64) -> Result<bool, Stop> {
+        self.flush()?;
+        loop {
+            self.check_interrupt()?;
+            if self.take(bit) {
+                return Ok(true);
+            }
+            if self.ended {
+                return Ok(false);
+            }
+            self.pending |= self.machine.wait().ok_or(Stop::Gone)?;
+        }
+    }
+
     /// Waits for what the driver signals after a write that was cut short.
     fn wait_for_room(&mut self) -> Result<(), Stop> {
         loop {

@@ -22,5 +22,5 @@ mod volume;
 mod words;
 
 pub use commands::Unprinted;
-pub use machine::{Carrier, DISPLAY_BIT, LOG_BIT, Machine, Rings, SERIAL_BIT, Services};
+pub use machine::{ALARM_BIT, Carrier, DISPLAY_BIT, LOG_BIT, Machine, Rings, SERIAL_BIT, Services};
 pub use shell::Shell;

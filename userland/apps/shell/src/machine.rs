@@ -9,7 +9,8 @@ use crate::commands::Unprinted;
 use ipc::Call;
 use ipc::trace::Found;
 use ipc::{
-    devices::DevicesClient, display::DisplayClient, file::FileClient, log::LogClient, serial::SerialClient,
+    clock::ClockClient, devices::DevicesClient, display::DisplayClient, file::FileClient, log::LogClient,
+    serial::SerialClient,
     supervisor::SupervisorClient,
 };
 use rt::{CallError, Cap, Message, Notification, SharedBuffer};
@@ -18,6 +19,8 @@ use rt::{CallError, Cap, Message, Notification, SharedBuffer};
 pub const SERIAL_BIT: u64 = 1;
 /// Bit of the own Notification: a log line of level warn or worse.
 pub const LOG_BIT: u64 = 2;
+/// Bit of the own Notification: the alarm rings.
+pub const ALARM_BIT: u64 = 4;
 
 /// Bit of the own Notification: a display has taken a frame.
 pub const DISPLAY_BIT: u64 = 32;
@@ -79,6 +82,8 @@ pub struct Services {
     pub serial: SerialClient<Carrier>,
     /// The disk.
     pub files: FileClient<Carrier>,
+    /// The time of day.
+    pub clock: ClockClient<Carrier>,
     /// What components say.
     pub log: LogClient<Carrier>,
     /// What components there are.
@@ -87,7 +92,7 @@ pub struct Services {
     pub devices: DevicesClient<Carrier>,
     /// The displays, of which there need be none.
     pub displays: Vec<DisplayClient<Carrier>>,
-    /// Handed to servers, which signal [`SERIAL_BIT`], [`LOG_BIT`] and [`DISPLAY_BIT`].
+    /// Handed to servers, which signal [`SERIAL_BIT`], [`LOG_BIT`], [`ALARM_BIT`] and [`DISPLAY_BIT`].
     pub notification: Cap<Notification>,
     /// Shared with the file service.
     pub buffer: Rc<SharedBuffer>,

@@ -12,7 +12,8 @@ use core::cell::OnceCell;
 
 use ipc::trace::Found;
 use ipc::{
-    devices::DevicesClient, display::DisplayClient, file::FileClient, log::LogClient, serial::SerialClient,
+    clock::ClockClient, devices::DevicesClient, display::DisplayClient, file::FileClient, log::LogClient,
+    serial::SerialClient,
     supervisor::SupervisorClient,
 };
 use rt::{Env, Kind, NOTIFICATION, Notification, Retype, SharedBuffer, Timer};
@@ -38,6 +39,7 @@ fn services(env: &'static Env) -> Result<Services, String> {
     Ok(Services {
         serial: SerialClient(endpoint("use:serial")?),
         files: FileClient(endpoint("use:file")?),
+        clock: ClockClient(endpoint("use:clock")?),
         log: LogClient(Carrier::new(rt::LOG)),
         supervisor: SupervisorClient(Carrier::new(rt::SUPERVISOR)),
         devices: DevicesClient(endpoint("use:devices")?),

@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use ipc::SignalOn;
+use ipc::clock::ClockClient;
 use ipc::devices::DevicesClient;
 use ipc::display::DisplayClient;
 use ipc::log::{Level, LogClient};
@@ -30,6 +31,7 @@ const BURST: usize = 100;
 pub struct Shell {
     pub(crate) console: Console,
     pub(crate) volume: Volume,
+    pub(crate) clock: ClockClient<Carrier>,
     pub(crate) log: LogClient<Carrier>,
     pub(crate) supervisor: SupervisorClient<Carrier>,
     pub(crate) devices: DevicesClient<Carrier>,
@@ -47,10 +49,12 @@ pub struct Shell {
 impl Shell {
     /// A shell on these servers.
     pub fn new(services: Services, machine: Box<dyn Machine>) -> Self {
-        let Services { serial, files, log, supervisor, devices, displays, notification, buffer, rings } = services;
+        let Services { serial, files, clock, log, supervisor, devices, displays, notification, buffer, rings } =
+            services;
         Self {
             console: Console::new(serial, notification, machine),
             volume: Volume::new(files, buffer),
+            clock,
             log,
             supervisor,
             devices,

@@ -9,10 +9,12 @@ use ipc::display::{Area, DisplayClient, Format, Mode};
 use ipc::log::{Level, Line};
 use ipc::supervisor::{Component, Milestone, State};
 use ipc::trace::{Found, Record};
-use ipc::{Buffer, Client, Loopback, SERVER_ENDED, Signal, Text, devices, display, file, log, serial, supervisor};
+use ipc::{
+    Buffer, Client, Loopback, SERVER_ENDED, Signal, Text, clock, devices, display, file, log, serial, supervisor,
+};
 use rt::{CallError, Cap, ErrorCode, Frame, Message, Notification, SharedBuffer, SyscallError};
 
-use crate::{Carrier, DISPLAY_BIT, LOG_BIT, Machine, Rings, SERIAL_BIT, Services, Shell, Unprinted};
+use crate::{ALARM_BIT, Carrier, DISPLAY_BIT, LOG_BIT, Machine, Rings, SERIAL_BIT, Services, Shell, Unprinted};
 
 const NOTIFICATION: Cap<Notification> = Cap::from_slot(9);
 
@@ -36,6 +38,10 @@ struct World {
     killed: RefCell<Vec<u32>>,
     milestones: Cell<u32>,
     slept: Cell<u64>,
+    time: Cell<u64>,
+    /// The clock never rings.
+    silent: Cell<bool>,
+    cancelled: Cell<u32>,
     recording: Cell<bool>,
     /// The framebuffer; what was damaged; whether frames are done at once; whether the display is open.
     pixels: SharedBuffer,
@@ -71,6 +77,9 @@ fn world() -> Rc<World> {
         killed: RefCell::default(),
         milestones: Cell::new(0),
         slept: Cell::new(0),
+        time: Cell::new(1_774_746_123),
+        silent: Cell::new(false),
+        cancelled: Cell::new(0),
         recording: Cell::new(false),
         pixels: SharedBuffer::fake(MODE.pages().unwrap() as usize * 4096),
         damage: RefCell::default(),
@@ -210,6 +219,32 @@ impl file::File for Servers {
 
     fn volume(&mut self) -> Result<file::Volume, file::Status> {
         Err(file::Status::NoVolume)
+    }
+}
+
+impl clock::Clock for Servers {
+    fn now(&mut self) -> Result<u64, clock::Status> {
+        Ok(self.time.get())
+    }
+
+    fn set(&mut self, time: u64) -> Result<(), clock::Status> {
+        let fits = u32::try_from(time).is_ok();
+        fits.then(|| self.time.set(time)).ok_or(clock::Status::OutOfRange)
+    }
+
+    fn alarm(&mut self, _: Client, at: u64, signal: Signal) -> Result<(), clock::Status> {
+        signal.wake();
+        assert_eq!(ipc::fake::signalled(NOTIFICATION), ALARM_BIT);
+        if !self.silent.get() {
+            self.time.set(at);
+            self.bits.set(self.bits.get() | ALARM_BIT);
+        }
+        Ok(())
+    }
+
+    fn cancel(&mut self, _: Client) -> Result<(), clock::Status> {
+        self.cancelled.set(self.cancelled.get() + 1);
+        Ok(())
     }
 }
 
@@ -397,6 +432,7 @@ fn shell(world: &Rc<World>) -> Shell {
     let services = Services {
         serial: serial::SerialClient(Carrier::new(Loopback::new(serial::SerialServer(servers.clone())))),
         files: file::FileClient(Carrier::new(Loopback::new(file::FileServer(servers.clone())))),
+        clock: clock::ClockClient(Carrier::new(Loopback::new(clock::ClockServer(servers.clone())))),
         log: log::LogClient(Carrier::new(Loopback::new(log::LogServer(servers.clone())))),
         supervisor: supervisor::SupervisorClient(Carrier::new(Loopback::new(supervisor::SupervisorServer(
             servers.clone(),
@@ -527,6 +563,33 @@ fn the_system_is_shown() {
     assert_eq!(run_in(&world, "kill pl011"), "");
     assert_eq!(*world.killed.borrow(), [1]);
     assert!(run("help").contains("\nhexdump FILE         shows a file as numbers\n"));
+}
+
+#[test]
+fn the_time_of_day_is_told_and_set() {
+    assert_eq!(run("date"), "2026-03-29T01:02:03Z Sunday\n");
+    let world = world();
+    assert_eq!(run_in(&world, "date 2038-01-19T03:14:08Z"), "2038-01-19T03:14:08Z Tuesday\n");
+    assert_eq!(world.time.get(), 1 << 31);
+    assert_eq!(run("date 2106-02-07T06:28:16Z"), "date: the clock cannot count so far\n");
+    assert_eq!(run("date yesterday"), "date: yesterday: no time; one is 2026-03-29T01:02:03Z\n");
+    assert_eq!(run("date 1969-07-20T20:17:40Z"), "date: 1969-07-20T20:17:40Z: the clock begins with 1970\n");
+}
+
+#[test]
+fn an_alarm_is_waited_for() {
+    assert_eq!(run("alarm 60"), "2026-03-29T01:03:03Z Sunday\n");
+    assert_eq!(run("alarm soon"), "alarm: soon: give it a number of seconds\n");
+    let world = world();
+    world.silent.set(true);
+    let mut shell = shell(&world);
+    shell.start().unwrap();
+    world.screen();
+    world.type_in("alarm 60\r");
+    shell.console.wait().unwrap();
+    world.type_in("\x03");
+    shell.step().unwrap();
+    assert_eq!((world.screen().as_str(), world.cancelled.get()), ("alarm 60\n^C\n/> ", 1));
 }
 
 #[test]

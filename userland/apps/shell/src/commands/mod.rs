@@ -1,5 +1,6 @@
 //! The commands.
 
+mod date;
 mod devices;
 mod disk;
 mod display;
@@ -82,6 +83,20 @@ const COMMANDS: &[Command] = &[
         run: display::fb_test,
     },
     Command { name: "log", arguments: "", about: "what components said", count: (0, 0), run: system::log },
+    Command {
+        name: "date",
+        arguments: "[TIME]",
+        about: "says which time it is, or sets it: 2026-03-29T01:02:03Z",
+        count: (0, 1),
+        run: date::date,
+    },
+    Command {
+        name: "alarm",
+        arguments: "SECONDS",
+        about: "waits until the clock's alarm rings",
+        count: (1, 1),
+        run: date::alarm,
+    },
     Command { name: "uptime", arguments: "", about: "time since reset", count: (0, 0), run: system::uptime },
     Command {
         name: "trace",

@@ -16,32 +16,23 @@ const PAGES: u64 = 4;
 const WORDS: usize = (PAGES * PAGE) as usize / 4;
 
 fn run(env: &'static rt::Env) {
-    let checks: [(&str, Check); 2] = [
-        ("a piece that was lent and taken back is as it was", lent),
-        ("what no cache keeps is as it was written", uncached),
-    ];
-    let Ok(space) = env.cap("control:dma-space") else { return log::error!("memory broken: no dma-space") };
+    let Ok(space) = env.cap("control:dma-space") else { return log::error!("dma broken: no dma-space") };
     let space = Space::new(space, Coherence::NotCoherent);
-    let mut fine = 0;
-    for (what, check) in checks {
-        match check(space) {
-            Some(true) => fine += 1,
-            Some(false) => log::error!("memory broken: {what}"),
-            None => log::error!("memory broken: {what}: no memory"),
-        }
-    }
-    log::info!("dma: {fine} of {} as it should be", checks.len());
+    kit_programs::report(
+        "dma",
+        &[
+            ("a piece that was lent and taken back is as it was", &|| lent(space)),
+            ("what no cache keeps is as it was written", &|| uncached(space)),
+        ],
+    );
 }
-
-type Check = fn(Space) -> Option<bool>;
 
 fn fill(buffer: &SharedBuffer, seed: u32) -> Option<()> {
     (0..WORDS).try_for_each(|index| buffer.store_u32(4 * index, index as u32 ^ seed).ok())
 }
 
-fn holds(buffer: &SharedBuffer, seed: u32) -> Option<bool> {
-    let word = |index| buffer.load_u32(4 * index).ok();
-    Some((0..WORDS).all(|index| word(index) == Some(index as u32 ^ seed)))
+fn holds(buffer: &SharedBuffer, seed: u32) -> bool {
+    (0..WORDS).all(|index| buffer.load_u32(4 * index) == Ok(index as u32 ^ seed))
 }
 
 fn lent(space: Space) -> Option<bool> {
@@ -52,7 +43,7 @@ fn lent(space: Space) -> Option<bool> {
         // Neither begins nor ends with a line.
         let piece = Piece::new(&memory, 12, memory.bytes() - 24)?;
         drop(piece.lend(direction).reclaim());
-        fine &= holds(memory.buffer(), seed)?;
+        fine &= holds(memory.buffer(), seed);
     }
     Some(fine)
 }
@@ -60,5 +51,5 @@ fn lent(space: Space) -> Option<bool> {
 fn uncached(space: Space) -> Option<bool> {
     let memory = Memory::consistent(space, PAGES).ok()?;
     fill(memory.buffer(), 4)?;
-    holds(memory.buffer(), 4)
+    Some(holds(memory.buffer(), 4))
 }

@@ -1,0 +1,130 @@
+//! Debian's kernel for arm64, unchanged, by apt with lists and a cache of its own: nothing is installed, and the system's
+//! architectures stay as they are.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::initramfs::Archive;
+use crate::setup::{Setup, find_program};
+use crate::tools;
+use crate::workspace;
+
+/// Depends on the newest kernel.
+const PACKAGE: &str = "linux-image-arm64";
+/// What the disk needs, in the order in which they are loaded.
+const MODULES: [&str; 2] = ["virtio_mmio.ko", "virtio_blk.ko"];
+
+/// A kernel.
+pub struct Debian {
+    /// Package and version.
+    pub version: String,
+    /// Its image.
+    pub kernel: PathBuf,
+    /// Where its modules lie.
+    folder: PathBuf,
+}
+
+impl Debian {
+    /// The kernel that an earlier run left in this folder, or a fresh one. To get a newer one, remove the folder.
+    pub fn get(folder: &Path, setup: &Setup) -> Result<Self> {
+        let kept = folder.join("linux");
+        if !kept.join("version").is_file() {
+            if !setup.may_download() {
+                bail!("Debian's {PACKAGE} is not in {}, and nothing may be downloaded", kept.display());
+            }
+            let unfinished = folder.join("linux.new");
+            let _ = fs::remove_dir_all(&unfinished);
+            fetch(&unfinished).with_context(|| format!("Debian's {PACKAGE} cannot be had"))?;
+            let _ = fs::remove_dir_all(&kept);
+            fs::rename(&unfinished, &kept).with_context(|| format!("cannot make {}", kept.display()))?;
+        }
+        let version = fs::read_to_string(kept.join("version"))?.trim().into();
+        Ok(Self { version, kernel: kept.join("vmlinuz"), folder: kept })
+    }
+
+    /// Writes an initial ramdisk of this program and the kernel's modules.
+    pub fn initramfs(&self, program: &[u8], to: &Path) -> Result<()> {
+        let mut archive = Archive::new();
+        archive.folder("dev");
+        archive.folder("sys");
+        archive.console("dev/console");
+        archive.file("init", 0o755, program);
+        for module in MODULES {
+            let path = self.folder.join(module);
+            let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            archive.file(module, 0o644, &bytes);
+        }
+        super::write(to, &archive.finish())
+    }
+}
+
+fn fetch(folder: &Path) -> Result<()> {
+    for name in ["lists/partial", "cache/archives/partial", "root"] {
+        fs::create_dir_all(folder.join(name)).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let apt = Apt { folder };
+    println!("Debian's {PACKAGE} is fetched");
+    // A source that has nothing for arm64 is no reason to stop: what counts is whether the package comes.
+    let _ = workspace::output(&mut apt.command("apt-get", &["update"])?);
+    let depends = workspace::output(&mut apt.command("apt-cache", &["depends", PACKAGE])?)?;
+    let name = depends.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
+    let name = name.with_context(|| format!("apt knows no {PACKAGE}: has /etc/apt a Debian among its sources?"))?;
+    workspace::output(&mut apt.command("apt-get", &["download", name])?)?;
+    let package = find(folder, |name| name.ends_with(".deb"))?;
+    let dpkg = tools::DPKG.find().context("dpkg-deb is not there")?;
+    workspace::output(Command::new(&dpkg).arg("-x").arg(&package).arg(folder.join("root")))?;
+    let version = workspace::output(Command::new(&dpkg).arg("-f").arg(&package).arg("Version"))?;
+    let kernel = find(&folder.join("root/boot"), |name| name.starts_with("vmlinuz"))?;
+    fs::rename(kernel, folder.join("vmlinuz"))?;
+    for module in MODULES {
+        fs::rename(find(&folder.join("root/lib/modules"), |name| name == module)?, folder.join(module))?;
+    }
+    for rest in ["root", "cache", "lists"] {
+        fs::remove_dir_all(folder.join(rest))?;
+    }
+    fs::remove_file(package)?;
+    super::write(&folder.join("version"), format!("{name} {version}\n").as_bytes())
+}
+
+struct Apt<'a> {
+    folder: &'a Path,
+}
+
+impl Apt<'_> {
+    fn command(&self, program: &str, words: &[&str]) -> Result<Command> {
+        let mut command = Command::new(find_program(program).with_context(|| format!("{program} is not there"))?);
+        command.current_dir(self.folder);
+        let folder = self.folder.display();
+        for option in [
+            "APT::Architecture=arm64".to_owned(),
+            "APT::Architectures=arm64".to_owned(),
+            "Dir::State::status=/dev/null".to_owned(),
+            format!("Dir::State::Lists={folder}/lists"),
+            format!("Dir::Cache={folder}/cache"),
+        ] {
+            command.args(["-o", &option]);
+        }
+        command.args(words);
+        Ok(command)
+    }
+}
+
+/// The first file below a folder whose name is wanted.
+fn find(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<PathBuf> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        let entries = next.read_dir().with_context(|| format!("cannot read {}", next.display()))?;
+        for entry in entries.flatten() {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder {
+                folders.push(entry.path());
+            } else if wanted(&entry.file_name().to_string_lossy()) {
+                return Ok(entry.path());
+            }
+        }
+    }
+    bail!("what was expected is not in {}", folder.display())
+}
