@@ -1,4 +1,4 @@
-//! The arrows between the crates point one way: `kernel → abi ← rt ← ipc ← {services, apps, drivers/kit ← drivers}`.
+//! The arrows between the crates point one way: `kernel → abi ← rt ← ipc ← {net ← services, apps; drivers/kit ← drivers}`.
 
 use anyhow::{Result, bail};
 use cargo_metadata::camino::Utf8Path;
@@ -20,6 +20,7 @@ const LAYERS: &[Layer] = &[
     Layer { folder: "userland/rt", may_use: &["kernel/abi"] },
     Layer { folder: "userland/ipc/macros", may_use: &[] },
     Layer { folder: "userland/ipc", may_use: &["kernel/abi", "userland/ipc/macros", "userland/rt"] },
+    Layer { folder: "userland/net", may_use: &["userland/ipc", "userland/rt"] },
     Layer { folder: "userland/bundle", may_use: &["kernel/abi"] },
     Layer {
         folder: "userland/init",
@@ -56,7 +57,7 @@ const LAYERS: &[Layer] = &[
 ];
 
 /// A component names protocols, never another component.
-const COMPONENT: &[&str] = &["userland/ipc", "userland/rt"];
+const COMPONENT: &[&str] = &["userland/ipc", "userland/net", "userland/rt"];
 
 /// Fails with every arrow that points the wrong way.
 pub fn check(workspace: &Workspace) -> Result<()> {

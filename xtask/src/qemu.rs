@@ -32,6 +32,7 @@ pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machin
         disks: Vec::new(),
         devices: Vec::new(),
         virtio_console: false,
+        nets: Vec::new(),
         virtio_slots: table.virtio_slots,
         qmp: None,
         gdb: false,

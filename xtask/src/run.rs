@@ -6,7 +6,7 @@ use std::process::{Child, ExitCode, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use system_tests::{Disk, Machine, Serial, disk};
+use system_tests::{Disk, Machine, Net, Serial, disk};
 
 use crate::board::Board;
 use crate::build::{self, Built};
@@ -101,6 +101,8 @@ fn machine(workspace: &Workspace, board: &Board, built: &Built, options: Options
         gic: options.gic.unwrap_or(machine.gic),
         el2: options.el2,
         disks: vec![Disk::File(disk_image(workspace, options.disk)?)],
+        nets: vec![Net::user()],
+        devices: vec!["virtio-rng-device".into()],
         bootargs: format!("log={}", format!("{:?}", options.log).to_lowercase()),
         gdb: options.gdb,
         ..machine

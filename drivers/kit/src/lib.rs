@@ -6,7 +6,7 @@
 //! device at the other end of a virtqueue in `virtio::fake`.
 //!
 //! What drivers offer to others has a small trait here, which clients of the protocols implement: [`pin`], [`time`],
-//! [`bytes`], [`entropy`], [`frames`], [`sectors`]; that of pictures is [`ipc::surface`]. Beside each is an adaptor to the
+//! [`bytes`], [`entropy`], [`sectors`]; that of pictures is [`ipc::surface`]. Beside each is an adaptor to the
 //! ecosystem's trait, behind a feature, so that existing crates run on them unchanged.
 //!
 //! This crate is one of the rooms where `unsafe` lives: nothing else under `drivers/` has any.
@@ -22,7 +22,6 @@ pub mod entropy;
 mod error;
 #[cfg(not(target_os = "none"))]
 pub mod fake;
-pub mod frames;
 mod handout;
 mod irq;
 #[allow(unsafe_code)]

@@ -1,4 +1,4 @@
-//! A writer of trees: for tests, and for what a driver is given of a tree. It writes what it is told, also what is wrong.
+//! A writer of trees, for tests. It writes what it is told, also what is wrong.
 
 use alloc::vec::Vec;
 

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::console::{Console, PATIENCE};
 use crate::disk::{self, TestDisk};
-use crate::machine::{Direct, Disk, Machine, STUB, Serial};
+use crate::machine::{Direct, Disk, Machine, Net, STUB, Serial};
 
 /// What stands behind the addresses in a line of a crash report, to be appended to it; empty where there are none.
 pub type Symbolise = Arc<dyn Fn(&str) -> String + Send + Sync>;
@@ -62,6 +62,8 @@ pub struct Boot {
     pub devices: Vec<String>,
     /// The console is a virtio device.
     pub virtio_console: bool,
+    /// Network interfaces.
+    pub nets: Vec<Net>,
     /// Another kernel image.
     pub kernel: Option<PathBuf>,
     /// Another bundle.
@@ -201,8 +203,16 @@ impl Lab {
     /// # Errors
     /// QEMU does not write it.
     pub fn device_tree(&self) -> Result<Vec<u8>> {
+        self.device_tree_for(Boot::default())
+    }
+
+    /// The same for a machine with deviations: the tree says how long the bundle is.
+    ///
+    /// # Errors
+    /// QEMU does not write it.
+    pub fn device_tree_for(&self, boot: Boot) -> Result<Vec<u8>> {
         let file = self.scratch()?.join("qemu.dtb");
-        let mut machine = self.machine.clone();
+        let mut machine = self.machine_for(boot)?;
         machine.extra.extend(["-machine".into(), format!("dumpdtb={}", file.display())]);
         let output = machine.command(Serial::Pipe)?.output().context("cannot start QEMU")?;
         ensure!(output.status.success(), "QEMU: {}", String::from_utf8_lossy(&output.stderr));
@@ -233,6 +243,7 @@ impl Lab {
         machine.disks = boot.disks;
         machine.devices = boot.devices;
         machine.virtio_console = boot.virtio_console;
+        machine.nets = boot.nets;
         machine.kernel = boot.kernel.unwrap_or(machine.kernel);
         let set = boot.set.and_then(|set| self.bundle_of(set));
         machine.bundle = if boot.no_bundle { None } else { boot.bundle.or(set).or(machine.bundle) };

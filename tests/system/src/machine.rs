@@ -35,7 +35,9 @@ pub struct Machine {
     pub bootargs: String,
     /// Disks, each a virtio device.
     pub disks: Vec<Disk>,
-    /// Other virtio devices in QEMU's words, without their bus: `virtio-rng-device`. Their slots follow those of the disks.
+    /// Network interfaces, each a virtio device; they come behind the disks.
+    pub nets: Vec<Net>,
+    /// Other virtio devices in QEMU's words, without their bus: `virtio-rng-device`. They come behind the interfaces.
     pub devices: Vec<String>,
     /// The console of programs is a virtio console, whose device comes last, and the UART leads nowhere.
     pub virtio_console: bool,
@@ -56,6 +58,22 @@ pub enum Disk {
     File(PathBuf),
     /// So many bytes that always read as zeros.
     Null(u64),
+}
+
+/// A network interface of the machine.
+#[derive(Clone, Debug)]
+pub struct Net {
+    /// What is behind it, as `-netdev` takes it: `user`, `hubport,hubid=0`.
+    pub backend: String,
+    /// Its address; else QEMU chooses.
+    pub mac: Option<String>,
+}
+
+impl Net {
+    /// An interface on the network that QEMU makes up for its user: 10.0.2.0/24, on which 10.0.2.2 answers.
+    pub fn user() -> Self {
+        Self { backend: "user".into(), mac: None }
+    }
 }
 
 /// A start without QEMU's own loader, which would mend a device tree or refuse it: a few instructions hand the tree
@@ -145,19 +163,25 @@ impl Machine {
 
     fn add_devices(&self, command: &mut Command) -> Result<()> {
         let console = self.virtio_console.then_some("virtio-serial-device");
-        let devices: Vec<_> = self.devices.iter().map(String::as_str).chain(console).map(str::to_owned).collect();
-        let count = self.disks.len() + devices.len();
+        let others: Vec<_> = self.devices.iter().map(String::as_str).chain(console).collect();
+        let devices = self.disks.len() + self.nets.len() + others.len();
         ensure!(
-            count <= self.virtio_slots.len(),
-            "{count} virtio devices, but {} has {} slots with a page of registers of their own",
+            devices <= self.virtio_slots.len(),
+            "{devices} virtio devices, but {} has {} slots with a page of registers of their own",
             self.model,
             self.virtio_slots.len()
         );
-        for (number, disk) in self.disks.iter().enumerate() {
+        let mut slots = self.virtio_slots.iter();
+        for (number, (disk, slot)) in self.disks.iter().zip(&mut slots).enumerate() {
             command.arg("-drive").arg(disk.drive(number));
+            command.arg("-device").arg(format!("virtio-blk-device,drive=d{number},bus=virtio-mmio-bus.{slot}"));
         }
-        let disks = (0..self.disks.len()).map(|number| format!("virtio-blk-device,drive=d{number}"));
-        for (device, slot) in disks.chain(devices).zip(&self.virtio_slots) {
+        for (number, (Net { backend, mac }, slot)) in self.nets.iter().zip(&mut slots).enumerate() {
+            let mac = mac.as_ref().map_or_else(String::new, |mac| format!(",mac={mac}"));
+            command.arg("-netdev").arg(format!("{backend},id=n{number}"));
+            command.arg("-device").arg(format!("virtio-net-device,netdev=n{number},bus=virtio-mmio-bus.{slot}{mac}"));
+        }
+        for (device, slot) in others.iter().zip(slots) {
             command.arg("-device").arg(format!("{device},bus=virtio-mmio-bus.{slot}"));
         }
         if self.virtio_console {
@@ -207,9 +231,10 @@ mod tests {
             direct: None,
             bootargs: "log=info".into(),
             disks: vec![Disk::File("a,b.img".into()), Disk::Null(4096)],
+            nets: vec![Net { backend: "user".into(), mac: Some("52:54:00:01:02:03".into()) }],
             devices: vec!["virtio-rng-device".into()],
             virtio_console: false,
-            virtio_slots: vec![31, 23, 15],
+            virtio_slots: vec![31, 23, 15, 7],
             qmp: Some("q.sock".into()),
             gdb: false,
             extra: Vec::new(),
@@ -224,7 +249,9 @@ mod tests {
         assert!(line.contains("file=a,,b.img"), "{line}");
         assert!(line.contains("drive=d0,bus=virtio-mmio-bus.31"), "{line}");
         assert!(line.contains("drive=d1,bus=virtio-mmio-bus.23"), "{line}");
-        assert!(line.contains("-device virtio-rng-device,bus=virtio-mmio-bus.15"), "{line}");
+        let net = "-netdev user,id=n0 -device virtio-net-device,netdev=n0,bus=virtio-mmio-bus.15,mac=52:54:00:01:02:03";
+        assert!(line.contains(net), "{line}");
+        assert!(line.contains("-device virtio-rng-device,bus=virtio-mmio-bus.7"), "{line}");
         assert!(line.contains("-qmp unix:q.sock,server=on,wait=off"), "{line}");
     }
 
@@ -234,7 +261,7 @@ mod tests {
         let command = machine.command(Serial::Pipe).expect("command");
         let line = command.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
         assert!(line.contains("-serial null"), "{line}");
-        assert!(line.contains("virtio-serial-device,bus=virtio-mmio-bus.23"), "{line}");
+        assert!(line.contains("virtio-serial-device,bus=virtio-mmio-bus.15"), "{line}");
         assert!(line.contains("-chardev stdio,id=console -device virtconsole,chardev=console"), "{line}");
     }
 

@@ -105,10 +105,10 @@ pub struct Screen<C: Call> {
     frame: u64,
 }
 
-/// Where framebuffers are mapped, far from everything else.
-const PLACE: u64 = 0x50_0000_0000;
-/// Most pages of one: 1 GiB.
-const MOST: u64 = 1 << 18;
+/// Where framebuffers are mapped: 256 MiB behind where everything else is (`abi::layout::USER_MAPPINGS`).
+const PLACE: u64 = 0x3000_0000;
+/// Most pages of one: 256 MiB.
+const MOST: u64 = 1 << 16;
 
 /// Why a display cannot be drawn on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use system_tests::{Boot, Case, Console, Disk, Lab, Machine, Outcome};
+use system_tests::{Boot, Case, Console, Disk, Lab, Machine, Net, Outcome};
 
 use super::Metric;
 use crate::board::Board;
@@ -20,6 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// Zeros without a host file behind them.
 const NULL_DISK: u64 = 256 << 20;
 
+/// The set that measures frames: two interfaces on a hub, with somebody else there who takes frames and says nothing.
+pub const NET: &str = "bench-net";
+const HUB: &str = "hubport,hubid=0";
+const SINK: [&str; 4] = ["-netdev", "user,id=sink", "-netdev", "hubport,hubid=0,id=hub,netdev=sink"];
+
 /// A boot of one of the board's sets.
 struct Plan {
     set: &'static str,
@@ -29,10 +34,11 @@ struct Plan {
 }
 
 /// The sets that measure. A board that lacks one goes without its metrics.
-const PLANS: [Plan; 6] = [
+const PLANS: [Plan; 7] = [
     Plan { set: "bench", cores: 1, icount: true },
     Plan { set: "bench-events", cores: 1, icount: true },
     Plan { set: "bench-handler", cores: 1, icount: true },
+    Plan { set: NET, cores: 1, icount: true },
     Plan { set: "bench-fpu", cores: 1, icount: true },
     Plan { set: "bench-cores", cores: 2, icount: true },
     Plan { set: "bench-scaling", cores: 2, icount: false },
@@ -81,6 +87,10 @@ impl Bench<'_> {
         let mut machine = qemu::machine(self.board, self.built, set)?;
         let counted = if icount { vec!["-icount", "shift=0,sleep=off"] } else { Vec::new() };
         machine.extra = counted.into_iter().chain(["-seed", "1"]).map(str::to_owned).collect();
+        if set == Some(NET) {
+            machine.nets = vec![Net { backend: HUB.into(), mac: None }; 2];
+            machine.extra.extend(SINK.map(str::to_owned));
+        }
         machine.cpu = cpu.into();
         machine.bootargs = format!("{} mitigations={}", machine.bootargs, self.mitigations);
         machine.smp = 1;

@@ -1,16 +1,15 @@
 //! Disks: the protocol `block` with a session for each client, in front of a [`Disk`].
 //!
-//! Clients share a device fairly. While several of them are at work, none has more requests under way than the busiest of the
-//! others has, and whose turn is next is who was served least, in bytes with a fixed price for each request. A client that
-//! floods its ring gains nothing by it.
+//! Clients share a device fairly, in bytes with a fixed price for each request.
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
-use ipc::block::{Block, BlockServer, Completion, Info, Operation, PLACES, Request, ServerRings, Status, outcome};
+use ipc::block::{Block, BlockServer, Completion, Info, Operation, Request, ServerRings, Status, outcome};
 use ipc::{Buffer, Client, NoSession, Sessions, Shared, Signal};
 use rt::Env;
 
+use super::fair::{Peaks, Share};
 use crate::Interrupt;
 use crate::dma::{Memory, Piece, Space};
 
@@ -18,8 +17,6 @@ use crate::dma::{Memory, Piece, Space};
 const CLIENTS: usize = 8;
 /// What a request costs beside its bytes, in bytes.
 const PRICE: u64 = 16 * 1024;
-/// So many requests of others later a client that does nothing counts no longer.
-const FORGOTTEN: u32 = 256;
 
 /// A device of sectors.
 pub trait Disk {
@@ -76,15 +73,7 @@ struct Session {
     memory: Rc<Memory>,
     rings: ServerRings,
     signal: Signal,
-    /// Requests in the ring when the client last said so, less those taken since.
-    waiting: usize,
-    under_way: usize,
-    /// The most it has asked for at a time, since it was last idle; 0: it does nothing.
-    peak: usize,
-    /// Requests of others since it did anything.
-    idle: u32,
-    /// What was done for it, in bytes and prices.
-    served: u64,
+    share: Share,
     /// Completions were written that it was not signalled for yet.
     news: bool,
     /// Its rings lie, or it took its memory away, or it died.
@@ -121,10 +110,10 @@ impl<D: Disk> Service<D> {
             let done = Completion { tag: owner.tag, status };
             for session in self.sessions.iter_mut() {
                 if session.number == owner.session {
-                    session.under_way -= 1;
+                    session.share.end();
                     session.complete(done);
                 } else {
-                    session.note_other();
+                    session.share.note_other();
                 }
             }
         }
@@ -158,23 +147,19 @@ impl<D: Disk> Service<D> {
     fn next(&mut self) -> Option<(Owner, Operation, u64, Option<Piece>)> {
         let (info, has_cache) = (self.disk.info(), self.disk.has_cache());
         loop {
-            let (first, second) = self.peaks();
+            let peaks: Peaks = self.sessions.iter_mut().map(|session| &session.share).collect();
             let session = self
                 .sessions
                 .iter_mut()
-                .filter(|session| {
-                    let others = if session.peak == first { second } else { first };
-                    let most = if others == 0 { PLACES } else { others };
-                    session.waiting > 0 && session.under_way < most && !session.broken
-                })
-                .min_by_key(|session| session.served)?;
+                .filter(|session| session.share.may_take(peaks) && !session.broken)
+                .min_by_key(|session| session.share.served())?;
             let Some(request) = session.take() else { continue };
             match session.checked(info, &request) {
                 Ok((Operation::Flush, _)) if !has_cache => {
                     session.complete(Completion { tag: request.tag, status: outcome::DONE });
                 }
                 Ok((operation, data)) => {
-                    session.under_way += 1;
+                    session.share.begin();
                     let owner = Owner { session: session.number, tag: request.tag };
                     return Some((owner, operation, request.sector, data));
                 }
@@ -183,18 +168,9 @@ impl<D: Disk> Service<D> {
         }
     }
 
-    /// The two highest peaks.
-    fn peaks(&mut self) -> (usize, usize) {
-        let order = |(first, second): (usize, usize), peak: usize| match peak {
-            peak if peak > first => (peak, first),
-            peak => (first, second.max(peak)),
-        };
-        self.sessions.iter_mut().map(|session| session.peak).fold((0, 0), order)
-    }
-
     fn fail(&mut self, owner: Owner) {
         if let Some(session) = self.sessions.iter_mut().find(|session| session.number == owner.session) {
-            session.under_way -= 1;
+            session.share.end();
             session.complete(Completion { tag: owner.tag, status: outcome::DEVICE_FAILED });
         }
     }
@@ -221,7 +197,8 @@ impl<D: Disk> Block for Service<D> {
         if self.disk.has_failed() {
             return Err(Status::DeviceError);
         }
-        let least = self.sessions.iter_mut().filter(|session| session.peak > 0).map(|session| session.served).min();
+        let at_work = self.sessions.iter_mut().map(|session| &session.share).filter(|share| share.is_at_work());
+        let least = at_work.map(Share::served).min();
         let session = self.sessions.get(client).ok_or(Status::NotAttached)?;
         session.look(least.unwrap_or(0));
         let broken = session.broken;
@@ -237,11 +214,7 @@ impl Session {
             memory: Rc::new(memory),
             rings: ServerRings::new(),
             signal,
-            waiting: 0,
-            under_way: 0,
-            peak: 0,
-            idle: 0,
-            served: 0,
+            share: Share::default(),
             news: false,
             broken: false,
         }
@@ -255,29 +228,20 @@ impl Session {
             return;
         }
         match self.rings.waiting(self.memory.buffer()) {
-            Ok(waiting) => self.waiting = waiting,
+            Ok(waiting) => self.share.look(waiting, least),
             Err(_) => self.broken = true,
         }
-        if self.peak == 0 {
-            // Who comes back has no claim on what it did not ask for.
-            self.served = self.served.max(least);
-        }
-        let wanted = self.under_way + self.waiting;
-        self.peak = if self.under_way == 0 { wanted } else { self.peak.max(wanted) };
-        self.idle = 0;
     }
 
     /// The next request of the ring.
     fn take(&mut self) -> Option<Request> {
-        let request = self.rings.request(self.memory.buffer(), self.under_way);
-        match request {
+        match self.rings.request(self.memory.buffer(), self.share.under_way()) {
             Ok(Some(request)) => {
-                self.waiting -= 1;
-                self.served += PRICE + request.bytes() as u64;
+                self.share.took(PRICE + request.bytes() as u64);
                 return Some(request);
             }
             // No place for its completion: the client takes some out, and says so.
-            Ok(None) => self.waiting = 0,
+            Ok(None) => self.share.took_none(),
             Err(_) => self.broken = true,
         }
         None
@@ -300,14 +264,6 @@ impl Session {
         }
         if !self.broken {
             self.broken = self.rings.complete(self.memory.buffer(), completion).is_err();
-        }
-    }
-
-    /// A request of another was done.
-    fn note_other(&mut self) {
-        self.idle += u32::from(self.peak > 0);
-        if self.idle > FORGOTTEN && self.under_way == 0 {
-            self.peak = 0;
         }
     }
 }

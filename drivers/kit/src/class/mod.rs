@@ -4,6 +4,9 @@
 pub mod block;
 pub mod clock;
 pub mod display;
+pub mod entropy;
+mod fair;
 pub mod gpio;
 pub mod input;
+pub mod net;
 pub mod serial;

@@ -3,7 +3,7 @@
 use alloc::rc::Rc;
 use core::mem::ManuallyDrop;
 
-use rt::OutOfBuffer;
+use rt::{OutOfBuffer, SharedBuffer};
 
 use super::Memory;
 
@@ -64,6 +64,14 @@ impl Piece {
     /// [`OutOfBuffer`]: they do not all fit; nothing was copied.
     pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), OutOfBuffer> {
         self.memory.buffer().write(self.place(offset, bytes.len())?, bytes)
+    }
+
+    /// Copies all of it into a buffer of other memory, at `offset` there.
+    ///
+    /// # Errors
+    /// [`OutOfBuffer`]: it does not fit; nothing was copied.
+    pub fn copy_to(&self, buffer: &SharedBuffer, offset: usize) -> Result<(), OutOfBuffer> {
+        buffer.write_from(offset, self.memory.buffer(), self.offset, self.bytes)
     }
 
     /// Hands the piece over to the device, for as long as the returned value is there.
@@ -151,6 +159,17 @@ mod tests {
         assert!(Piece::new(&memory, 0, 0).is_none());
         let piece = piece(&memory, 4000, 16);
         assert_eq!((piece.write(15, &[1, 2]), piece.read(usize::MAX, &mut [0])), (Err(OutOfBuffer), Err(OutOfBuffer)));
+    }
+
+    #[test]
+    fn a_piece_is_copied_into_other_memory() {
+        let (memory, other) = (memory(), SharedBuffer::fake(4096));
+        let piece = piece(&memory, 100, 5);
+        piece.write(0, b"hello").unwrap();
+        assert_eq!((piece.copy_to(&other, 4091), piece.copy_to(&other, 4092)), (Ok(()), Err(OutOfBuffer)));
+        let mut back = [0; 5];
+        other.read(4091, &mut back).unwrap();
+        assert_eq!(&back, b"hello");
     }
 
     #[test]

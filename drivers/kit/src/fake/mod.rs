@@ -6,7 +6,7 @@
 //!   for ends the test with a message that says what and where.
 //! - [`Registers::expect`]: a script, when the order of accesses is what matters.
 //! - [`Line`]: an interrupt line that follows a condition of the registers.
-//! - What drivers stand on whose device is behind another driver's: [`Pin`], [`wire`], [`cable`], [`Disk`], [`Noise`] and
+//! - What drivers stand on whose device is behind another driver's: [`Pin`], [`wire`], [`Disk`], [`Noise`] and
 //!   [`Clock`]. Memory that devices reach is in [`dma::fake`](crate::dma::fake).
 //!
 //! ```
@@ -32,7 +32,6 @@
 //! ```
 
 mod access;
-mod cable;
 mod clock;
 mod disk;
 mod line;
@@ -42,7 +41,6 @@ mod registers;
 mod wire;
 
 pub use access::{Access, read, write};
-pub use cable::{Cable, cable};
 pub use clock::Clock;
 pub use disk::{Disk, NotOnDisk};
 pub use line::Line;

@@ -12,8 +12,6 @@ use crate::dma::fake::{device_read, device_write};
 
 const NEXT: u16 = 1;
 const WRITE: u16 = 2;
-/// Queues of a device.
-const QUEUES: usize = 8;
 
 #[derive(Debug, Default)]
 struct State {
@@ -21,18 +19,20 @@ struct State {
     offered: u64,
     accepted: u64,
     config: Vec<u8>,
-    answer: Answer,
+    answer: Option<Answer>,
     /// Read again and again, it never stays the same.
     unsteady: bool,
     generation: u32,
     status: DeviceStatus,
     queues: [Ring; QUEUES],
-    interrupt: bool,
+    /// Bits of [`InterruptStatus`].
+    interrupt: u32,
 }
 
 /// What the device makes of its configuration when the driver has written to it.
-#[derive(Default)]
-struct Answer(Option<Box<dyn FnMut(&mut [u8])>>);
+type Change = dyn FnMut(&mut [u8]);
+
+struct Answer(Box<Change>);
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,8 +40,10 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// Where a queue lies, and how far the device is with it.
-#[derive(Debug, Default)]
+/// Most queues of a device.
+const QUEUES: usize = 4;
+
+#[derive(Clone, Copy, Debug, Default)]
 struct Ring {
     size: u64,
     descriptors: PhysAddr,
@@ -52,7 +54,7 @@ struct Ring {
     notified: usize,
 }
 
-/// The device's side: what a test does, at one queue. It is the first unless [`Self::queue`] chose another.
+/// The device's side: what a test does. It looks at one queue, the first unless another was chosen with [`Self::queue`].
 #[derive(Clone, Debug)]
 pub struct Device(Rc<RefCell<State>>, usize);
 
@@ -89,15 +91,24 @@ impl Device {
         (Self(state.clone(), 0), FakeTransport(state))
     }
 
-    /// The same device at another of its eight queues.
+    /// The device at its queue number `index`, below 4.
     #[must_use]
     pub fn queue(&self, index: usize) -> Self {
+        assert!(index < QUEUES, "a fake has {QUEUES} queues");
         Self(self.0.clone(), index)
     }
 
+    /// Changes its configuration, and tells the driver.
+    pub fn configure(&self, offset: usize, bytes: &[u8]) {
+        let mut state = self.0.borrow_mut();
+        state.config[offset..offset + bytes.len()].copy_from_slice(bytes);
+        state.generation += 1;
+        state.interrupt |= InterruptStatus::DEVICE_CONFIGURATION_INTERRUPT.bits();
+    }
+
     /// From now on the driver may write to the configuration, and `answer` changes it after each time.
-    pub fn configure(&self, answer: impl FnMut(&mut [u8]) + 'static) {
-        self.0.borrow_mut().answer = Answer(Some(Box::new(answer)));
+    pub fn answer_config(&self, answer: impl FnMut(&mut [u8]) + 'static) {
+        self.0.borrow_mut().answer = Some(Answer(Box::new(answer)));
     }
 
     /// From now on the configuration changes whenever it is read.
@@ -107,7 +118,7 @@ impl Device {
 
     /// How often the driver notified the queue.
     pub fn notified(&self) -> usize {
-        self.0.borrow().queues[self.1].notified
+        self.ring().notified
     }
 
     /// The features the driver took.
@@ -122,7 +133,8 @@ impl Device {
 
     /// Takes the next request without serving it: its first descriptor.
     pub fn take(&self) -> Option<u16> {
-        let ring = &mut self.0.borrow_mut().queues[self.1];
+        let mut state = self.0.borrow_mut();
+        let ring = &mut state.queues[self.1];
         if ring.available == 0 || ring.taken == load::<u16>(ring.available + 2) {
             return None;
         }
@@ -144,7 +156,7 @@ impl Device {
         store(place + 4, written);
         ring.given = ring.given.wrapping_add(1);
         store(ring.used + 2, ring.given);
-        state.interrupt = true;
+        state.interrupt |= InterruptStatus::QUEUE_INTERRUPT.bits();
     }
 
     /// Serves the request headed by `head`: `with` sees what the driver wrote and fills what it wants to read; it returns
@@ -180,8 +192,12 @@ impl Device {
         }
     }
 
+    fn ring(&self) -> Ring {
+        self.0.borrow().queues[self.1]
+    }
+
     fn chain(&self, head: u16) -> Vec<Descriptor> {
-        let descriptors = self.0.borrow().queues[self.1].descriptors;
+        let descriptors = self.ring().descriptors;
         let mut chain: Vec<Descriptor> = vec![load(descriptors + 16 * u64::from(head))];
         while let Some(last) = chain.last().filter(|last| last.flags & NEXT != 0) {
             chain.push(load(descriptors + 16 * u64::from(last.next)));
@@ -213,7 +229,9 @@ impl Transport for FakeTransport {
         let mut state = self.0.borrow_mut();
         state.status = status;
         if status.is_empty() {
-            state.queues.iter_mut().for_each(|ring| *ring = Ring { notified: ring.notified, ..Ring::default() });
+            for ring in &mut state.queues {
+                *ring = Ring { notified: ring.notified, ..Ring::default() };
+            }
         }
     }
     fn set_guest_page_size(&mut self, _: u32) {}
@@ -231,8 +249,7 @@ impl Transport for FakeTransport {
         self.0.borrow().queues[usize::from(queue)].size != 0
     }
     fn ack_interrupt(&mut self) -> InterruptStatus {
-        let asserted = core::mem::take(&mut self.0.borrow_mut().interrupt);
-        if asserted { InterruptStatus::QUEUE_INTERRUPT } else { InterruptStatus::empty() }
+        InterruptStatus::from_bits_truncate(core::mem::take(&mut self.0.borrow_mut().interrupt))
     }
     fn read_config_generation(&self) -> u32 {
         let mut state = self.0.borrow_mut();
@@ -246,10 +263,10 @@ impl Transport for FakeTransport {
     }
     fn write_config_space<T: IntoBytes + Immutable>(&mut self, offset: usize, value: T) -> Result<()> {
         let state = &mut *self.0.borrow_mut();
-        let answer = state.answer.0.as_mut().ok_or(Error::Unsupported)?;
+        let answer = state.answer.as_mut().ok_or(Error::Unsupported)?;
         let place = state.config.get_mut(offset..).and_then(|rest| rest.get_mut(..size_of::<T>()));
         place.ok_or(Error::ConfigSpaceTooSmall)?.copy_from_slice(value.as_bytes());
-        answer(&mut state.config);
+        (answer.0)(&mut state.config);
         Ok(())
     }
 }

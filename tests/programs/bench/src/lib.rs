@@ -10,7 +10,12 @@ pub mod pair;
 pub mod report;
 pub mod typed;
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
+
+use ipc::supervisor::SupervisorClient;
+use rt::SUPERVISOR;
 
 /// What bench-hello says before the nanoseconds since reset at which it began.
 pub const FIRST_INSTRUCTION: &str = "first instruction at ";
@@ -20,6 +25,23 @@ pub const FIRST_INSTRUCTION: &str = "first instruction at ";
 #[inline(never)]
 pub fn mark(metric: &str) {
     core::hint::black_box(metric);
+}
+
+/// CPU time of all components so far.
+///
+/// # Errors
+/// The supervisor does not say it.
+pub fn busy_ticks() -> Result<u64, String> {
+    let supervisor = SupervisorClient(SUPERVISOR);
+    let mut ticks = 0;
+    for index in 0.. {
+        match supervisor.list(index) {
+            Ok(Some(component)) => ticks += component.ticks,
+            Ok(None) => break,
+            Err(error) => return Err(format!("supervisor: {error}")),
+        }
+    }
+    Ok(ticks)
 }
 
 /// Nanoseconds, and so instructions, of a number of counter ticks.

@@ -97,7 +97,7 @@ fn gpu(lab: &mut Lab) -> Result<()> {
     draws(&mut console, "fb-test 0 3", "gpu", (640, 480), &file)?;
     draws(&mut console, "fb-test 0 0", "gpu", (1280, 800), &file)?;
     contains(&console.command("fb-test 0 9")?, "fb-test: the display has no such mode")?;
-    contains(&console.command("fb-test 1")?, "fb-test: there is no display 1")?;
+    contains(&console.command("fb-test 1")?, "fb-test: there is no device for it")?;
     contains(&console.command("caps virtio-gpu")?, "display")
 }
 
@@ -193,6 +193,6 @@ fn both(lab: &mut Lab) -> Result<()> {
 
 fn none(lab: &mut Lab) -> Result<()> {
     let text = lab.boot_to_prompt(Boot::default())?.command("fb-test")?;
-    ensure!(text.trim() == "fb-test: there is no display 0", "{text:?}");
+    ensure!(text.trim() == "fb-test: there is no device for it", "{text:?}");
     Ok(())
 }

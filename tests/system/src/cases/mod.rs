@@ -5,17 +5,21 @@ mod boot;
 mod budget;
 mod clock;
 mod conformance;
+mod console;
 mod crash;
 mod debugging;
 mod devices;
 mod disk;
 mod display;
+mod entropy;
 mod fpu;
 pub mod fuzz;
 mod hardening;
+mod input;
 mod isolation;
 mod kit;
 mod memory;
+mod net;
 mod shell;
 mod template;
 
@@ -27,7 +31,11 @@ pub fn all() -> Vec<Case> {
         boot::cases(),
         disk::cases(),
         shell::cases(),
+        console::cases(),
         clock::cases(),
+        entropy::cases(),
+        input::cases(),
+        net::cases(),
         isolation::cases(),
         memory::cases(),
         kit::cases(),

@@ -8,7 +8,7 @@ use ipc::serial::{MAX_BYTES, SerialClient, Status};
 use ipc::{Error, SERVER_ENDED, SignalOn};
 use rt::{Cap, ErrorCode, Notification};
 
-use crate::machine::{Carrier, DISPLAY_BIT, LOG_BIT, Machine, SERIAL_BIT};
+use crate::machine::{Carrier, DISPLAY_BIT, LOG_BIT, Machine, NET_BIT, SERIAL_BIT};
 
 /// Bytes typed ahead; more are dropped.
 const TYPED: usize = 4096;
@@ -183,6 +183,8 @@ impl Console {
     /// # Errors
     /// `Gone`.
     pub fn wait(&mut self) -> Result<(), Stop> {
+        // What signals a command that has ended is waited for by nobody.
+        self.pending &= SERIAL_BIT | LOG_BIT | SERVER_ENDED;
         if self.pending == 0 && !self.ended && self.typed.is_empty() {
             self.pending = self.machine.wait().ok_or(Stop::Gone)?;
         }
@@ -220,6 +222,7 @@ impl Console {
 
     /// Fetches what was typed, if something was.
     fn collect(&mut self) -> Result<(), Stop> {
+        self.pending &= !NET_BIT;
         if self.take(SERVER_ENDED) {
             // Which server is not said; a new session with one that still runs does no harm.
             self.ended = true;

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -9,9 +10,12 @@ use ipc::SignalOn;
 use ipc::clock::ClockClient;
 use ipc::devices::DevicesClient;
 use ipc::display::DisplayClient;
+use ipc::entropy::EntropyClient;
+use ipc::input::InputClient;
 use ipc::log::{Level, LogClient};
+use ipc::net::NetClient;
 use ipc::supervisor::{Milestone, SupervisorClient};
-use rt::{Cap, Notification};
+use rt::{Cap, Notification, SharedBuffer};
 
 use crate::commands::{self, Fail};
 use crate::console::{Console, Stop};
@@ -26,12 +30,19 @@ use crate::{path, words};
 const PROMPT: usize = 40;
 /// Most log lines that are shown at once above the prompt.
 const BURST: usize = 100;
+/// Pages shared with the network interface: room for four frames in each direction.
+const FRAMES: u64 = 4;
 
 /// The shell.
 pub struct Shell {
     pub(crate) console: Console,
     pub(crate) volume: Volume,
     pub(crate) clock: ClockClient<Carrier>,
+    pub(crate) entropy: EntropyClient<Carrier>,
+    pub(crate) inputs: Vec<InputClient<Carrier>>,
+    /// Where their events are put, from the first look on.
+    pub(crate) input_pages: Vec<SharedBuffer>,
+    pub(crate) nets: Vec<NetClient<Carrier>>,
     pub(crate) log: LogClient<Carrier>,
     pub(crate) supervisor: SupervisorClient<Carrier>,
     pub(crate) devices: DevicesClient<Carrier>,
@@ -39,6 +50,8 @@ pub struct Shell {
     pub(crate) directory: String,
     pub(crate) rings: Option<Box<dyn Rings>>,
     pub(crate) notification: Cap<Notification>,
+    /// Shared with the network interface, from its first use on: memory that was given back is not had again.
+    frames: Option<Rc<SharedBuffer>>,
     keys: Keys,
     editor: Editor,
     history: History,
@@ -49,12 +62,29 @@ pub struct Shell {
 impl Shell {
     /// A shell on these servers.
     pub fn new(services: Services, machine: Box<dyn Machine>) -> Self {
-        let Services { serial, files, clock, log, supervisor, devices, displays, notification, buffer, rings } =
-            services;
+        let Services {
+            serial,
+            files,
+            clock,
+            entropy,
+            inputs,
+            nets,
+            log,
+            supervisor,
+            devices,
+            displays,
+            notification,
+            buffer,
+            rings,
+        } = services;
         Self {
             console: Console::new(serial, notification, machine),
             volume: Volume::new(files, buffer),
             clock,
+            entropy,
+            inputs,
+            input_pages: Vec::new(),
+            nets,
             log,
             supervisor,
             devices,
@@ -62,6 +92,7 @@ impl Shell {
             directory: "/".into(),
             rings,
             notification,
+            frames: None,
             keys: Keys::default(),
             editor: Editor::default(),
             history: History::default(),
@@ -235,6 +266,16 @@ impl Shell {
             self.console.print(format_args!("… and {} more lines: see `log`\n", shown - BURST))?;
         }
         Ok(shown > 0)
+    }
+
+    /// What is shared with the network interface.
+    pub(crate) fn frames(&mut self) -> Result<Rc<SharedBuffer>, Fail> {
+        if let Some(buffer) = &self.frames {
+            return Ok(buffer.clone());
+        }
+        let buffer =
+            SharedBuffer::new(FRAMES).map_err(|error| Fail::Because(format!("memory for frames: {error:?}")))?;
+        Ok(self.frames.insert(Rc::new(buffer)).clone())
     }
 
     /// The absolute path of what was typed.

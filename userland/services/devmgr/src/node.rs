@@ -1,8 +1,9 @@
 //! What a node says, for its driver.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
-use tree::{Builder, Node, Tree};
+use tree::Tree;
 
 /// Most bytes of it: init keeps it, and the driver pays for its pages.
 pub const MOST: usize = ipc::broker::MAX_NODE;
@@ -10,38 +11,17 @@ pub const MOST: usize = ipc::broker::MAX_NODE;
 /// The node at this offset as a tree of its own, of which it is the root: its properties and the nodes in it. `None`: it is
 /// larger than a driver is given.
 pub fn alone(tree: &Tree<'_>, offset: usize) -> Option<Vec<u8>> {
-    let mut walk = tree.walk();
-    let node = walk.seek(offset)?;
-    let (outer, mut open, mut bytes) = (node.depth(), node.depth(), 0);
-    let mut builder = Builder::new();
-    put(&mut builder, &node, &mut bytes);
-    while let Some(node) = walk.next().filter(|node| node.depth() > outer && bytes <= MOST) {
-        (node.depth()..=open).for_each(|_| _ = builder.end());
-        open = node.depth();
-        builder.begin(node.name());
-        put(&mut builder, &node, &mut bytes);
-    }
-    (outer..open).for_each(|_| _ = builder.end());
-    let tree = builder.finish();
-    (bytes <= MOST && tree.len() <= MOST).then_some(tree)
-}
-
-/// Writes the properties of the open node, as far as there is room for them; `bytes` counts them.
-fn put(builder: &mut Builder, node: &Node<'_, '_>, bytes: &mut usize) {
-    *bytes += node.name().len();
-    for property in node.properties() {
-        *bytes += property.name.len() + property.value.len();
-        if *bytes > MOST {
-            break;
-        }
-        builder.bytes(property.name, property.value);
-    }
+    let mut room = vec![0; MOST];
+    let bytes = tree.walk().seek(offset)?.excerpt(&mut room)?.len();
+    room.truncate(bytes);
+    Some(room)
 }
 
 #[cfg(test)]
 mod tests {
     use std::string::{String, ToString};
-    use std::vec;
+
+    use tree::{Builder, Node};
 
     use super::*;
 

@@ -11,6 +11,7 @@ use ipc::SignalOn;
 use ipc::display::{DisplayClient, Format};
 use ipc::surface::{Canvas, Pixel, Screen, ScreenError, Surface};
 
+use super::system::failed;
 use super::{Fail, Result};
 use crate::machine::{Carrier, DISPLAY_BIT};
 use crate::shell::Shell;
@@ -23,11 +24,10 @@ pub fn fb_test(shell: &mut Shell, arguments: &[String]) -> Result {
     let index = number(arguments.get(1), "mode")?;
     let client = shell.displays.get(display).ok_or_else(|| Fail::Because(format!("there is no display {display}")))?;
     let signal = SignalOn { notification: shell.notification, bits: DISPLAY_BIT };
-    let screen =
-        Screen::open(DisplayClient(client.0.clone()), index, signal).map_err(|error| failed(display, error))?;
+    let screen = Screen::open(DisplayClient(client.0.clone()), index, signal).map_err(failed)?;
     match screen.mode().format {
-        Format::Xrgb8888 => show::<Rgb888>(shell, display, screen),
-        Format::Rgb565 => show::<Rgb565>(shell, display, screen),
+        Format::Xrgb8888 => show::<Rgb888>(shell, screen),
+        Format::Rgb565 => show::<Rgb565>(shell, screen),
     }
 }
 
@@ -36,20 +36,13 @@ fn number(argument: Option<&String>, what: &str) -> core::result::Result<u32, Fa
     number.map_err(|_| Fail::Because(format!("the {what} is a number, from 0 on")))
 }
 
-fn failed(display: usize, error: ScreenError) -> Fail {
-    Fail::Because(match error {
-        ScreenError::Display(error) if error.closed().is_some() => format!("there is no display {display}"),
-        error => format!("{error}"),
-    })
-}
-
 /// Shows the pattern until a key is typed.
-fn show<C: Pixel + From<Rgb888>>(shell: &mut Shell, display: usize, screen: Screen<Carrier>) -> Result {
+fn show<C: Pixel + From<Rgb888>>(shell: &mut Shell, screen: Screen<Carrier>) -> Result {
     let mode = screen.mode();
-    let mut canvas = Canvas::<_, C>::new(screen).map_err(|error| Fail::Because(format!("{error}")))?;
+    let mut canvas = Canvas::<_, C>::new(screen).map_err(failed)?;
     let drawn = draw(&mut canvas).and_then(|()| canvas.show());
-    drawn.map_err(|error| failed(display, error))?;
-    while !canvas.surface().is_done().map_err(|error| failed(display, error))? {
+    drawn.map_err(failed)?;
+    while !canvas.surface().is_done().map_err(failed)? {
         shell.console.wait_for_frame()?;
     }
     shell.console.print(format_args!("{} × {}, {:?}: a key ends it\n", mode.width, mode.height, mode.format))?;

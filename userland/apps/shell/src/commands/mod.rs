@@ -4,6 +4,9 @@ mod date;
 mod devices;
 mod disk;
 mod display;
+mod input;
+mod net;
+mod random;
 mod system;
 mod trace;
 
@@ -97,7 +100,28 @@ const COMMANDS: &[Command] = &[
         count: (1, 1),
         run: date::alarm,
     },
+    Command {
+        name: "input",
+        arguments: "[SECONDS]",
+        about: "shows what keys and pointers do, until Ctrl-C",
+        count: (0, 1),
+        run: input::input,
+    },
+    Command {
+        name: "random",
+        arguments: "[BYTES]",
+        about: "random bytes, as hexadecimal digits",
+        count: (0, 1),
+        run: random::random,
+    },
     Command { name: "uptime", arguments: "", about: "time since reset", count: (0, 0), run: system::uptime },
+    Command {
+        name: "net",
+        arguments: "[arp [ADDRESS]]",
+        about: "the network interface; asks who has an address",
+        count: (0, 3),
+        run: net::net,
+    },
     Command {
         name: "trace",
         arguments: "COMMAND… | MS",

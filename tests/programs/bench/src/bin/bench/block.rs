@@ -4,11 +4,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use bench_programs::{instructions, mark, median};
+use bench_programs::{busy_ticks, instructions, mark, median};
 use ipc::SignalOn;
 use ipc::block::{BlockClient, ClientRings, DATA, Operation, Request};
-use ipc::supervisor::SupervisorClient;
-use rt::{Env, NOTIFICATION, SUPERVISOR, SharedBuffer, ticks_per_second};
+use rt::{Env, NOTIFICATION, SharedBuffer, ticks_per_second};
 
 use crate::{Line, WARM_UP, metric};
 
@@ -34,20 +33,6 @@ pub fn lines(env: &Env) -> Vec<Line> {
     ]
     .map(|(name, operation, sectors, depth)| user.measure(name, operation, sectors, depth))
     .into()
-}
-
-/// CPU time of all components so far.
-fn busy_ticks() -> Result<u64, String> {
-    let supervisor = SupervisorClient(SUPERVISOR);
-    let mut ticks = 0;
-    for index in 0.. {
-        match supervisor.list(index) {
-            Ok(Some(component)) => ticks += component.ticks,
-            Ok(None) => break,
-            Err(error) => return Err(format!("supervisor: {error}")),
-        }
-    }
-    Ok(ticks)
 }
 
 struct User {

@@ -1,10 +1,4 @@
 //! Frames of a network.
-//!
-//! [`Frames`] is Tutti's side: a client of such a protocol implements it over its rings. `Phy`, with the feature `smoltcp`,
-//! makes of it a device of `smoltcp`.
-
-/// Bytes of the longest Ethernet frame, without its check sequence.
-pub const ETHERNET: usize = 1514;
 
 /// A network interface: frames out, frames in. None of it waits.
 pub trait Frames {
@@ -24,12 +18,11 @@ pub trait Frames {
 /// An interface for `smoltcp` 0.14, with Ethernet frames.
 ///
 /// ```
-/// # use tutti_kit as kit;
-/// use kit::{fake, frames::Phy};
+/// use tutti_net::{Phy, cable};
 /// use smoltcp::phy::{Device, TxToken};
 /// use smoltcp::time::Instant;
 ///
-/// let (mine, theirs) = fake::cable(8);
+/// let (mine, theirs) = cable(8);
 /// Phy::new(mine).transmit(Instant::ZERO).unwrap().consume(4, |frame| frame.copy_from_slice(b"ping"));
 /// assert_eq!(theirs.arrived(), [b"ping"]);
 /// ```
@@ -133,7 +126,7 @@ mod phy {
 #[cfg(all(test, feature = "smoltcp"))]
 mod tests {
     use super::*;
-    use crate::fake;
+    use crate::{Cable, cable};
     use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
     use smoltcp::phy::{Device, RxToken};
     use smoltcp::socket::tcp;
@@ -141,7 +134,7 @@ mod tests {
     use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
     struct Host {
-        phy: Phy<fake::Cable>,
+        phy: Phy<Cable>,
         interface: Interface,
         sockets: SocketSet<'static>,
         handle: SocketHandle,
@@ -149,7 +142,7 @@ mod tests {
 
     impl Host {
         /// 10.0.0.NUMBER
-        fn new(cable: fake::Cable, number: u8) -> Self {
+        fn new(cable: Cable, number: u8) -> Self {
             let mut phy = Phy::new(cable);
             let config = Config::new(EthernetAddress([2, 0, 0, 0, 0, number]).into());
             let mut interface = Interface::new(config, &mut phy, Instant::ZERO);
@@ -170,7 +163,7 @@ mod tests {
 
     #[test]
     fn two_hosts_speak_tcp() {
-        let (left, right) = fake::cable(4);
+        let (left, right) = cable(4);
         let (mut client, mut server) = (Host::new(left, 1), Host::new(right, 2));
         server.poll(0).listen(80).unwrap();
         let there = (IpAddress::v4(10, 0, 0, 2), 80);
@@ -197,7 +190,7 @@ mod tests {
 
     #[test]
     fn without_room_for_an_answer_a_frame_waits() {
-        let (mine, mut theirs) = fake::cable(1);
+        let (mine, mut theirs) = cable(1);
         theirs.send(b"question");
         let mut phy = Phy::new(mine);
         phy.frames().send(b"fills the cable");

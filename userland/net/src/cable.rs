@@ -1,19 +1,18 @@
-//! A network of two.
+//! A network of two, for tests.
 
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use core::cell::RefCell;
 
-use crate::frames::{ETHERNET, Frames};
+use crate::frames::Frames;
+use ipc::net::LONGEST;
 
 /// Two ends of a cable that holds so many frames in each direction.
 ///
 /// ```
-/// # use tutti_kit as kit;
-/// use kit::fake;
-/// use kit::frames::Frames;
+/// use tutti_net::{Frames, cable};
 ///
-/// let (mut mine, theirs) = fake::cable(1);
+/// let (mut mine, theirs) = cable(1);
 /// mine.send(b"one");
 /// assert!(!mine.has_room());
 /// mine.send(b"two, which is lost");
@@ -45,7 +44,7 @@ impl Cable {
 
 impl Frames for Cable {
     fn longest(&self) -> usize {
-        ETHERNET
+        LONGEST
     }
 
     fn receive(&mut self, out: &mut [u8]) -> Option<usize> {
@@ -59,7 +58,7 @@ impl Frames for Cable {
     }
 
     fn send(&mut self, frame: &[u8]) {
-        if self.has_room() && frame.len() <= ETHERNET {
+        if self.has_room() && frame.len() <= LONGEST {
             self.sends.borrow_mut().push_back(frame.to_vec());
         }
     }
