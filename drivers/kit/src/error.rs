@@ -28,8 +28,6 @@ pub enum Cause {
     Limit,
     /// Memory that begins within a page: only whole pages are given.
     Unaligned,
-    /// Memory that begins within a page: only whole pages are given.
-    Unaligned,
     /// The device tree has no such property.
     Unsaid,
     /// The device tree has it in a form that cannot be read.
@@ -89,7 +87,6 @@ impl core::fmt::Display for Error {
             Cause::Kernel(error) => error.fmt(f),
             Cause::Outside => f.write_str("outside the device's registers"),
             Cause::Limit => f.write_str("too large or too many"),
-            Cause::Unaligned => f.write_str("begins within a page, in which something else may be"),
             Cause::Unaligned => f.write_str("begins within a page, in which something else may be"),
             Cause::Unsaid => f.write_str("the device tree does not say"),
             Cause::Malformed => f.write_str("the device tree says it in another way"),

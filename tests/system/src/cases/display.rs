@@ -118,37 +118,28 @@ const STRIDE: u32 = 640 * 4 + 64;
 
 /// QEMU's tree with a framebuffer in it.
 fn tree(lab: &Lab) -> Result<PathBuf> {
-    let tree = lab.device_tree()?;
-    let file = lab.scratch()?.join("display.dtb");
-    fs::write(&file, tree)?;
-    let bundle = lab.machine().bundle.as_ref().context("the board has no bundle")?.with_file_name("bundle-display.img");
-    let end = 0x4800_0000 + fs::metadata(&bundle).with_context(|| format!("{}", bundle.display()))?.len();
     let (width, height) = SIZE;
     let words = format!("log=info ramfb.base={BASE} ramfb.width={width} ramfb.height={height} ramfb.stride={STRIDE}");
-    let number = |number: u32| format!("{number:#x}");
+    let tree = lab.device_tree_for(Boot { set: Some("display"), bootargs: Some(words), ..Boot::default() })?;
+    let file = lab.scratch()?.join("display.dtb");
+    fs::write(&file, tree)?;
+    let [base, width, height, stride] = [BASE, width, height, STRIDE].map(|number| format!("{number:#x}"));
     let reserved = "/reserved-memory/framebuffer@5c000000";
-    let mut put = vec![
-        vec!["/chosen", "bootargs", "-ts", &words],
-        vec!["/reserved-memory", "#address-cells", "-tx", "2"],
-        vec!["/reserved-memory", "#size-cells", "-tx", "2"],
-        vec!["/reserved-memory", "ranges"],
-        vec![reserved, "phandle", "-tx", "7f0001"],
-        vec!["/framebuffer", "compatible", "-ts", "simple-framebuffer"],
-        vec!["/framebuffer", "format", "-ts", "x8r8g8b8"],
-        vec!["/framebuffer", "memory-region", "-tx", "7f0001"],
-    ];
-    let (base, end, stride) = (number(BASE), format!("{end:#x}"), number(STRIDE));
-    let (width, height) = (number(width), number(height));
-    put.extend([
-        vec!["/chosen", "linux,initrd-end", "-tx", &end],
-        vec![reserved, "reg", "-tx", "0", &base, "0", "400000"],
-        vec!["/framebuffer", "stride", "-tx", &stride],
-        vec!["/framebuffer", "width", "-tx", &width],
-        vec!["/framebuffer", "height", "-tx", &height],
-    ]);
-    for words in put {
-        let [node, property, rest @ ..] = words.as_slice() else { bail!("no property") };
-        let (kind, values) = rest.split_first().map_or((None, rest), |(kind, values)| (Some(kind), values));
+    for words in [
+        &["/reserved-memory", "#address-cells", "-tx", "2"][..],
+        &["/reserved-memory", "#size-cells", "-tx", "2"],
+        &["/reserved-memory", "ranges"],
+        &[reserved, "phandle", "-tx", "7f0001"],
+        &[reserved, "reg", "-tx", "0", &base, "0", "400000"],
+        &["/framebuffer", "compatible", "-ts", "simple-framebuffer"],
+        &["/framebuffer", "memory-region", "-tx", "7f0001"],
+        &["/framebuffer", "format", "-ts", "x8r8g8b8"],
+        &["/framebuffer", "width", "-tx", &width],
+        &["/framebuffer", "height", "-tx", &height],
+        &["/framebuffer", "stride", "-tx", &stride],
+    ] {
+        let [node, property, rest @ ..] = words else { bail!("no property") };
+        let (kind, values) = rest.split_at(rest.len().min(1));
         let mut command = Command::new("fdtput");
         command.arg("-p").args(kind).arg(&file).args([node, property]).args(values);
         let output = command.output().context("cannot run fdtput (package device-tree-compiler)")?;
