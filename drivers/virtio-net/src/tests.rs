@@ -227,7 +227,7 @@ fn what_came_while_there_was_nobody_is_nobodys() {
         world.interrupt();
     }
     let client = world.attached(1);
-    assert_eq!(world.counters().dropped, ROOMS as u64);
+    assert_eq!((world.counters().received, world.counters().dropped), (ROOMS as u64, ROOMS as u64));
     assert!(world.arrives(b"kept, as there is no room"));
     world.interrupt();
     client.net.detach().expect("attached");

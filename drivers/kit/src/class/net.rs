@@ -201,9 +201,9 @@ impl<N: Nic> Service<N> {
         let mut received = false;
         while self.is_awaited() {
             let Some(Received { id, frame }) = self.nic.received() else { break };
-            match frame {
-                Some(frame) => self.hand_out(&frame),
-                None => self.counters.errors += 1,
+            self.count(frame.as_ref());
+            if let Some(frame) = frame {
+                self.hand_out(&frame);
             }
             self.nic.recycle(id);
             received = true;
@@ -217,15 +217,25 @@ impl<N: Nic> Service<N> {
 
     /// What came while there was nobody is nobody's. All of it is taken before any memory is used again: then it ends.
     fn drop_stale(&mut self) {
-        let stale: Vec<_> = core::iter::from_fn(|| self.nic.received()).map(|received| received.id).collect();
-        self.counters.dropped += stale.len() as u64;
-        stale.into_iter().for_each(|id| self.nic.recycle(id));
+        let stale: Vec<_> = core::iter::from_fn(|| self.nic.received()).collect();
+        for Received { id, frame } in stale {
+            self.count(frame.as_ref());
+            self.counters.dropped += u64::from(frame.is_some());
+            self.nic.recycle(id);
+        }
         self.nic.start();
     }
 
-    fn hand_out(&mut self, frame: &Piece) {
+    fn count(&mut self, frame: Option<&Piece>) {
+        let Some(frame) = frame else {
+            self.counters.errors += 1;
+            return;
+        };
         self.counters.received += 1;
         self.counters.received_bytes += frame.bytes() as u64;
+    }
+
+    fn hand_out(&mut self, frame: &Piece) {
         let takers = self.sessions.iter_mut().map(|session| session.receive(frame)).filter(|&took| took).count();
         self.counters.dropped += u64::from(takers == 0);
     }
