@@ -26,6 +26,7 @@ mod irq;
 #[allow(unsafe_code)]
 pub mod mmio;
 mod name;
+pub mod node;
 pub mod pin;
 pub mod sectors;
 pub mod surface;
@@ -37,6 +38,7 @@ pub mod virtio;
 pub use error::{Cause, Error, Failed};
 pub use ipc::{Shared, serve};
 pub use irq::Interrupt;
+pub use node::Node;
 pub use rt::task::{Event, sleep, spawn};
 pub use tock_registers;
 

@@ -27,6 +27,7 @@ mod console;
 mod device;
 mod dma;
 mod error;
+mod excerpt;
 mod header;
 mod interrupt;
 mod interrupt_map;

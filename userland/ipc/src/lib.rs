@@ -64,6 +64,7 @@ pub mod block;
 pub mod broker;
 pub mod clock;
 pub mod devices;
+pub mod entropy;
 pub mod file;
 pub mod gpio;
 pub mod input;
@@ -74,7 +75,7 @@ pub mod serial;
 pub mod supervisor;
 pub mod trace;
 
-pub use call::{Call, Error, Loopback, refusal};
+pub use call::{Call, Error, GIVEN_UP, Loopback, NO_DEVICE, refusal};
 pub use codec::{Bytes, Text};
 pub use incoming::{Incoming, Source};
 pub use ipc_macros::{Wire, protocol};
@@ -95,6 +96,7 @@ pub const PROTOCOLS: &[&Protocol] = &[
     &broker::BROKER,
     &clock::CLOCK,
     &devices::DEVICES,
+    &entropy::ENTROPY,
     &file::FILE,
     &gpio::GPIO,
     &input::INPUT,

@@ -10,7 +10,7 @@ mod event;
 mod executor;
 
 pub use clock::{Sleep, sleep, sleep_until};
-pub use event::{Event, NoEvent};
+pub use event::{Event, NoEvent, raise};
 pub use executor::{notified, run_ready, spawn};
 
 /// Bit of the own Notification: the clock reached what a task sleeps for.

@@ -195,7 +195,8 @@ impl<N: Nic> Service<N> {
         }
     }
 
-    /// Hands out frames while a client has room for one; says whether there were any. Without clients nobody waits for them.
+    /// Hands out frames while a client has room for one; says whether there were any. As many as clients have room for, and no
+    /// more: a network that never rests does not keep this process from its clients.
     fn receive(&mut self) -> bool {
         let mut received = false;
         while self.is_awaited() {
@@ -211,8 +212,15 @@ impl<N: Nic> Service<N> {
     }
 
     fn is_awaited(&mut self) -> bool {
-        let mut able = self.sessions.iter_mut().filter(|session| !session.broken).peekable();
-        able.peek().is_none() || able.any(|session| session.rooms > 0)
+        self.sessions.iter_mut().any(|session| session.rooms > 0 && !session.broken)
+    }
+
+    /// What came while there was nobody is nobody's. All of it is taken before any memory is used again: then it ends.
+    fn drop_stale(&mut self) {
+        let stale: Vec<_> = core::iter::from_fn(|| self.nic.received()).map(|received| received.id).collect();
+        self.counters.dropped += stale.len() as u64;
+        stale.into_iter().for_each(|id| self.nic.recycle(id));
+        self.nic.start();
     }
 
     fn hand_out(&mut self, frame: &Piece) {
@@ -237,9 +245,8 @@ impl<N: Nic> Net for Service<N> {
             log::warn!("client {}: {error}", client.component());
             Status::BadCapability
         })?;
-        if self.sessions.iter_mut().next().is_none() {
-            // What came before there was anybody is nobody's.
-            self.pump();
+        if self.sessions.iter_mut().all(|session| session.broken) {
+            self.drop_stale();
         }
         self.sessions.close(client);
         self.begun += 1;

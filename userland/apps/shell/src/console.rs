@@ -183,6 +183,8 @@ impl Console {
     /// # Errors
     /// `Gone`.
     pub fn wait(&mut self) -> Result<(), Stop> {
+        // What signals a command that has ended is waited for by nobody.
+        self.pending &= SERIAL_BIT | LOG_BIT | SERVER_ENDED;
         if self.pending == 0 && !self.ended && self.typed.is_empty() {
             self.pending = self.machine.wait().ok_or(Stop::Gone)?;
         }

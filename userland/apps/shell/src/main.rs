@@ -12,8 +12,8 @@ use core::cell::OnceCell;
 
 use ipc::trace::Found;
 use ipc::{
-    clock::ClockClient, devices::DevicesClient, file::FileClient, log::LogClient, net::NetClient, serial::SerialClient,
-    supervisor::SupervisorClient,
+    clock::ClockClient, devices::DevicesClient, entropy::EntropyClient, file::FileClient, input::InputClient,
+    log::LogClient, net::NetClient, serial::SerialClient, supervisor::SupervisorClient,
 };
 use rt::{Env, Kind, NOTIFICATION, Notification, Retype, SharedBuffer, Timer};
 use shell::{Carrier, Machine, Rings, Services, Shell, Unprinted};
@@ -22,6 +22,8 @@ rt::entry!(run);
 
 /// Pages shared with the file service: 64 KiB.
 const PAGES: u64 = 16;
+/// All servers of `input`.
+const INPUTS: [&str; 4] = ["use:input", "use:input.1", "use:input.2", "use:input.3"];
 /// Network interfaces.
 const NETS: [&str; 4] = ["use:net", "use:net.1", "use:net.2", "use:net.3"];
 
@@ -38,6 +40,8 @@ fn services(env: &'static Env) -> Result<Services, String> {
         serial: SerialClient(endpoint("use:serial")?),
         files: FileClient(endpoint("use:file")?),
         clock: ClockClient(endpoint("use:clock")?),
+        entropy: EntropyClient(endpoint("use:entropy")?),
+        inputs: INPUTS.into_iter().map(|name| endpoint(name).map(InputClient)).collect::<Result<_, _>>()?,
         nets: NETS.into_iter().filter_map(|name| endpoint(name).ok().map(NetClient)).collect(),
         log: LogClient(Carrier::new(rt::LOG)),
         supervisor: SupervisorClient(Carrier::new(rt::SUPERVISOR)),

@@ -3,7 +3,9 @@
 mod date;
 mod devices;
 mod disk;
+mod input;
 mod net;
+mod random;
 mod system;
 mod trace;
 
@@ -89,6 +91,20 @@ const COMMANDS: &[Command] = &[
         about: "waits until the clock's alarm rings",
         count: (1, 1),
         run: date::alarm,
+    },
+    Command {
+        name: "input",
+        arguments: "[SECONDS]",
+        about: "shows what keys and pointers do, until Ctrl-C",
+        count: (0, 1),
+        run: input::input,
+    },
+    Command {
+        name: "random",
+        arguments: "[BYTES]",
+        about: "random bytes, as hexadecimal digits",
+        count: (0, 1),
+        run: random::random,
     },
     Command { name: "uptime", arguments: "", about: "time since reset", count: (0, 0), run: system::uptime },
     Command {
