@@ -69,6 +69,7 @@ pub mod gpio;
 pub mod input;
 pub mod log;
 pub mod net;
+pub mod noise;
 pub mod ring;
 pub mod serial;
 pub mod supervisor;
@@ -102,6 +103,7 @@ pub const PROTOCOLS: &[&Protocol] = &[
     &net::NET,
     &serial::SERIAL,
     &supervisor::SUPERVISOR,
+    &noise::NOISE,
 ];
 
 /// Bit that the supervisor signals on the Notification (slot 9) of every component that uses a protocol whose server
