@@ -244,6 +244,23 @@ fn a_client_that_is_gone_is_not_written_to() {
 }
 
 #[test]
+fn a_client_that_is_gone_is_not_asked_for_more() {
+    let (device, server) = disk(VERSION_1);
+    let (mut gone, mut other) = (attached(&server, 7, 9), attached(&server, 8, 2));
+    while other.rings.request(&other.buffer, &read(0)).is_ok() {}
+    other.block.submit().expect("attached");
+    gone.ask(read(0));
+    gone.block.submit().expect("attached");
+    let heads: Vec<u16> = core::iter::from_fn(|| device.take()).collect();
+    // Its request waits until the device has room for it; what is done is another's.
+    fake_frames::revoke(gone.buffer.frame());
+    heads.iter().for_each(|&head| device.serve_one(head, serve));
+    server.borrow_mut().interrupt();
+    assert_eq!(other.done().len(), heads.len());
+    assert_eq!(gone.buffer.load_u32(64), Ok(0), "nothing is read of memory that is not there");
+}
+
+#[test]
 fn a_new_session_does_not_see_the_requests_of_the_old() {
     let (device, server) = disk(VERSION_1);
     let mut old = attached(&server, 7, 9);

@@ -76,6 +76,8 @@ struct Session {
     share: Share,
     /// Completions were written that it was not signalled for yet.
     news: bool,
+    /// Its memory was found to be there since the last batch.
+    present: bool,
     /// Its rings lie, or it took its memory away, or it died.
     broken: bool,
 }
@@ -137,6 +139,7 @@ impl<D: Disk> Service<D> {
             self.disk.start();
         }
         for session in self.sessions.iter_mut() {
+            session.present = false;
             if core::mem::take(&mut session.news) && !session.broken {
                 session.signal.wake();
             }
@@ -216,15 +219,14 @@ impl Session {
             signal,
             share: Share::default(),
             news: false,
+            present: false,
             broken: false,
         }
     }
 
     /// The client says that there are requests. `least`: what was done for the least served of those at work.
     fn look(&mut self, least: u64) {
-        // The caller waits for its answer, and its memory does not vanish meanwhile unless it took it away before.
-        self.broken |= !self.memory.is_present();
-        if self.broken {
+        if !self.is_present() {
             return;
         }
         match self.rings.waiting(self.memory.buffer()) {
@@ -233,8 +235,21 @@ impl Session {
         }
     }
 
+    /// Whether its memory may be touched: asked once for each batch, as this process runs above its clients, so that none of
+    /// them can act in between.
+    fn is_present(&mut self) -> bool {
+        if !self.present && !self.broken {
+            self.present = self.memory.is_present();
+            self.broken = !self.present;
+        }
+        !self.broken
+    }
+
     /// The next request of the ring.
     fn take(&mut self) -> Option<Request> {
+        if !self.is_present() {
+            return None;
+        }
         match self.rings.request(self.memory.buffer(), self.share.under_way()) {
             Ok(Some(request)) => {
                 self.share.took(PRICE + request.bytes() as u64);
@@ -257,13 +272,9 @@ impl Session {
     }
 
     fn complete(&mut self, completion: Completion) {
-        if !self.news {
-            // Once for each batch: this process runs above its clients, so none of them can act in between.
-            self.broken |= !self.memory.is_present();
-            self.news = true;
-        }
-        if !self.broken {
+        if self.is_present() {
             self.broken = self.rings.complete(self.memory.buffer(), completion).is_err();
+            self.news = true;
         }
     }
 }
