@@ -32,7 +32,7 @@ const LAYERS: &[Layer] = &[
         may_use: &["kernel/abi", "kernel/tree", "userland/bundle", "userland/ipc", "userland/rt"],
     },
     Layer { folder: "userland/apps", may_use: COMPONENT },
-    Layer { folder: "drivers/kit", may_use: &["kernel/abi", "userland/rt", "userland/ipc"] },
+    Layer { folder: "drivers/kit", may_use: &["kernel/abi", "kernel/tree", "userland/rt", "userland/ipc"] },
     Layer { folder: "drivers", may_use: &["drivers/kit", "userland/ipc", "userland/rt"] },
     Layer { folder: "tests/programs/agent", may_use: &["kernel/abi", "userland/rt"] },
     Layer {

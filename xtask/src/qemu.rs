@@ -30,8 +30,11 @@ pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machin
         direct: None,
         bootargs: "log=info".into(),
         disks: Vec::new(),
+        devices: Vec::new(),
+        virtio_console: false,
         nets: Vec::new(),
         virtio_slots: table.virtio_slots,
+        qmp: None,
         gdb: false,
         extra: Vec::new(),
     })

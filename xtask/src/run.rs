@@ -102,6 +102,7 @@ fn machine(workspace: &Workspace, board: &Board, built: &Built, options: Options
         el2: options.el2,
         disks: vec![Disk::File(disk_image(workspace, options.disk)?)],
         nets: vec![Net::user()],
+        devices: vec!["virtio-rng-device".into()],
         bootargs: format!("log={}", format!("{:?}", options.log).to_lowercase()),
         gdb: options.gdb,
         ..machine

@@ -4,6 +4,10 @@
 //! feature `rand`, makes of it a generator of `rand_core`.
 
 use core::error::Error;
+use core::fmt;
+
+use ipc::Call;
+use ipc::entropy::{EntropyClient, MAX_BYTES, Status};
 
 /// A source of bytes that nobody can guess: fit for keys.
 pub trait Entropy {
@@ -15,6 +19,42 @@ pub trait Entropy {
     /// # Errors
     /// The source is gone, or has failed its own test; what `out` has is not to be used.
     fn fill(&mut self, out: &mut [u8]) -> Result<(), Self::Error>;
+}
+
+/// Why a client of the protocol `entropy` has not as many bytes as were asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfilled {
+    /// The client's share has no more now: its session's signal says when it has.
+    Later,
+    /// The service refused, or there is none.
+    Refused(ipc::Error<Status>),
+}
+
+impl fmt::Display for Unfilled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Later => f.write_str("the source of random bytes has no more now"),
+            Self::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for Unfilled {}
+
+/// An attached client. It never waits: of a share that holds [`MAX_BYTES`] it asks for as many as are there.
+impl<C: Call> Entropy for EntropyClient<C> {
+    type Error = Unfilled;
+
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), Unfilled> {
+        for part in out.chunks_mut(MAX_BYTES) {
+            let bytes = self.read(part.len() as u32).map_err(Unfilled::Refused)?;
+            if bytes.len() != part.len() {
+                return Err(Unfilled::Later);
+            }
+            part.copy_from_slice(&bytes);
+        }
+        Ok(())
+    }
 }
 
 /// A source for `rand_core` 0.10: `TryRng` and `TryCryptoRng`, and of a source that cannot fail `Rng` and `CryptoRng`.

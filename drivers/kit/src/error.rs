@@ -5,7 +5,7 @@ use rt::{Missing, NoSlot, SyscallError, VmError};
 /// What could not be had, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// `reg:` or `irq:` in front of a name or an index of the device's node; empty in front of anything else.
+    /// `reg:`, `irq:`, `mem:` or `node: ` in front of a name or an index of the device's node; empty in front of anything else.
     pub kind: &'static str,
     /// The name in the manifest, the register, or what the memory is for.
     pub what: &'static str,
@@ -26,6 +26,12 @@ pub enum Cause {
     Outside,
     /// A range of the wrong size, or too many of them.
     Limit,
+    /// Memory that begins within a page: only whole pages are given.
+    Unaligned,
+    /// The device tree has no such property.
+    Unsaid,
+    /// The device tree has it in a form that cannot be read.
+    Malformed,
 }
 
 impl Error {
@@ -81,6 +87,9 @@ impl core::fmt::Display for Error {
             Cause::Kernel(error) => error.fmt(f),
             Cause::Outside => f.write_str("outside the device's registers"),
             Cause::Limit => f.write_str("too large or too many"),
+            Cause::Unaligned => f.write_str("begins within a page, in which something else may be"),
+            Cause::Unsaid => f.write_str("the device tree does not say"),
+            Cause::Malformed => f.write_str("the device tree says it in another way"),
         }
     }
 }

@@ -10,7 +10,7 @@ use core::error::Error;
 use core::future::Future;
 
 pub use ipc::gpio::{Level, Trigger};
-pub use line::{Line, LineError};
+pub use line::{Line, LineError, watch_server};
 
 /// A line, and what can go wrong with it.
 pub trait Pin {

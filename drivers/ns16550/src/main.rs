@@ -2,11 +2,12 @@
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 use kit::mmio::Mmio;
-use kit::{Interrupt, class::serial};
+use kit::{Interrupt, Node, class::serial};
 use ns16550::{Layout, Ns16550};
 
 rt::entry!(run);
 
 fn run(env: &'static rt::Env) -> kit::Result {
-    serial::serve(env, Ns16550::new(&Mmio::open(env, 0)?, Layout::DESIGNWARE)?, Interrupt::open(env, 0)?)
+    let layout = Layout::of(&Node::open(env)?)?;
+    serial::serve(env, Ns16550::new(&Mmio::open(env, 0)?, layout)?, Interrupt::open(env, 0)?)
 }

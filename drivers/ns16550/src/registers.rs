@@ -6,6 +6,7 @@
 
 use core::marker::PhantomData;
 
+use kit::Node;
 use kit::mmio::*;
 use kit::tock_registers::fields::FieldValue;
 use kit::tock_registers::{LocalRegisterCopy, RegisterLongName};
@@ -58,6 +59,21 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// What the device's node says; where it says nothing, what its `compatible` stands for. Every width but 1 counts as 4.
+    ///
+    /// # Errors
+    /// A property is no number.
+    pub fn of(node: &Node) -> kit::Result<Self> {
+        let mut names = node.bytes("compatible").unwrap_or_default().split(|&byte| byte == 0);
+        let otherwise = if names.any(|name| name == b"snps,dw-apb-uart") { Self::DESIGNWARE } else { Self::PC };
+        let number = |name, otherwise| if node.has(name) { node.number(name) } else { Ok(otherwise) };
+        Ok(Self {
+            shift: number("reg-shift", otherwise.shift)?,
+            width: number("reg-io-width", otherwise.width)?,
+            ..otherwise
+        })
+    }
+
     /// One byte behind the other.
     pub const PC: Self = Self { shift: 0, width: 1, designware: false };
     /// Words, as the DesignWare APB UART has them.

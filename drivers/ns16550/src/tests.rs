@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use kit::class::serial::{Received, Uart};
-use kit::fake;
+use kit::{Node, fake};
 
 use crate::{Layout, Ns16550};
 
@@ -298,4 +298,19 @@ fn a_block_that_is_too_short_is_refused() {
     };
     assert!(new(Layout::PC, 8).is_ok() && new(Layout::PC, 5).is_err());
     assert!(new(Layout::DESIGNWARE, 0x80).is_ok() && new(Layout::DESIGNWARE, 0x7c).is_err());
+}
+
+#[test]
+fn the_node_says_how_the_registers_lie() {
+    let pc = Node::fake("").with_text("compatible", "ns16550a");
+    assert_eq!(Layout::of(&pc), Ok(Layout::PC));
+    let words = pc.with_cells("reg-shift", &[2]).with_cells("reg-io-width", &[4]);
+    assert_eq!(Layout::of(&words), Ok(Layout { shift: 2, width: 4, ..Layout::PC }));
+    let designware = Node::fake("").with_bytes("compatible", b"rockchip,rk3399-uart\0snps,dw-apb-uart\0");
+    assert_eq!(Layout::of(&designware), Ok(Layout::DESIGNWARE));
+    let bytes = designware.with_cells("reg-shift", &[0]);
+    assert_eq!(Layout::of(&bytes), Ok(Layout { shift: 0, ..Layout::DESIGNWARE }));
+    assert!(Layout::of(&Node::fake("").with_flag("reg-shift")).is_err());
+    let wild = Layout::of(&Node::fake("").with_cells("reg-shift", &[u32::MAX])).expect("a number");
+    assert!(Ns16550::new(&Chip::new(Layout::PC).registers().mmio(), wild).is_err());
 }

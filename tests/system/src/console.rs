@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::lab::Symbolise;
+use crate::qmp::Qmp;
 use crate::text::LineEditor;
 
 /// How long an answer may take unless a test says otherwise.
@@ -25,6 +26,9 @@ pub struct Console {
     seen: usize,
     log: PathBuf,
     symbolise: Symbolise,
+    /// The socket of the machine's monitor.
+    pub(crate) monitor: Option<PathBuf>,
+    qmp: Option<Qmp>,
 }
 
 #[derive(Default)]
@@ -76,7 +80,7 @@ impl Console {
         // QEMU's own messages belong into the log, not among what the machine says.
         thread::spawn(move || pump(stderr, |bytes| drop(errors.write_all(bytes))));
         let input = child.stdin.take();
-        Ok(Self { child, input, output, seen: 0, log: log.into(), symbolise })
+        Ok(Self { child, input, output, seen: 0, log: log.into(), symbolise, monitor: None, qmp: None })
     }
 
     /// Types a line and Return.
@@ -204,6 +208,18 @@ impl Console {
         }
     }
 
+    /// The machine's monitor, connected to when it is first asked for.
+    ///
+    /// # Errors
+    /// The machine was started without one, or does not let us connect.
+    pub fn qmp(&mut self) -> Result<&mut Qmp> {
+        let qmp = match self.qmp.take() {
+            Some(qmp) => qmp,
+            None => Qmp::connect(self.monitor.as_deref().context("the machine has no monitor")?)?,
+        };
+        Ok(self.qmp.insert(qmp))
+    }
+
     /// Everything the console has shown.
     pub fn text(&self) -> String {
         self.output.lock().text.text()
@@ -226,6 +242,9 @@ impl Drop for Console {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(socket) = &self.monitor {
+            let _ = std::fs::remove_file(socket);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -57,6 +58,10 @@ pub struct Boot {
     pub memory: Option<String>,
     /// Disks.
     pub disks: Vec<Disk>,
+    /// Other virtio devices, as [`Machine::devices`].
+    pub devices: Vec<String>,
+    /// The console is a virtio device.
+    pub virtio_console: bool,
     /// Network interfaces.
     pub nets: Vec<Net>,
     /// Another kernel image.
@@ -121,8 +126,9 @@ impl Lab {
     /// QEMU does not start.
     pub fn boot(&mut self, boot: Boot) -> Result<Console> {
         let log = self.logs.join(format!("{}.{}.log", self.case, self.boots.len() + 1));
-        let machine = self.machine_for(boot)?;
-        let console = Console::start(machine.command(Serial::Pipe)?, &log, self.symbolise.clone())?;
+        let machine = Machine { qmp: Some(monitor_socket()), ..self.machine_for(boot)? };
+        let mut console = Console::start(machine.command(Serial::Pipe)?, &log, self.symbolise.clone())?;
+        console.monitor = machine.qmp;
         self.boots.push(log);
         Ok(console)
     }
@@ -197,8 +203,16 @@ impl Lab {
     /// # Errors
     /// QEMU does not write it.
     pub fn device_tree(&self) -> Result<Vec<u8>> {
+        self.device_tree_for(Boot::default())
+    }
+
+    /// The same for a machine with deviations: the tree says how long the bundle is.
+    ///
+    /// # Errors
+    /// QEMU does not write it.
+    pub fn device_tree_for(&self, boot: Boot) -> Result<Vec<u8>> {
         let file = self.scratch()?.join("qemu.dtb");
-        let mut machine = self.machine.clone();
+        let mut machine = self.machine_for(boot)?;
         machine.extra.extend(["-machine".into(), format!("dumpdtb={}", file.display())]);
         let output = machine.command(Serial::Pipe)?.output().context("cannot start QEMU")?;
         ensure!(output.status.success(), "QEMU: {}", String::from_utf8_lossy(&output.stderr));
@@ -227,6 +241,8 @@ impl Lab {
         machine.smp = boot.smp.unwrap_or(machine.smp);
         machine.memory = boot.memory.unwrap_or(machine.memory);
         machine.disks = boot.disks;
+        machine.devices = boot.devices;
+        machine.virtio_console = boot.virtio_console;
         machine.nets = boot.nets;
         machine.kernel = boot.kernel.unwrap_or(machine.kernel);
         let set = boot.set.and_then(|set| self.bundle_of(set));
@@ -236,6 +252,13 @@ impl Lab {
         machine.extra.extend(boot.extra);
         Ok(machine)
     }
+}
+
+/// A path of its own for each boot, short enough for a socket.
+fn monitor_socket() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("tutti-qmp-{}-{number}", std::process::id()))
 }
 
 /// Fails with both texts unless `text` contains `part`.

@@ -9,10 +9,12 @@ mod console;
 pub mod disk;
 mod lab;
 mod machine;
+mod qmp;
 mod text;
 
 pub use cases::{all, fuzz};
 pub use console::Console;
 pub use lab::{Boot, Case, Lab, Outcome, Symbolise};
 pub use machine::{Direct, Disk, Machine, Net, Serial};
+pub use qmp::Qmp;
 pub use text::LineEditor;

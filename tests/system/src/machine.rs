@@ -37,8 +37,14 @@ pub struct Machine {
     pub disks: Vec<Disk>,
     /// Network interfaces, each a virtio device; they come behind the disks.
     pub nets: Vec<Net>,
+    /// Other virtio devices in QEMU's words, without their bus: `virtio-rng-device`. They come behind the interfaces.
+    pub devices: Vec<String>,
+    /// The console of programs is a virtio console, whose device comes last, and the UART leads nowhere.
+    pub virtio_console: bool,
     /// Slots of virtio-mmio in the order of use, each in a page of registers of its own.
     pub virtio_slots: Vec<u32>,
+    /// Where QEMU makes a socket for its monitor (QMP).
+    pub qmp: Option<PathBuf>,
     /// Stop before the first instruction and wait for a debugger on port 1234.
     pub gdb: bool,
     /// What else QEMU is told.
@@ -111,7 +117,7 @@ impl Machine {
         command.args(["-cpu", &self.cpu, "-smp", &self.smp.to_string(), "-m", &self.memory]);
         match serial {
             Serial::Terminal => command.args(["-nographic", "-serial", "mon:stdio"]),
-            Serial::Pipe => command.args(["-display", "none", "-monitor", "none", "-serial", "stdio"]),
+            Serial::Pipe => command.args(["-display", "none", "-monitor", "none", "-serial", self.uart()]),
         };
         // Without its own network card QEMU would look for a boot ROM and wait for it.
         command.args(["-net", "none", "-global", "virtio-mmio.force-legacy=false"]);
@@ -120,11 +126,21 @@ impl Machine {
             Some(direct) => self.add_loaders(&mut command, direct),
         }
         self.add_devices(&mut command)?;
+        if let Some(socket) = &self.qmp {
+            let mut monitor = OsString::from("unix:");
+            monitor.push(escape(socket));
+            monitor.push(",server=on,wait=off");
+            command.arg("-qmp").arg(monitor);
+        }
         if self.gdb {
             command.args(["-s", "-S"]);
         }
         command.args(&self.extra);
         Ok(command)
+    }
+
+    const fn uart(&self) -> &'static str {
+        if self.virtio_console { "null" } else { "stdio" }
     }
 
     fn add_kernel(&self, command: &mut Command) {
@@ -146,7 +162,9 @@ impl Machine {
     }
 
     fn add_devices(&self, command: &mut Command) -> Result<()> {
-        let devices = self.disks.len() + self.nets.len();
+        let console = self.virtio_console.then_some("virtio-serial-device");
+        let others: Vec<_> = self.devices.iter().map(String::as_str).chain(console).collect();
+        let devices = self.disks.len() + self.nets.len() + others.len();
         ensure!(
             devices <= self.virtio_slots.len(),
             "{devices} virtio devices, but {} has {} slots with a page of registers of their own",
@@ -158,10 +176,16 @@ impl Machine {
             command.arg("-drive").arg(disk.drive(number));
             command.arg("-device").arg(format!("virtio-blk-device,drive=d{number},bus=virtio-mmio-bus.{slot}"));
         }
-        for (number, (Net { backend, mac }, slot)) in self.nets.iter().zip(slots).enumerate() {
+        for (number, (Net { backend, mac }, slot)) in self.nets.iter().zip(&mut slots).enumerate() {
             let mac = mac.as_ref().map_or_else(String::new, |mac| format!(",mac={mac}"));
             command.arg("-netdev").arg(format!("{backend},id=n{number}"));
             command.arg("-device").arg(format!("virtio-net-device,netdev=n{number},bus=virtio-mmio-bus.{slot}{mac}"));
+        }
+        for (device, slot) in others.iter().zip(slots) {
+            command.arg("-device").arg(format!("{device},bus=virtio-mmio-bus.{slot}"));
+        }
+        if self.virtio_console {
+            command.args(["-chardev", "stdio,id=console", "-device", "virtconsole,chardev=console"]);
         }
         Ok(())
     }
@@ -208,7 +232,10 @@ mod tests {
             bootargs: "log=info".into(),
             disks: vec![Disk::File("a,b.img".into()), Disk::Null(4096)],
             nets: vec![Net { backend: "user".into(), mac: Some("52:54:00:01:02:03".into()) }],
-            virtio_slots: vec![31, 23, 15],
+            devices: vec!["virtio-rng-device".into()],
+            virtio_console: false,
+            virtio_slots: vec![31, 23, 15, 7],
+            qmp: Some("q.sock".into()),
             gdb: false,
             extra: Vec::new(),
         }
@@ -224,6 +251,18 @@ mod tests {
         assert!(line.contains("drive=d1,bus=virtio-mmio-bus.23"), "{line}");
         let net = "-netdev user,id=n0 -device virtio-net-device,netdev=n0,bus=virtio-mmio-bus.15,mac=52:54:00:01:02:03";
         assert!(line.contains(net), "{line}");
+        assert!(line.contains("-device virtio-rng-device,bus=virtio-mmio-bus.7"), "{line}");
+        assert!(line.contains("-qmp unix:q.sock,server=on,wait=off"), "{line}");
+    }
+
+    #[test]
+    fn the_console_can_be_a_virtio_device() {
+        let machine = Machine { disks: Vec::new(), virtio_console: true, ..machine() };
+        let command = machine.command(Serial::Pipe).expect("command");
+        let line = command.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        assert!(line.contains("-serial null"), "{line}");
+        assert!(line.contains("virtio-serial-device,bus=virtio-mmio-bus.15"), "{line}");
+        assert!(line.contains("-chardev stdio,id=console -device virtconsole,chardev=console"), "{line}");
     }
 
     #[test]

@@ -68,6 +68,17 @@ impl Broker {
         self.draft(badge).is_some_and(|device| add(&mut device.memory, Block { range, name: name.into() }))
     }
 
+    /// The same for the next bytes of what its node says.
+    pub fn add_node(&mut self, badge: Badge, bytes: &[u8]) -> bool {
+        self.draft(badge).is_some_and(|device| {
+            let fits = device.node.len() + bytes.len() <= ipc::broker::MAX_NODE;
+            if fits {
+                device.node.extend_from_slice(bytes);
+            }
+            fits
+        })
+    }
+
     /// The description, which is complete.
     pub fn take(&mut self, badge: Badge) -> Option<Device> {
         self.draft.take().filter(|(own, _)| *own == badge).map(|(_, device)| device)

@@ -39,6 +39,8 @@ pub struct Device {
     pub lines: Vec<Line>,
     /// Memory that is reserved for it.
     pub memory: Vec<Block>,
+    /// What its node says: a tree of which it is the root.
+    pub node: Vec<u8>,
     /// It is a bus master.
     pub dma: bool,
 }

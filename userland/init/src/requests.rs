@@ -3,9 +3,9 @@
 use alloc::string::String;
 
 use ipc::broker::{
-    Broker, Component, Death, Identification, Identified, MAX_NAME, MAX_PATH, MAX_REASON, Policy, Status,
+    Broker, Component, Death, Identification, Identified, MAX_NAME, MAX_NODE_PART, MAX_PATH, MAX_REASON, Policy, Status,
 };
-use ipc::{Client, Signal, Text};
+use ipc::{Bytes, Client, Signal, Text};
 use tree::Range;
 
 use crate::Init;
@@ -66,6 +66,10 @@ impl Broker for Init {
 
     fn add_memory(&mut self, client: Client, base: u64, size: u64, name: Text<MAX_NAME>) -> Answer<()> {
         fits(self.broker.add_memory(client, range(base, size)?, &name))
+    }
+
+    fn add_node(&mut self, client: Client, bytes: Bytes<MAX_NODE_PART>) -> Answer<()> {
+        fits(self.broker.add_node(client, &bytes))
     }
 
     fn start(&mut self, client: Client, driver: u32, dma: bool) -> Answer<(u32, Text<MAX_REASON>)> {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use abi::{
     InitSegment, NAME_LEN, NamedSlot, StartInfo,
-    layout::{PAGE, USER_HEAP, USER_INFO, USER_MESSAGE_PAGE, USER_STACK_MAX, USER_STACK_TOP},
+    layout::{MemoryType, PAGE, USER_HEAP, USER_INFO, USER_MESSAGE_PAGE, USER_STACK_MAX, USER_STACK_TOP},
 };
 use bundle::Component;
 use ipc::log::Level;
@@ -136,8 +136,9 @@ impl Init {
         let data: u64 =
             component.segments().iter().filter(|s| is_data(s)).map(|segment| u64::from(segment.pages)).sum();
         let memory = manifest.memory_bytes() / PAGE;
+        let node = device.map_or(0, |device| device.node.len() as u64).div_ceil(PAGE);
         // Start page and message page; a page for each alignment gap.
-        let pages = memory + stack + data + table_pages + SPACE_PAGES + OBJECT_PAGES + 2 + 2;
+        let pages = memory + stack + data + table_pages + node + SPACE_PAGES + OBJECT_PAGES + 2 + 2;
         let quota = self.memory.quota(pages).at("memory")?;
         let mut building = Building::new(self, who, quota, pages);
         match building.build(device, memory, stack) {
@@ -248,6 +249,7 @@ impl<'i> Building<'i> {
             self.device(device).at("device")?;
             let mut memory = device.memory.iter().enumerate();
             memory.try_for_each(|(index, block)| self.reserved_memory(index, block)).at("reserved memory")?;
+            self.node(&device.node).at("node")?;
         }
         self.arguments();
         if memory > 0 {
@@ -446,11 +448,27 @@ impl<'i> Building<'i> {
         let (start, end) = pages_of(block.range).ok_or(SyscallError::from(rt::ErrorCode::InvalidArgument))?;
         let made = slot()?;
         self.instance.derived.push(made);
-        let what = Retype { size: (end - start) / PAGE, address: start, memory: None, align: 12 };
+        // RAM that a device may read past all caches.
+        let memory = Some(MemoryType::NonCacheable);
+        let what = Retype { size: (end - start) / PAGE, address: start, memory, align: 12 };
         crate::authority::DEVICES.retype(Kind::Frame, what, TABLE, made)?;
         let slot = self.next();
         self.copy(made, slot, Devices::RIGHTS, Badge(0))?;
         self.names("mem:", index, &block.name, slot, end - start);
+        Ok(())
+    }
+
+    /// What the node says, to be read only.
+    fn node(&mut self, bytes: &[u8]) -> Result<(), SyscallError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let pages = (bytes.len() as u64).div_ceil(PAGE);
+        let frame = self.object::<Frame>(Kind::Frame, pages)?;
+        fill(frame, pages, bytes)?;
+        let slot = self.next();
+        self.copy(frame.slot(), slot, Rights::READ, Badge(0))?;
+        self.name("node", "", slot, bytes.len() as u64);
         Ok(())
     }
 

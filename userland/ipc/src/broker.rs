@@ -1,7 +1,7 @@
 //! broker: what devmgr and supervisor ask of init, which alone holds the capabilities. Served by init.
 
 use crate::supervisor::State;
-use crate::{Client, Signal, Text, Wire};
+use crate::{Bytes, Client, Signal, Text, Wire};
 
 /// What devmgr and supervisor ask of init: they decide, init derives. A component names it in `uses`, and requests `devices`
 /// or `restarts` of the board.
@@ -47,6 +47,10 @@ pub trait Broker {
     #[method(9)]
     fn identify(&mut self, client: Client, base: u64, size: u64, how: Identification) -> Result<Identified, Status>;
 
+    /// Adds the next bytes of what the device's node says: a tree of which it is the root.
+    #[method(10)]
+    fn add_node(&mut self, client: Client, bytes: Bytes<MAX_NODE_PART>) -> Result<(), Status>;
+
     /// Asks for a signal when a component died. Takes the grant `restarts`.
     #[method(16)]
     fn watch(&mut self, client: Client, signal: Signal) -> Result<(), Status>;
@@ -69,6 +73,10 @@ pub trait Broker {
 pub const MAX_PATH: usize = 192;
 /// Longest name of registers or an interrupt, in bytes.
 pub const MAX_NAME: usize = 32;
+/// Most bytes of a node that come at once.
+pub const MAX_NODE_PART: usize = 448;
+/// Most bytes of a node.
+pub const MAX_NODE: usize = 16 * 1024;
 /// Longest name of a component, in bytes.
 pub const MAX_COMPONENT: usize = 40;
 /// Longest reason, in bytes.

@@ -8,6 +8,11 @@ use crate::outgoing::TooLong;
 use crate::server::{Client, Dispatch};
 use crate::status::StatusLabel;
 
+/// [`Error::closed`]: the machine has no device for the server.
+pub const NO_DEVICE: u32 = 1;
+/// [`Error::closed`]: the server crashed too often, or ended.
+pub const GIVEN_UP: u32 = 2;
+
 /// Why a method of a client failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error<S> {
@@ -40,9 +45,11 @@ impl<S> From<TooLong> for Error<S> {
 impl<S: core::fmt::Display> core::fmt::Display for Error<S> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Call(call) if call.error.code == ErrorCode::Closed => {
-                write!(f, "the service is closed (reason {})", call.reason)
-            }
+            Self::Call(call) if call.error.code == ErrorCode::Closed => match call.reason {
+                NO_DEVICE => f.write_str("there is no device for it"),
+                GIVEN_UP => f.write_str("its server ended and is not started again"),
+                reason => write!(f, "the service is closed (reason {reason})"),
+            },
             Self::Call(call) => f.write_str(call.error.code.text()),
             Self::Status(status) => status.fmt(f),
             Self::Malformed => f.write_str("the service gave an answer that makes no sense"),

@@ -42,6 +42,10 @@ pub trait Input {
     /// signalled from the next report on.
     #[method(5)]
     fn attach(&mut self, client: Client, buffer: Buffer, signal: Signal) -> Result<(), Status>;
+
+    /// Switches a light of the device (`EV_LED`) on or off.
+    #[method(6)]
+    fn light(&mut self, code: u16, on: bool) -> Result<(), Status>;
 }
 
 crate::statuses! {
@@ -49,6 +53,10 @@ crate::statuses! {
     NoAxis = 1, "the input device has no such axis";
     /// Other components have all the sessions.
     TooManySessions = 2, "the input device serves no more clients";
+    /// The device has no such light.
+    NoLight = 3, "the input device has no such light";
+    /// The device is not done with the lights before, or has failed.
+    NotNow = 4, "the input device takes no changes of its lights now";
 }
 
 impl From<NoSession> for Status {

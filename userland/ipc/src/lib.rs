@@ -64,6 +64,8 @@ pub mod block;
 pub mod broker;
 pub mod clock;
 pub mod devices;
+pub mod display;
+pub mod entropy;
 pub mod file;
 pub mod gpio;
 pub mod input;
@@ -72,9 +74,10 @@ pub mod net;
 pub mod ring;
 pub mod serial;
 pub mod supervisor;
+pub mod surface;
 pub mod trace;
 
-pub use call::{Call, Error, Loopback, refusal};
+pub use call::{Call, Error, GIVEN_UP, Loopback, NO_DEVICE, refusal};
 pub use codec::{Bytes, Text};
 pub use incoming::{Incoming, Source};
 pub use ipc_macros::{Wire, protocol};
@@ -95,6 +98,8 @@ pub const PROTOCOLS: &[&Protocol] = &[
     &broker::BROKER,
     &clock::CLOCK,
     &devices::DEVICES,
+    &display::DISPLAY,
+    &entropy::ENTROPY,
     &file::FILE,
     &gpio::GPIO,
     &input::INPUT,

@@ -16,7 +16,8 @@ use crate::{Buffer, Client, Signal, Wire};
 /// in any order; the client is signalled after the last of several, and when the link comes or goes.
 ///
 /// As many of each may be under way as a ring has places; one more is taken when a completion was taken out. Every client
-/// receives every frame for which it has room offered. While none has, frames wait in the device, which drops them when it is full.
+/// receives every frame for which it has room offered. While none has, frames wait in the device, which drops them when it is full;
+/// what came before the first client is dropped.
 ///
 /// ```text
 /// +0       ring of 64 frames to transmit:  u32 offset, u32 bytes, u32 tag

@@ -79,6 +79,15 @@ impl Env {
         self.file("bundle", self.0.bundle_offset, self.0.bundle_bytes)
     }
 
+    /// What the device tree says of this driver's device: a tree of which its node is the root. To be asked for once: it is
+    /// mapped each time.
+    ///
+    /// # Errors
+    /// [`Missing`]: it has no device.
+    pub fn node(&self) -> Result<&'static [u8], Missing> {
+        self.file("node", 0, self.size("node")?)
+    }
+
     fn file(&self, name: &'static str, offset: u32, bytes: u64) -> Result<&'static [u8], Missing> {
         let frame = self.cap(name)?;
         let (start, end) = (offset as usize, (u64::from(offset) + bytes) as usize);

@@ -125,8 +125,8 @@ impl Mapping {
         if SPACE.protect(self.frame, Perms::READ | Perms::WRITE).is_ok() {
             return None;
         }
-        // SAFETY: init, which fills the named slots before the process runs, puts Frames of the device tree and the bundle
-        // there: memory that nobody can write. Its place in the table is handed out to nobody else (`slots`), the Frame that
+        // SAFETY: init, which fills the named slots before the process runs, puts Frames of the device tree, the bundle and
+        // a device's node there: memory that nobody can write any more. Its place in the table is handed out to nobody else (`slots`), the Frame that
         // is there lacks the right to write, and it is never unmapped.
         Some(unsafe { core::slice::from_raw_parts(self.address as *const u8, self.bytes) })
     }

@@ -35,6 +35,11 @@ pub trait Device {
     /// The next of what has happened, without the time. A report ends with `SYN_REPORT`.
     fn next(&mut self) -> Option<Event>;
 
+    /// Switches a light that it has on or off. `false`: not now.
+    fn light(&mut self, _code: u16, _on: bool) -> bool {
+        false
+    }
+
     /// The interrupt was seen; what happens from here on raises it again.
     fn acknowledge(&mut self) {}
 }
@@ -144,6 +149,13 @@ impl<D: Device> Input for Service<D> {
     fn attach(&mut self, client: Client, buffer: Buffer, signal: Signal) -> Result<(), Status> {
         self.sessions.close(client);
         self.sessions.open(client, |place| Session::new(place, buffer, signal)).map(drop)
+    }
+
+    fn light(&mut self, code: u16, on: bool) -> Result<(), Status> {
+        if !has(&self.device.codes(kind::LED), code) {
+            return Err(Status::NoLight);
+        }
+        if self.device.light(code, on) { Ok(()) } else { Err(Status::NotNow) }
     }
 }
 

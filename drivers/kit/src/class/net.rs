@@ -192,14 +192,15 @@ impl<N: Nic> Service<N> {
         self.sessions.iter_mut().for_each(|session| session.note(owner, result));
     }
 
-    /// Hands out frames while a client has room for one; says whether there were any. Without clients nobody waits for them.
+    /// Hands out frames while a client has room for one; says whether there were any. As many as clients have room for, and no
+    /// more: a network that never rests does not keep this process from its clients.
     fn receive(&mut self) -> bool {
         let mut received = false;
         while self.is_awaited() {
             let Some(Received { id, frame }) = self.nic.received() else { break };
-            match frame {
-                Some(frame) => self.hand_out(&frame),
-                None => self.counters.errors += 1,
+            self.count(frame.as_ref());
+            if let Some(frame) = frame {
+                self.hand_out(&frame);
             }
             self.nic.recycle(id);
             received = true;
@@ -208,13 +209,30 @@ impl<N: Nic> Service<N> {
     }
 
     fn is_awaited(&mut self) -> bool {
-        let mut able = self.sessions.iter_mut().filter(|session| !session.broken).peekable();
-        able.peek().is_none() || able.any(|session| session.rooms > 0)
+        self.sessions.iter_mut().any(|session| session.rooms > 0 && !session.broken)
+    }
+
+    /// What came while there was nobody is nobody's. All of it is taken before any memory is used again: then it ends.
+    fn drop_stale(&mut self) {
+        let stale: Vec<_> = core::iter::from_fn(|| self.nic.received()).collect();
+        for Received { id, frame } in stale {
+            self.count(frame.as_ref());
+            self.counters.dropped += u64::from(frame.is_some());
+            self.nic.recycle(id);
+        }
+        self.nic.start();
+    }
+
+    fn count(&mut self, frame: Option<&Piece>) {
+        let Some(frame) = frame else {
+            self.counters.errors += 1;
+            return;
+        };
+        self.counters.received += 1;
+        self.counters.received_bytes += frame.bytes() as u64;
     }
 
     fn hand_out(&mut self, frame: &Piece) {
-        self.counters.received += 1;
-        self.counters.received_bytes += frame.bytes() as u64;
         let takers = self.sessions.iter_mut().map(|session| session.receive(frame)).filter(|&took| took).count();
         self.counters.dropped += u64::from(takers == 0);
     }
@@ -234,9 +252,8 @@ impl<N: Nic> Net for Service<N> {
             log::warn!("client {}: {error}", client.component());
             Status::BadCapability
         })?;
-        if self.sessions.iter_mut().next().is_none() {
-            // What came before there was anybody is nobody's.
-            self.pump();
+        if self.sessions.iter_mut().all(|session| session.broken) {
+            self.drop_stale();
         }
         let served = self.sessions.close(client).map_or(0, |session| session.share.served());
         let component = client.component();

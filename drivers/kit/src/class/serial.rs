@@ -36,6 +36,15 @@ pub trait Uart {
     /// Sends a byte, if there is room for it.
     fn send(&mut self, byte: u8) -> bool;
 
+    /// Nothing more follows at once: what a device collects goes out now.
+    fn flush(&mut self) {}
+
+    /// Whether the device keeps what is not taken, and the other end waits. Else it is taken as it comes, and what nobody reads in
+    /// time is lost.
+    fn keeps_input(&self) -> bool {
+        false
+    }
+
     /// Whether to interrupt when there is room to send.
     fn interrupt_for_room(&mut self, wanted: bool);
 
@@ -96,7 +105,8 @@ impl<U: Uart> Service<U> {
 
     fn receive(&mut self) -> bool {
         let before = self.input.len();
-        for received in core::iter::from_fn(|| self.uart.receive()).take(BURST) {
+        let most = if self.uart.keeps_input() { INPUT - before } else { BURST };
+        for received in core::iter::from_fn(|| self.uart.receive()).take(most) {
             let (byte, lost) = match received {
                 Received::Byte(byte) => (byte, 0),
                 Received::Overrun(byte) => (byte, 1),
@@ -119,6 +129,7 @@ impl<U: Uart> Service<U> {
             }
             self.output.pop_front();
         }
+        self.uart.flush();
         self.uart.interrupt_for_room(!self.output.is_empty());
     }
 }
@@ -153,6 +164,9 @@ impl<U: Uart> Serial for Service<U> {
         let mut out = [0; MAX_BYTES];
         let count = self.input.len().min(most as usize).min(MAX_BYTES);
         out.iter_mut().zip(self.input.drain(..count)).for_each(|(place, byte)| *place = byte);
+        if self.uart.keeps_input() {
+            self.receive();
+        }
         Ok(Data::cut(&out[..count]))
     }
 }

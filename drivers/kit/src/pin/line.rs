@@ -1,11 +1,32 @@
 //! A line of another component: a pin over the protocol `gpio`.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use ipc::gpio::{GpioClient, Level, Status, Trigger};
 use ipc::{Call, SignalOn, WindowError};
 use rt::task::{Event, NoEvent};
 use rt::{Cap, Endpoint, NOTIFICATION, Notification};
 
 use super::{Input, Output, Pin, Watch};
+
+/// The bits of all lines.
+static LINES: AtomicU64 = AtomicU64::new(0);
+
+/// Has those who wait for lines look again when a server has ended: theirs may be it, and the wait fails. For a process that waits
+/// for no other server ([`Event::server_ended`]).
+///
+/// # Errors
+/// Another task waits for the end of servers.
+pub fn watch_server() -> Result<(), crate::Error> {
+    let ended = Event::server_ended()?;
+    crate::spawn(async move {
+        loop {
+            ended.wait().await;
+            rt::task::raise(LINES.load(Ordering::Relaxed));
+        }
+    });
+    Ok(())
+}
 
 /// A line that this component has taken; dropping it gives it back.
 ///
@@ -60,15 +81,8 @@ impl<C: Call> Line<C> {
         let event = Event::new()?;
         gpio.take(number)?;
         let signal = signal().inspect_err(|_| _ = gpio.release(number))?;
+        LINES.fetch_or(event.bits(), Ordering::Relaxed);
         Ok(Self { gpio, number, event, signal })
-    }
-
-    /// Takes the line once more, from a server that has ended since.
-    ///
-    /// # Errors
-    /// [`LineError`].
-    pub fn take_again(&mut self) -> Result<(), LineError> {
-        Ok(self.gpio.take(self.number)?)
     }
 
     /// Makes it an input.
@@ -90,6 +104,7 @@ fn signal() -> Result<Cap<Notification>, LineError> {
 
 impl<C: Call> Drop for Line<C> {
     fn drop(&mut self) {
+        LINES.fetch_and(!self.event.bits(), Ordering::Relaxed);
         // A server that has ended has released it.
         let _ = self.gpio.release(self.number);
         if cfg!(target_os = "none") {
@@ -178,9 +193,12 @@ mod tests {
     use crate::class::gpio::{Bank, Service};
     use crate::pin::Hal;
 
+    /// The level outside, what is driven, what is watched, and whether that came.
+    type State = (bool, Option<bool>, Option<Trigger>, bool);
+
     /// One line.
     #[derive(Clone, Default)]
-    struct Fake(Rc<RefCell<(bool, Option<bool>, Option<Trigger>, bool)>>);
+    struct Fake(Rc<RefCell<State>>);
 
     impl Bank for Fake {
         fn lines(&self) -> u32 {
@@ -284,6 +302,25 @@ mod tests {
         fake.set(&served, false);
         fake.set(&served, true);
         assert!(wait.as_mut().poll(&mut context).is_ready());
+    }
+
+    #[test]
+    fn who_waits_for_a_server_that_ended_is_told() {
+        let (_, served, mut line) = remote();
+        watch_server().expect("nobody else does");
+        let failed = Rc::new(RefCell::new(None));
+        let note = failed.clone();
+        rt::task::spawn(async move {
+            let error = line.wait(Trigger::Rising).await.expect_err("it never rises");
+            *note.borrow_mut() = Some(error);
+        });
+        rt::task::run_ready();
+        // Another server's end.
+        rt::task::fake::raise(ipc::SERVER_ENDED);
+        assert_eq!(*failed.borrow(), None);
+        *served.borrow_mut() = Service::new(Fake::default());
+        rt::task::fake::raise(ipc::SERVER_ENDED);
+        assert_eq!(*failed.borrow(), Some(LineError::Gpio(ipc::Error::Status(Status::NotTaken))));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use alloc::rc::Rc;
 use core::cell::RefCell;
+use core::fmt;
 
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use virtio_drivers::{Error, PhysAddr, Result};
@@ -18,6 +19,7 @@ struct State {
     offered: u64,
     accepted: u64,
     config: Vec<u8>,
+    answer: Option<Answer>,
     /// Read again and again, it never stays the same.
     unsteady: bool,
     generation: u32,
@@ -25,6 +27,17 @@ struct State {
     queues: [Ring; QUEUES],
     /// Bits of [`InterruptStatus`].
     interrupt: u32,
+}
+
+/// What the device makes of its configuration when the driver has written to it.
+type Change = dyn FnMut(&mut [u8]);
+
+struct Answer(Box<Change>);
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("answer")
+    }
 }
 
 /// Most queues of a device.
@@ -91,6 +104,11 @@ impl Device {
         state.config[offset..offset + bytes.len()].copy_from_slice(bytes);
         state.generation += 1;
         state.interrupt |= InterruptStatus::DEVICE_CONFIGURATION_INTERRUPT.bits();
+    }
+
+    /// From now on the driver may write to the configuration, and `answer` changes it after each time.
+    pub fn answer_config(&self, answer: impl FnMut(&mut [u8]) + 'static) {
+        self.0.borrow_mut().answer = Some(Answer(Box::new(answer)));
     }
 
     /// From now on the configuration changes whenever it is read.
@@ -243,7 +261,12 @@ impl Transport for FakeTransport {
         let bytes = state.config.get(offset..).and_then(|rest| rest.get(..size_of::<T>()));
         bytes.and_then(|bytes| T::read_from_bytes(bytes).ok()).ok_or(Error::ConfigSpaceTooSmall)
     }
-    fn write_config_space<T: IntoBytes + Immutable>(&mut self, _: usize, _: T) -> Result<()> {
-        Err(Error::Unsupported)
+    fn write_config_space<T: IntoBytes + Immutable>(&mut self, offset: usize, value: T) -> Result<()> {
+        let state = &mut *self.0.borrow_mut();
+        let answer = state.answer.as_mut().ok_or(Error::Unsupported)?;
+        let place = state.config.get_mut(offset..).and_then(|rest| rest.get_mut(..size_of::<T>()));
+        place.ok_or(Error::ConfigSpaceTooSmall)?.copy_from_slice(value.as_bytes());
+        (answer.0)(&mut state.config);
+        Ok(())
     }
 }

@@ -5,13 +5,17 @@ mod boot;
 mod budget;
 mod clock;
 mod conformance;
+mod console;
 mod crash;
 mod debugging;
 mod devices;
 mod disk;
+mod display;
+mod entropy;
 mod fpu;
 pub mod fuzz;
 mod hardening;
+mod input;
 mod isolation;
 mod kit;
 mod memory;
@@ -27,7 +31,10 @@ pub fn all() -> Vec<Case> {
         boot::cases(),
         disk::cases(),
         shell::cases(),
+        console::cases(),
         clock::cases(),
+        entropy::cases(),
+        input::cases(),
         net::cases(),
         isolation::cases(),
         memory::cases(),
@@ -36,6 +43,7 @@ pub fn all() -> Vec<Case> {
         fuzz::cases(),
         fpu::cases(),
         devices::cases(),
+        display::cases(),
         crash::cases(),
         hardening::cases(),
         budget::cases(),

@@ -9,6 +9,7 @@ extern crate alloc;
 mod commands;
 mod console;
 mod editor;
+mod evdev;
 mod history;
 mod keys;
 mod machine;
@@ -22,5 +23,7 @@ mod volume;
 mod words;
 
 pub use commands::Unprinted;
-pub use machine::{ALARM_BIT, Carrier, LOG_BIT, Machine, NET_BIT, Rings, SERIAL_BIT, Services};
+pub use machine::{
+    ALARM_BIT, Carrier, DISPLAY_BIT, ENTROPY_BIT, INPUT_BIT, LOG_BIT, Machine, NET_BIT, Rings, SERIAL_BIT, Services,
+};
 pub use shell::Shell;

@@ -9,8 +9,8 @@ use crate::commands::Unprinted;
 use ipc::Call;
 use ipc::trace::Found;
 use ipc::{
-    clock::ClockClient, devices::DevicesClient, file::FileClient, log::LogClient, net::NetClient, serial::SerialClient,
-    supervisor::SupervisorClient,
+    clock::ClockClient, devices::DevicesClient, display::DisplayClient, entropy::EntropyClient, file::FileClient,
+    input::InputClient, log::LogClient, net::NetClient, serial::SerialClient, supervisor::SupervisorClient,
 };
 use rt::{CallError, Cap, Message, Notification, SharedBuffer};
 
@@ -20,8 +20,15 @@ pub const SERIAL_BIT: u64 = 1;
 pub const LOG_BIT: u64 = 2;
 /// Bit of the own Notification: the alarm rings.
 pub const ALARM_BIT: u64 = 4;
+/// Bit of the own Notification: there are random bytes again.
+pub const ENTROPY_BIT: u64 = 16;
+/// Bit of the own Notification: somebody did something to an input device.
+pub const INPUT_BIT: u64 = 32;
 /// Bit of the own Notification: something about frames. Who waits for some looks for them.
 pub const NET_BIT: u64 = 8;
+
+/// Bit of the own Notification: a display has taken a frame.
+pub const DISPLAY_BIT: u64 = 64;
 
 /// Who carries calls: an endpoint, or a test.
 #[derive(Clone)]
@@ -82,6 +89,10 @@ pub struct Services {
     pub files: FileClient<Carrier>,
     /// The time of day.
     pub clock: ClockClient<Carrier>,
+    /// Random bytes.
+    pub entropy: EntropyClient<Carrier>,
+    /// The input devices.
+    pub inputs: Vec<InputClient<Carrier>>,
     /// Network interfaces, whether they are there or not.
     pub nets: Vec<NetClient<Carrier>>,
     /// What components say.
@@ -90,7 +101,9 @@ pub struct Services {
     pub supervisor: SupervisorClient<Carrier>,
     /// What devices there are.
     pub devices: DevicesClient<Carrier>,
-    /// Handed to servers, which signal [`SERIAL_BIT`], [`LOG_BIT`] and [`ALARM_BIT`].
+    /// The displays, of which there need be none.
+    pub displays: Vec<DisplayClient<Carrier>>,
+    /// Handed to servers, which signal the bits above.
     pub notification: Cap<Notification>,
     /// Shared with the file service.
     pub buffer: Rc<SharedBuffer>,

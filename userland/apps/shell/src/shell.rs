@@ -9,6 +9,9 @@ use alloc::vec::Vec;
 use ipc::SignalOn;
 use ipc::clock::ClockClient;
 use ipc::devices::DevicesClient;
+use ipc::display::DisplayClient;
+use ipc::entropy::EntropyClient;
+use ipc::input::InputClient;
 use ipc::log::{Level, LogClient};
 use ipc::net::NetClient;
 use ipc::supervisor::{Milestone, SupervisorClient};
@@ -35,10 +38,15 @@ pub struct Shell {
     pub(crate) console: Console,
     pub(crate) volume: Volume,
     pub(crate) clock: ClockClient<Carrier>,
+    pub(crate) entropy: EntropyClient<Carrier>,
+    pub(crate) inputs: Vec<InputClient<Carrier>>,
+    /// Where their events are put, from the first look on.
+    pub(crate) input_pages: Vec<SharedBuffer>,
     pub(crate) nets: Vec<NetClient<Carrier>>,
     pub(crate) log: LogClient<Carrier>,
     pub(crate) supervisor: SupervisorClient<Carrier>,
     pub(crate) devices: DevicesClient<Carrier>,
+    pub(crate) displays: Vec<DisplayClient<Carrier>>,
     pub(crate) directory: String,
     pub(crate) rings: Option<Box<dyn Rings>>,
     pub(crate) notification: Cap<Notification>,
@@ -54,15 +62,33 @@ pub struct Shell {
 impl Shell {
     /// A shell on these servers.
     pub fn new(services: Services, machine: Box<dyn Machine>) -> Self {
-        let Services { serial, files, clock, nets, log, supervisor, devices, notification, buffer, rings } = services;
-        Self {
-            console: Console::new(serial, notification, machine),
-            volume: Volume::new(files, buffer),
+        let Services {
+            serial,
+            files,
             clock,
+            entropy,
+            inputs,
             nets,
             log,
             supervisor,
             devices,
+            displays,
+            notification,
+            buffer,
+            rings,
+        } = services;
+        Self {
+            console: Console::new(serial, notification, machine),
+            volume: Volume::new(files, buffer),
+            clock,
+            entropy,
+            inputs,
+            input_pages: Vec::new(),
+            nets,
+            log,
+            supervisor,
+            devices,
+            displays,
             directory: "/".into(),
             rings,
             notification,

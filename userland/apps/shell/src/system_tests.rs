@@ -5,15 +5,24 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use ipc::devices::Device;
+use ipc::display::{Area, DisplayClient, Format, Mode};
 use ipc::log::{Level, Line};
 use ipc::supervisor::{Component, Milestone, State};
 use ipc::trace::{Found, Record};
-use ipc::{Buffer, Client, Loopback, SERVER_ENDED, Signal, Text, clock, devices, file, log, net, serial, supervisor};
-use rt::{CallError, Cap, ErrorCode, Message, Notification, SharedBuffer, SyscallError};
+use ipc::{
+    Buffer, Client, Loopback, SERVER_ENDED, Signal, Text, clock, devices, display, entropy, file, input, log, net,
+    serial, supervisor,
+};
+use rt::{CallError, Cap, ErrorCode, Frame, Message, Notification, SharedBuffer, SyscallError};
 
-use crate::{ALARM_BIT, Carrier, LOG_BIT, Machine, NET_BIT, Rings, SERIAL_BIT, Services, Shell, Unprinted};
+use crate::{
+    ALARM_BIT, Carrier, DISPLAY_BIT, ENTROPY_BIT, INPUT_BIT, LOG_BIT, Machine, NET_BIT, Rings, SERIAL_BIT, Services,
+    Shell, Unprinted,
+};
 
 const NOTIFICATION: Cap<Notification> = Cap::from_slot(9);
+
+const MODE: Mode = Mode { width: 100, height: 80, stride: 416, format: Format::Xrgb8888 };
 
 /// Everything outside the shell.
 struct World {
@@ -37,7 +46,17 @@ struct World {
     /// The clock never rings.
     silent: Cell<bool>,
     cancelled: Cell<u32>,
+    /// Random bytes that the source has at the moment; the next it brings is this.
+    random: Cell<(usize, u8)>,
+    /// What somebody will have done at each look; nothing: Ctrl-C.
+    done: RefCell<VecDeque<Vec<input::Event>>>,
+    reports: RefCell<Vec<(SharedBuffer, input::Reports)>>,
     recording: Cell<bool>,
+    /// The framebuffer; what was damaged; whether frames are done at once; whether the display is open.
+    pixels: SharedBuffer,
+    damage: RefCell<Vec<Area>>,
+    slow: Cell<bool>,
+    shown: Cell<bool>,
     frames: RefCell<Option<(SharedBuffer, net::ServerRings)>>,
     buffer: Rc<SharedBuffer>,
 }
@@ -71,7 +90,14 @@ fn world() -> Rc<World> {
         time: Cell::new(1_774_746_123),
         silent: Cell::new(false),
         cancelled: Cell::new(0),
+        random: Cell::new((0, 0)),
+        done: RefCell::default(),
+        reports: RefCell::default(),
         recording: Cell::new(false),
+        pixels: SharedBuffer::fake(MODE.pages().unwrap() as usize * 4096),
+        damage: RefCell::default(),
+        slow: Cell::new(false),
+        shown: Cell::new(false),
         frames: RefCell::default(),
         buffer: Rc::new(SharedBuffer::fake(65536)),
     })
@@ -236,6 +262,73 @@ impl clock::Clock for Servers {
     }
 }
 
+impl entropy::Entropy for Servers {
+    fn attach(&mut self, _: Client, signal: Signal) -> Result<(), entropy::Status> {
+        signal.wake();
+        assert_eq!(ipc::fake::signalled(NOTIFICATION), ENTROPY_BIT);
+        Ok(())
+    }
+
+    /// It brings a hundred at a time.
+    fn read(&mut self, _: Client, most: u32) -> Result<entropy::Data, entropy::Status> {
+        let (there, next) = self.random.get();
+        let count = there.min(most as usize);
+        let bytes: Vec<u8> = (0..count).map(|index| next.wrapping_add(index as u8)).collect();
+        self.random.set((there - count, next.wrapping_add(count as u8)));
+        if count == 0 {
+            self.random.set((100, next));
+            self.bits.set(self.bits.get() | ENTROPY_BIT);
+        }
+        Ok(entropy::Data::cut(&bytes))
+    }
+}
+
+impl input::Input for Servers {
+    fn info(&mut self) -> Result<input::Info, input::Status> {
+        Ok(input::Info { name: Text::cut("a \x1bpad"), kinds: 3 })
+    }
+
+    fn codes(&mut self, _: u16) -> Result<input::Codes, input::Status> {
+        Ok(input::Codes::new())
+    }
+
+    fn axis(&mut self, _: u16) -> Result<input::Axis, input::Status> {
+        Err(input::Status::NoAxis)
+    }
+
+    fn pressed(&mut self) -> Result<input::Codes, input::Status> {
+        Ok(input::Codes::new())
+    }
+
+    fn attach(&mut self, _: Client, buffer: Buffer, signal: Signal) -> Result<(), input::Status> {
+        signal.wake();
+        assert_eq!(ipc::fake::signalled(NOTIFICATION), INPUT_BIT);
+        let buffer = SharedBuffer::map(buffer.frame.keep(), 1).expect("a page");
+        self.reports.borrow_mut().push((buffer, input::Reports::new()));
+        self.act();
+        Ok(())
+    }
+
+    fn light(&mut self, _: u16, _: bool) -> Result<(), input::Status> {
+        Err(input::Status::NoLight)
+    }
+}
+
+impl World {
+    /// What is next to be done to the input device is done.
+    fn act(&self) {
+        if let Some((buffer, reports)) = self.reports.borrow_mut().last_mut()
+            && let Some(report) = self.done.borrow_mut().pop_front()
+        {
+            if report.is_empty() {
+                return self.type_in("\x03");
+            }
+            assert_eq!(reports.put(buffer, &report), Ok(true));
+            self.bits.set(self.bits.get() | INPUT_BIT);
+        }
+    }
+}
+
 /// A network on which 10.0.2.2 alone is somebody.
 impl net::Net for Servers {
     fn info(&mut self) -> Result<net::Info, net::Status> {
@@ -376,10 +469,51 @@ impl supervisor::Supervisor for Servers {
     }
 }
 
+/// An endpoint without a device behind it.
+struct Closed;
+
+impl ipc::Call for Closed {
+    fn call(&self, _: &Message) -> Result<Message, CallError> {
+        Err(CallError { error: SyscallError::from(ErrorCode::Closed), reason: 1 })
+    }
+}
+
+/// A display with one mode. Frames that are slow are done when they are asked for twice.
+impl display::Display for Servers {
+    fn mode(&mut self, index: u32) -> Result<Option<Mode>, display::Status> {
+        Ok((index == 0).then_some(MODE))
+    }
+
+    fn open(&mut self, _: Client, index: u32, _: Signal) -> Result<Cap<Frame>, display::Status> {
+        assert_eq!((index, self.shown.replace(true)), (0, false));
+        Ok(self.pixels.frame())
+    }
+
+    fn damage(&mut self, _: Client, area: Area) -> Result<u64, display::Status> {
+        assert!(area.is_in(&MODE));
+        self.damage.borrow_mut().push(area);
+        Ok(1)
+    }
+
+    fn done(&mut self, _: Client) -> Result<u64, display::Status> {
+        if self.slow.replace(false) {
+            self.bits.set(self.bits.get() | DISPLAY_BIT);
+            return Ok(0);
+        }
+        Ok(1)
+    }
+
+    fn close(&mut self, _: Client) -> Result<(), display::Status> {
+        assert!(self.shown.replace(false));
+        Ok(())
+    }
+}
+
 struct Fake(Rc<World>);
 
 impl Machine for Fake {
     fn wait(&self) -> Option<u64> {
+        self.0.act();
         if self.0.room.get() == Some(0) {
             self.0.room.set(Some(3000));
             self.0.bits.set(self.0.bits.get() | SERIAL_BIT);
@@ -397,6 +531,7 @@ impl Machine for Fake {
         ticks * 16
     }
     fn sleep(&self, milliseconds: u64) {
+        self.0.act();
         self.0.slept.set(self.0.slept.get() + milliseconds);
     }
 }
@@ -434,12 +569,18 @@ fn shell(world: &Rc<World>) -> Shell {
         serial: serial::SerialClient(Carrier::new(Loopback::new(serial::SerialServer(servers.clone())))),
         files: file::FileClient(Carrier::new(Loopback::new(file::FileServer(servers.clone())))),
         clock: clock::ClockClient(Carrier::new(Loopback::new(clock::ClockServer(servers.clone())))),
+        entropy: entropy::EntropyClient(Carrier::new(Loopback::new(entropy::EntropyServer(servers.clone())))),
+        inputs: vec![input::InputClient(Carrier::new(Loopback::new(input::InputServer(servers.clone()))))],
         nets: vec![net::NetClient(Carrier::new(Loopback::new(net::NetServer(servers.clone()))))],
         log: log::LogClient(Carrier::new(Loopback::new(log::LogServer(servers.clone())))),
         supervisor: supervisor::SupervisorClient(Carrier::new(Loopback::new(supervisor::SupervisorServer(
             servers.clone(),
         )))),
-        devices: devices::DevicesClient(Carrier::new(Loopback::new(devices::DevicesServer(servers)))),
+        devices: devices::DevicesClient(Carrier::new(Loopback::new(devices::DevicesServer(servers.clone())))),
+        displays: vec![
+            DisplayClient(Carrier::new(Loopback::new(display::DisplayServer(servers)))),
+            DisplayClient(Carrier::new(Closed)),
+        ],
         notification: NOTIFICATION,
         buffer: world.buffer.clone(),
         rings: Some(Box::new(FakeRings(world.clone()))),
@@ -588,6 +729,40 @@ fn an_alarm_is_waited_for() {
     world.type_in("\x03");
     shell.step().unwrap();
     assert_eq!((world.screen().as_str(), world.cancelled.get()), ("alarm 60\n^C\n/> ", 1));
+}
+
+#[test]
+fn random_bytes_are_printed_as_they_come() {
+    let digits = |range: std::ops::Range<u8>| range.map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(run("random"), digits(0..32) + "\n");
+    assert_eq!(run("random 33"), format!("{}\n20\n", digits(0..32)));
+    assert_eq!(run("random 250").lines().last(), Some(digits(224..250).as_str()));
+    for wrong in ["0", "-1", "many", "1048577"] {
+        assert_eq!(run(&format!("random {wrong}")), "random: give it a number of bytes, at most 1048576\n");
+    }
+}
+
+#[test]
+fn events_are_shown_as_they_come() {
+    let at = |time, kind, code, value| input::Event { time, ..input::Event::new(kind, code, value) };
+    let press = vec![at(1_500_000_000, 1, 30, 1), at(1_500_000_000, 0, 0, 0)];
+    let touch = vec![at(2_000_001_000, 3, 0, 32767), at(2_000_001_000, 1, 0x110, 1), at(2_000_001_000, 0, 0, 0)];
+    let lines = "a \u{fffd}pad\n[    1.500000] a \u{fffd}pad: EV_KEY KEY_A 1\n[    2.000001] a \u{fffd}pad: EV_ABS ABS_X 32767\n\
+                 [    2.000001] a \u{fffd}pad: EV_KEY BTN_LEFT 1\n";
+    let world = world();
+    world.done.borrow_mut().extend([press.clone(), touch.clone()]);
+    assert_eq!((run_in(&world, "input 2").as_str(), world.slept.get()), (lines, 2000));
+    // Without a time it goes on until Ctrl-C, and afterwards nobody looks at what still comes.
+    let world = self::world();
+    world.done.borrow_mut().extend([press.clone(), touch, Vec::new()]);
+    assert_eq!(run_in(&world, "input"), format!("{lines}^C\n"));
+    let mut shell = shell(&world);
+    shell.start().unwrap();
+    world.screen();
+    world.done.borrow_mut().push_back(press);
+    shell.run_until_quiet();
+    assert_eq!((world.screen().as_str(), world.done.borrow().len()), ("", 0));
+    assert_eq!(run("input long"), "input: long: give it a number of seconds, at most 65535\n");
 }
 
 #[test]
@@ -788,4 +963,44 @@ fn devices_and_what_they_have() {
     let one = format!("{}\n    compatible arm,pl011\n    registers 0x1000..0x2000\n", all[1]);
     assert_eq!(run("devices /uart@1000"), one);
     assert_eq!(run("devices /gpu"), "devices: /gpu: no such node; `devices` lists them\n");
+}
+
+/// The colour of a pixel of the screen.
+fn pixel(world: &World, column: usize, row: usize) -> u32 {
+    world.pixels.load_u32(row * MODE.stride as usize + 4 * column).unwrap() & 0xff_ffff
+}
+
+#[test]
+fn a_pattern_is_shown_until_a_key_is_typed() {
+    let world = world();
+    world.slow.set(true);
+    let mut shell = shell(&world);
+    shell.start().unwrap();
+    world.screen();
+    world.type_in("fb-test\rx");
+    shell.run_until_quiet();
+    assert_eq!(world.screen(), "fb-test\n100 × 80, Xrgb8888: a key ends it\n/> ");
+    assert!(!world.shown.get() && !world.slow.get());
+    assert_eq!(*world.damage.borrow(), [MODE.area()]);
+    let bars = [0xff_ffff, 0xff_ff00, 0x00_ffff, 0x00_ff00, 0xff_00ff, 0xff_0000, 0x00_00ff, 0];
+    assert_eq!([1, 13, 26, 40, 55, 70, 80, 98].map(|column| pixel(&world, column, 39)), bars);
+    assert_eq!(
+        [(0, 0), (99, 0), (0, 79), (99, 79)].map(|(x, y)| pixel(&world, x, y)),
+        [0xff_0000, 0xff00, 0xff, 0xff_00ff]
+    );
+    assert_eq!((pixel(&world, 0, 41), pixel(&world, 99, 59)), (0x00_ff29, 0xfc_033b));
+    assert_eq!((pixel(&world, 16, 70), pixel(&world, 17, 70), pixel(&world, 17, 76)), (0xff_ffff, 0, 0xff_ffff));
+    assert_eq!(world.pixels.load_u32(400), Ok(0), "between the rows");
+}
+
+#[test]
+fn what_cannot_be_shown_is_one_line() {
+    for (line, says) in [
+        ("fb-test 1", "fb-test: there is no device for it\n"),
+        ("fb-test 2", "fb-test: there is no display 2\n"),
+        ("fb-test 0 1", "fb-test: the display has no such mode\n"),
+        ("fb-test x", "fb-test: the display is a number, from 0 on\n"),
+    ] {
+        assert_eq!(run(line), says);
+    }
 }

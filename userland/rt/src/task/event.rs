@@ -103,9 +103,9 @@ impl Drop for Event {
     }
 }
 
-/// These bits came.
+/// These bits came, or a task of this process says so to others: what waits for them is woken.
 #[inline]
-pub(super) fn raise(bits: u64) {
+pub fn raise(bits: u64) {
     let mut events = events().lock();
     events.raised |= bits;
     let mut rest = bits;

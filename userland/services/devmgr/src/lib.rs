@@ -10,6 +10,7 @@ extern crate alloc;
 mod drivers;
 mod lines;
 mod manager;
+mod node;
 mod plan;
 mod provider;
 mod resources;

@@ -13,6 +13,7 @@ use tree::{Range, Tree};
 
 use crate::drivers::{Driver, drivers};
 use crate::lines::lines;
+use crate::node;
 use crate::plan::{Identify, Outcome, Row, plan};
 use crate::resources::{Description, Identification, Trouble};
 
@@ -59,7 +60,7 @@ impl<'a, C: Call> Manager<'a, C> {
         let mut nodes = Vec::with_capacity(rows.len());
         for row in rows {
             let component = running(&row.path);
-            let mut node = decide(&broker, &drivers, row).map_err(|error| format!("broker: {error}"))?;
+            let mut node = decide(&tree, &broker, &drivers, row).map_err(|error| format!("broker: {error}"))?;
             node.component = node.component.or(component);
             nodes.push(node);
         }
@@ -115,7 +116,12 @@ fn known(broker: &BrokerClient<impl Call>) -> Result<Vec<Known>, Failure> {
 }
 
 /// Has init start what a row says, and notes what came of it.
-fn decide<'a>(broker: &BrokerClient<impl Call>, drivers: &[Driver<'a>], row: Row) -> Result<Node<'a>, Failure> {
+fn decide<'a>(
+    tree: &Tree<'_>,
+    broker: &BrokerClient<impl Call>,
+    drivers: &[Driver<'a>],
+    row: Row,
+) -> Result<Node<'a>, Failure> {
     let name = |number| drivers.iter().find(|driver| driver.number == number).map_or("", |driver| driver.name);
     let Row { path, offset, outcome } = row;
     let mut component = None;
@@ -127,7 +133,7 @@ fn decide<'a>(broker: &BrokerClient<impl Call>, drivers: &[Driver<'a>], row: Row
         Outcome::NoDriver(Some(id)) => ("", State::NoDriver, format!("(it says {id:#x})")),
         Outcome::Not { driver, trouble: Trouble::Waiting(whom) } => (name(driver), State::Waiting, whom),
         Outcome::Not { driver, trouble: Trouble::Refused(why) } => (name(driver), State::Refused, why),
-        Outcome::Start { driver, description } => match start(broker, &path, driver, &description)? {
+        Outcome::Start { driver, description } => match start(tree, broker, &path, offset, driver, &description)? {
             Ok(number) => {
                 component = Some(number);
                 (name(driver), State::Running, String::new())
@@ -140,12 +146,17 @@ fn decide<'a>(broker: &BrokerClient<impl Call>, drivers: &[Driver<'a>], row: Row
 
 /// Has init start a driver; why it did not.
 fn start(
+    tree: &Tree<'_>,
     broker: &BrokerClient<impl Call>,
     path: &str,
+    offset: usize,
     driver: u32,
     description: &Description,
 ) -> Result<Result<u32, String>, Failure> {
-    match describe(broker, path, description) {
+    let Some(node) = node::alone(tree, offset) else {
+        return Ok(Err("its node says more than a driver is given".into()));
+    };
+    match describe(broker, path, &node, description) {
         Ok(()) => {}
         Err(Error::TooLong) => return Ok(Err("its path or a name in its node is too long".into())),
         Err(Error::Status(broker::Status::NoDevice)) => {
@@ -157,7 +168,12 @@ fn start(
     Ok(if number == 0 { Err(why.as_str().to_string()) } else { Ok(number) })
 }
 
-fn describe(broker: &BrokerClient<impl Call>, path: &str, description: &Description) -> Result<(), Failure> {
+fn describe(
+    broker: &BrokerClient<impl Call>,
+    path: &str,
+    node: &[u8],
+    description: &Description,
+) -> Result<(), Failure> {
     broker.describe(path)?;
     for block in &description.registers {
         broker.add_registers(block.range.base, block.range.size, &block.name)?;
@@ -165,7 +181,10 @@ fn describe(broker: &BrokerClient<impl Call>, path: &str, description: &Descript
     for line in &description.lines {
         broker.add_interrupt(line.intid, line.edge, &line.name)?;
     }
-    description.memory.iter().try_for_each(|block| broker.add_memory(block.range.base, block.range.size, &block.name))
+    for block in &description.memory {
+        broker.add_memory(block.range.base, block.range.size, &block.name)?;
+    }
+    node.chunks(broker::MAX_NODE_PART).try_for_each(|part| broker.add_node(part))
 }
 
 /// Registers, which init reads.

@@ -18,6 +18,8 @@ struct Chip {
     arrived: VecDeque<Received>,
     sending: VecDeque<u8>,
     endless: bool,
+    keeps: bool,
+    flushed: usize,
     wants_room: bool,
 }
 
@@ -37,6 +39,13 @@ impl Uart for Fake {
             chip.sending.push_back(byte);
         }
         room
+    }
+    fn flush(&mut self) {
+        let mut chip = self.0.borrow_mut();
+        chip.flushed = chip.sending.len();
+    }
+    fn keeps_input(&self) -> bool {
+        self.0.borrow().keeps
     }
     fn interrupt_for_room(&mut self, wanted: bool) {
         self.0.borrow_mut().wants_room = wanted;
@@ -136,6 +145,32 @@ fn what_nobody_reads_is_lost_from_the_end() {
     }
     assert_eq!(read, (0..INPUT).map(|byte| byte as u8).collect::<Vec<_>>());
     assert_eq!(line.borrow_mut().lost, 0);
+}
+
+#[test]
+fn what_the_device_keeps_is_not_lost() {
+    let (chip, line) = line();
+    let client = attached(&line);
+    chip.0.borrow_mut().keeps = true;
+    let text: Vec<u8> = (0..3 * INPUT).map(|byte| byte as u8).collect();
+    chip.arrive(&line, &text.iter().map(|&byte| Received::Byte(byte)).collect::<Vec<_>>());
+    assert_eq!(chip.0.borrow().arrived.len(), 2 * INPUT);
+    line.borrow_mut().interrupt();
+    let mut read = Vec::new();
+    while let Ok(data) = client.read(100)
+        && !data.is_empty()
+    {
+        read.extend_from_slice(&data);
+    }
+    assert_eq!((read == text, line.borrow_mut().lost), (true, 0));
+}
+
+#[test]
+fn what_was_written_goes_out_at_once() {
+    let (chip, line) = line();
+    let client = attached(&line);
+    assert_eq!((client.write(b"abc"), chip.0.borrow().flushed), (Ok(3), 3));
+    assert_eq!((client.write(b"de"), chip.0.borrow().flushed), (Ok(2), 5));
 }
 
 #[test]

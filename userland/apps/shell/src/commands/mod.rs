@@ -3,7 +3,10 @@
 mod date;
 mod devices;
 mod disk;
+mod display;
+mod input;
 mod net;
+mod random;
 mod system;
 mod trace;
 
@@ -75,6 +78,13 @@ const COMMANDS: &[Command] = &[
         run: devices::devices,
     },
     Command { name: "caps", arguments: "NAME", about: "what a component holds", count: (1, 1), run: system::caps },
+    Command {
+        name: "fb-test",
+        arguments: "[DISPLAY [MODE]]",
+        about: "shows a test pattern until a key is typed",
+        count: (0, 2),
+        run: display::fb_test,
+    },
     Command { name: "log", arguments: "", about: "what components said", count: (0, 0), run: system::log },
     Command {
         name: "date",
@@ -89,6 +99,20 @@ const COMMANDS: &[Command] = &[
         about: "waits until the clock's alarm rings",
         count: (1, 1),
         run: date::alarm,
+    },
+    Command {
+        name: "input",
+        arguments: "[SECONDS]",
+        about: "shows what keys and pointers do, until Ctrl-C",
+        count: (0, 1),
+        run: input::input,
+    },
+    Command {
+        name: "random",
+        arguments: "[BYTES]",
+        about: "random bytes, as hexadecimal digits",
+        count: (0, 1),
+        run: random::random,
     },
     Command { name: "uptime", arguments: "", about: "time since reset", count: (0, 0), run: system::uptime },
     Command {

@@ -9,7 +9,7 @@ use bundle::Bundle;
 use ipc::broker::{self, Broker, BrokerClient, BrokerServer, Component, Death, Identified, Status};
 use ipc::devices::{DevicesClient, DevicesServer, State};
 use ipc::supervisor::State as Running;
-use ipc::{Client, Loopback, Signal, Text};
+use ipc::{Bytes, Client, Loopback, Signal, Text};
 use tree::Tree;
 
 use super::{bundle, phone, written};
@@ -21,6 +21,8 @@ struct World {
     components: Vec<Component>,
     calls: Vec<String>,
     refuses: Option<&'static str>,
+    /// What the nodes of the drivers that were started say.
+    node: Vec<u8>,
 }
 
 #[derive(Clone, Default)]
@@ -75,6 +77,10 @@ impl Broker for Init {
     }
     fn add_memory(&mut self, _: Client, base: u64, size: u64, name: Text<{ broker::MAX_NAME }>) -> Result<(), Status> {
         self.note(std::format!("memory {base:#x} {size:#x} {}", name.as_str()))
+    }
+    fn add_node(&mut self, _: Client, bytes: Bytes<{ broker::MAX_NODE_PART }>) -> Result<(), Status> {
+        self.0.borrow_mut().node.extend_from_slice(&bytes);
+        Ok(())
     }
     fn start(&mut self, _: Client, driver: u32, dma: bool) -> Result<(u32, Text<{ broker::MAX_REASON }>), Status> {
         self.note(std::format!("start {driver} {dma}"))?;
@@ -155,6 +161,8 @@ fn init_is_asked_for_what_the_plan_says() {
         "settle",
     ];
     assert_eq!(init.0.borrow().calls, expected);
+    let node = init.0.borrow().node.clone();
+    assert_eq!(Tree::parse(&node).unwrap().compatible().collect::<Vec<_>>(), ["maker,uart"]);
     assert_eq!(row(&rows, "/uart@300000"), ("uart".into(), State::Running, String::new()));
     let waiting = ("key".into(), State::Waiting, "/pins@200000 (maker,pins: no driver)".into());
     assert_eq!(row(&rows, "/key@400000"), waiting);

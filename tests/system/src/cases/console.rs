@@ -1,0 +1,46 @@
+//! The shell on a virtio console.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::lab::{Boot, Case, Lab, contains};
+use crate::machine::Disk;
+
+/// The cases of this file.
+pub fn cases() -> Vec<Case> {
+    vec![
+        Case::new("console.virtio", "the shell works on a virtio console", works),
+        Case::new("console.virtio-restart", "a virtio console whose driver was killed goes on", restarts),
+    ]
+}
+
+fn boot(lab: &mut Lab, disks: Vec<Disk>) -> Result<crate::Console> {
+    lab.boot_to_prompt(Boot { set: Some("virtio-console"), virtio_console: true, disks, ..Boot::default() })
+}
+
+fn works(lab: &mut Lab) -> Result<()> {
+    let disk = lab.disk()?;
+    let mut console = boot(lab, vec![Disk::File(disk.image)])?;
+    let list = console.command("ps")?;
+    contains(&list, "virtio-console")?;
+    ensure!(!list.contains("pl011"), "there is another console:\n{list}");
+    contains(&console.command("caps virtio-console")?, "serial")?;
+    // More than all buffers hold.
+    let dump = console.command("hexdump /README.TXT")?;
+    contains(&dump, "73 68 6f 72 74 20 6e 61")?;
+    let many = console.command("ls /many")?;
+    ensure!((0..150).all(|number| many.contains(&format!("file number {number}.txt"))), "files are missing:\n{many}");
+    // Typed faster than it is read, and more than the driver keeps.
+    let name = "x".repeat(100);
+    (0..30).try_for_each(|_| console.send_line(&format!("cat {name}")))?;
+    (0..30).try_for_each(|_| console.expect(&format!("cat: {name}: no such file")).map(drop))
+}
+
+fn restarts(lab: &mut Lab) -> Result<()> {
+    let mut console = boot(lab, Vec::new())?;
+    console.send_line("kill virtio-console")?;
+    console.expect("virtio-console is started again")?;
+    console.prompt_within(Duration::from_secs(10))?;
+    contains(&console.command("pwd")?, "/")
+}
