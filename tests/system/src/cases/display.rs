@@ -59,7 +59,7 @@ fn pattern(column: u32, row: u32, width: u32, height: u32) -> [u8; 3] {
             let red = (column * 255 / width) as u8;
             [red, 255 - red, row as u8]
         }
-        (column, row) => [if column % 16 == 0 || (row - grid) % 16 == 0 { 255 } else { 0 }; 3],
+        (column, row) => [if column.is_multiple_of(16) || (row - grid).is_multiple_of(16) { 255 } else { 0 }; 3],
     }
 }
 
