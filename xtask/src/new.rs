@@ -164,7 +164,7 @@ fn component(
         (None, None) if protocol.is_none() => {
             let made = add_protocol(workspace, &mut plan, wanted)?;
             plan.next.push(format!("The protocol {wanted} was made too: begin with its trait."));
-            plan.next.push("cargo xtask docs".into());
+            plan.next.push("cargo xtask docs --generate".into());
             made
         }
         (None, None) => bail!(
@@ -202,7 +202,7 @@ fn protocol(workspace: &Workspace, name: &str, outside: Option<&Path>) -> Result
     ensure!(protocols::find(workspace, name)?.is_none(), "there is a protocol {name:?} already");
     let Some(path) = outside else {
         add_protocol(workspace, &mut plan, name)?;
-        plan.next.extend(["cargo test -p tutti-ipc", "cargo xtask docs"].map(str::to_owned));
+        plan.next.extend(["cargo test -p tutti-ipc", "cargo xtask docs --generate"].map(str::to_owned));
         return Ok(plan);
     };
     let folder = absolute(path)?;

@@ -1,13 +1,13 @@
 //! What every driver stands on: typed registers over raw pointers, memory that devices reach, interrupts, and what devices of
-//! a class have in common ([`class`]). The server's loop, tasks and events are those of every component (`ipc`, `rt::task`).
+//! a class have in common ([`class`]), and what the device tree says ([`node`], [`region`]). The server's loop, tasks and events are those of every component (`ipc`, `rt::task`).
 //!
 //! A driver is a library of device logic that forbids `unsafe` and a short `main`. Everything it touches comes from here
 //! and has a fake for host tests: registers and interrupt lines in `fake`, memory that devices reach in `dma::fake`, and a
 //! device at the other end of a virtqueue in `virtio::fake`.
 //!
 //! What drivers offer to others has a small trait here, which clients of the protocols implement: [`pin`], [`time`],
-//! [`bytes`], [`entropy`], [`surface`], [`sectors`]. Beside each is an adaptor to the ecosystem's trait, behind
-//! a feature of this crate, so that existing crates run on them unchanged.
+//! [`bytes`], [`entropy`], [`sectors`]; that of pictures is [`ipc::surface`]. Beside each is an adaptor to the
+//! ecosystem's trait, behind a feature, so that existing crates run on them unchanged.
 //!
 //! This crate is one of the rooms where `unsafe` lives: nothing else under `drivers/` has any.
 #![cfg_attr(target_os = "none", no_std)]
@@ -22,20 +22,22 @@ pub mod entropy;
 mod error;
 #[cfg(not(target_os = "none"))]
 pub mod fake;
+mod handout;
 mod irq;
 #[allow(unsafe_code)]
 pub mod mmio;
 mod name;
 pub mod node;
 pub mod pin;
+pub mod region;
 pub mod sectors;
-pub mod surface;
 pub mod time;
 #[cfg(feature = "virtio")]
 #[allow(unsafe_code)]
 pub mod virtio;
 
 pub use error::{Cause, Error, Failed};
+pub use handout::Handout;
 pub use ipc::{Shared, serve};
 pub use irq::Interrupt;
 pub use node::Node;

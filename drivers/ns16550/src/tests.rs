@@ -123,14 +123,14 @@ impl State {
             2 => {
                 let what = self.identification();
                 self.gone &= what != 0b0010;
-                what | u8::from(self.fifo) * 0xc0
+                what | (u8::from(self.fifo) * 0xc0)
             }
             3 => self.line_control,
             4 => self.modem_control,
             5 => {
                 let overrun = u8::from(core::mem::take(&mut self.overrun)) * OE;
                 let first = self.received.front_mut().map_or(0, |(_, errors)| DR | core::mem::take(errors));
-                overrun | first | u8::from(self.sending.is_empty()) * THRE
+                overrun | first | (u8::from(self.sending.is_empty()) * THRE)
             }
             31 => {
                 assert!(self.layout.designware, "no such register");

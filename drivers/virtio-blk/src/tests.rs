@@ -244,6 +244,42 @@ fn a_client_that_is_gone_is_not_written_to() {
 }
 
 #[test]
+fn a_client_that_is_gone_is_not_asked_for_more() {
+    let (device, server) = disk(VERSION_1);
+    let (mut gone, mut other) = (attached(&server, 7, 9), attached(&server, 8, 2));
+    while other.rings.request(&other.buffer, &read(0)).is_ok() {}
+    other.block.submit().expect("attached");
+    gone.ask(read(0));
+    gone.block.submit().expect("attached");
+    let heads: Vec<u16> = core::iter::from_fn(|| device.take()).collect();
+    // Its request waits until the device has room for it; what is done is another's.
+    fake_frames::revoke(gone.buffer.frame());
+    heads.iter().for_each(|&head| device.serve_one(head, serve));
+    server.borrow_mut().interrupt();
+    assert_eq!(other.done().len(), heads.len());
+    assert_eq!(gone.buffer.load_u32(64), Ok(0), "nothing is read of memory that is not there");
+}
+
+#[test]
+fn who_attaches_again_has_no_more_under_way() {
+    let (device, server) = disk(VERSION_1);
+    let mut polite = attached(&server, 8, 2);
+    polite.ask(read(0));
+    polite.block.submit().expect("attached");
+    for _ in 0..10 {
+        let mut flood = attached(&server, 7, 9);
+        (0..3).for_each(|tag| flood.ask(read(tag)));
+        flood.block.submit().expect("attached");
+    }
+    let heads: Vec<u16> = core::iter::from_fn(|| device.take()).collect();
+    assert_eq!(heads.len(), 2, "one of each");
+    heads.iter().for_each(|&head| device.serve_one(head, serve));
+    server.borrow_mut().interrupt();
+    assert_eq!(polite.done(), [(0, 0)]);
+    assert_eq!(core::iter::from_fn(|| device.take()).count(), 1, "the place of the old session's is free again");
+}
+
+#[test]
 fn a_new_session_does_not_see_the_requests_of_the_old() {
     let (device, server) = disk(VERSION_1);
     let mut old = attached(&server, 7, 9);

@@ -471,3 +471,17 @@ fn random_clients_and_a_random_device_do_no_harm() {
         }
     }
 }
+
+#[test]
+fn who_attaches_again_has_no_more_under_way() {
+    let world = world();
+    let mut polite = world.attached(8);
+    polite.transmit(&[8; 60], 0);
+    polite.submit();
+    for _ in 0..10 {
+        let mut flood = world.attached(7);
+        (0..3).for_each(|tag| flood.transmit(&[7; 60], tag));
+        flood.submit();
+    }
+    assert_eq!(core::iter::from_fn(|| world.transmit.take()).count(), 2, "one of each");
+}

@@ -1,7 +1,7 @@
 //! The memory map: what is RAM, what of it is free, what no device capability may cover.
 
 use abi::layout::PAGE;
-use tree::{Gic, Machine};
+use tree::{Gic, MEMRESERVE, Machine, Reserved};
 
 use crate::mm::regions::{Range, Regions, TooMany};
 
@@ -12,7 +12,7 @@ pub struct Plan {
     pub mapped: Regions,
     /// RAM that nobody uses yet, in whole pages.
     pub free: Regions,
-    /// What no device capability may cover: all RAM, and the interrupt controller.
+    /// What no device capability may cover: all RAM but what the tree reserves for devices, and the interrupt controller.
     pub forbidden: Regions,
     /// The bundle.
     pub bundle: Option<Range>,
@@ -100,10 +100,31 @@ pub fn plan(machine: &Machine<'_>, image: Range, tree: Range, reach: u64) -> Res
     for taken in [Some(image), Some(tree), bundle].into_iter().flatten() {
         free.subtract(taken.outer_pages())?;
     }
+    for region in for_devices(machine, [Some(image), Some(tree), bundle]) {
+        forbidden.subtract(region)?;
+        mapped.subtract(region)?;
+    }
     // A reference is never 0: no object lies in the first granule of RAM.
     free.subtract(Range { start: first, end: first + PAGE })?;
     free.trim_to_pages();
     Ok(Plan { mapped, free, forbidden, bundle })
+}
+
+/// Reserved memory that drivers may be given: whole pages of a region that may be mapped, and that is nothing else's. The kernel
+/// does not map it, as its driver has it with attributes of its own. What `/memreserve/` names is the boot loader's or the
+/// firmware's.
+fn for_devices<'m>(machine: &'m Machine<'_>, kept: [Option<Range>; 3]) -> impl Iterator<Item = Range> + 'm {
+    let pages = |reserved: &Reserved<'_>| range(reserved.range).outer_pages();
+    let is_given = |reserved: &&Reserved<'_>| !reserved.no_map && reserved.name != MEMRESERVE;
+    machine.reserved.iter().filter(is_given).map(move |region| (region, pages(region))).filter_map(
+        move |(region, own)| {
+            let mut others = machine.reserved.iter().filter(|other| !core::ptr::eq(*other, region)).map(pages);
+            let taken = others.any(|other| other.overlaps(own))
+                || kept.into_iter().flatten().any(|kept| kept.outer_pages().overlaps(own))
+                || gic_blocks(machine).any(|block| block.outer_pages().overlaps(own));
+            (!taken && own == range(region.range)).then_some(own)
+        },
+    )
 }
 
 fn gic_blocks(machine: &Machine<'_>) -> impl Iterator<Item = Range> {
@@ -113,4 +134,63 @@ fn gic_blocks(machine: &Machine<'_>) -> impl Iterator<Item = Range> {
         None => (None, None, None),
     };
     first.into_iter().chain(second).chain(others.into_iter().flatten().copied()).map(range)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn at(base: u64, size: u64) -> tree::Range {
+        tree::Range::new(base, size).unwrap()
+    }
+
+    fn reserved(base: u64, size: u64, no_map: bool, name: &'static str) -> Reserved<'static> {
+        Reserved { range: at(base, size), no_map, name }
+    }
+
+    /// 64 MiB of RAM with the image at 2 MiB, the tree at 8, and these regions.
+    fn planned(regions: &[Reserved<'static>]) -> Plan {
+        let mut machine = Machine::default();
+        machine.memory.push(at(0x4000_0000, 64 * MIB));
+        regions.iter().for_each(|&region| machine.reserved.push(region));
+        let image = Range { start: 0x4020_0000, end: 0x4030_0000 };
+        plan(&machine, image, Range { start: 0x4080_0000, end: 0x4081_0000 }, 1 << 38).unwrap()
+    }
+
+    fn has(regions: &Regions, start: u64) -> bool {
+        regions.overlaps(Range { start, end: start + 1 })
+    }
+
+    #[test]
+    fn memory_reserved_for_a_device_is_its_drivers_and_nobody_elses() {
+        let plan = planned(&[reserved(0x4100_0000, 2 * MIB, false, "framebuffer")]);
+        for place in [0x4100_0000, 0x411f_ffff] {
+            assert!(!has(&plan.forbidden, place) && !has(&plan.mapped, place) && !has(&plan.free, place));
+        }
+        for place in [0x40ff_ffff, 0x4120_0000] {
+            assert!(has(&plan.forbidden, place) && has(&plan.mapped, place) && has(&plan.free, place));
+        }
+    }
+
+    #[test]
+    fn what_is_reserved_for_others_stays_refused() {
+        for region in [
+            reserved(0x4100_0000, MIB, true, "secure"),
+            reserved(0x4100_0000, MIB, false, MEMRESERVE),
+            reserved(0x4100_0000, MIB - 1, false, "within a page"),
+            reserved(0x4020_0000, MIB, false, "the image"),
+            reserved(0x4080_0000, 0x1000, false, "the tree"),
+        ] {
+            let plan = planned(&[region]);
+            assert!(has(&plan.forbidden, region.range.base), "{}", region.name);
+            assert!(!has(&plan.free, region.range.base), "{}", region.name);
+        }
+        for no_map in [true, false] {
+            let other = reserved(0x4100_0000, 0x1000, no_map, "other");
+            let plan = planned(&[reserved(0x4100_0000, MIB, false, "one"), other]);
+            assert!(has(&plan.forbidden, 0x4100_0000) && has(&plan.forbidden, 0x410f_f000));
+        }
+    }
 }

@@ -55,7 +55,7 @@ pub use dma::{Window, Windows};
 pub use error::{Fault, Label, TreeError};
 pub use header::{HEADER_BYTES, MAX_TREE_BYTES};
 pub use interrupt::{Interrupt, Interrupts, Line, Trigger};
-pub use machine::{Conduit, Cpu, EnableMethod, Gic, MAX_CPUS, Machine, Reserved, Timer};
+pub use machine::{Conduit, Cpu, EnableMethod, Gic, MAX_CPUS, MEMRESERVE, Machine, Reserved, Timer};
 pub use node::{Bus, Node, Path, Status};
 pub use phandle::{Phandle, Phandles};
 pub use reference::{Arguments, Dependency, Reference, References};

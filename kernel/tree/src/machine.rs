@@ -11,7 +11,7 @@ use arrayvec::ArrayVec;
 
 pub use cpu::{Cpu, EnableMethod};
 pub use gic::Gic;
-pub use memory::Reserved;
+pub use memory::{MEMRESERVE, Reserved};
 pub use psci::Conduit;
 pub use timer::Timer;
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use abi::{
     InitSegment, NAME_LEN, NamedSlot, StartInfo,
-    layout::{PAGE, USER_HEAP, USER_INFO, USER_MESSAGE_PAGE, USER_STACK_MAX, USER_STACK_TOP},
+    layout::{MemoryType, PAGE, USER_HEAP, USER_INFO, USER_MESSAGE_PAGE, USER_STACK_MAX, USER_STACK_TOP},
 };
 use bundle::Component;
 use ipc::log::Level;
@@ -448,7 +448,9 @@ impl<'i> Building<'i> {
         let (start, end) = pages_of(block.range).ok_or(SyscallError::from(rt::ErrorCode::InvalidArgument))?;
         let made = slot()?;
         self.instance.derived.push(made);
-        let what = Retype { size: (end - start) / PAGE, address: start, memory: None, align: 12 };
+        // RAM that a device may read past all caches.
+        let memory = Some(MemoryType::NonCacheable);
+        let what = Retype { size: (end - start) / PAGE, address: start, memory, align: 12 };
         crate::authority::DEVICES.retype(Kind::Frame, what, TABLE, made)?;
         let slot = self.next();
         self.copy(made, slot, Devices::RIGHTS, Badge(0))?;

@@ -64,6 +64,7 @@ pub mod block;
 pub mod broker;
 pub mod clock;
 pub mod devices;
+pub mod display;
 pub mod entropy;
 pub mod file;
 pub mod gpio;
@@ -73,6 +74,7 @@ pub mod net;
 pub mod ring;
 pub mod serial;
 pub mod supervisor;
+pub mod surface;
 pub mod trace;
 
 pub use call::{Call, Error, GIVEN_UP, Loopback, NO_DEVICE, refusal};
@@ -96,6 +98,7 @@ pub const PROTOCOLS: &[&Protocol] = &[
     &broker::BROKER,
     &clock::CLOCK,
     &devices::DEVICES,
+    &display::DISPLAY,
     &entropy::ENTROPY,
     &file::FILE,
     &gpio::GPIO,

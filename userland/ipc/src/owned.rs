@@ -100,6 +100,14 @@ impl Signal {
         #[cfg(target_os = "none")]
         self.notification.cap().signal(self.bits).is_ok()
     }
+
+    /// Whether the client still has its Notification: one that has ended has not. Does not wake it.
+    pub fn is_there(&self) -> bool {
+        #[cfg(not(target_os = "none"))]
+        return fake::signal(self.notification.cap(), 0);
+        #[cfg(target_os = "none")]
+        self.notification.cap().signal(0).is_ok()
+    }
 }
 
 impl Wire for Signal {
@@ -156,17 +164,26 @@ impl Wire for Buffer {
 #[cfg(not(target_os = "none"))]
 pub mod fake {
     use core::cell::RefCell;
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
 
     use rt::{Cap, Notification};
 
     std::thread_local! {
         static SIGNALS: RefCell<HashMap<u32, u64>> = RefCell::default();
+        static ENDED: RefCell<HashSet<u32>> = RefCell::default();
     }
 
     pub(super) fn signal(notification: Cap<Notification>, bits: u64) -> bool {
-        SIGNALS.with_borrow_mut(|signals| *signals.entry(notification.slot()).or_default() |= bits);
-        true
+        let ended = ENDED.with_borrow(|ended| ended.contains(&notification.slot()));
+        if !ended {
+            SIGNALS.with_borrow_mut(|signals| *signals.entry(notification.slot()).or_default() |= bits);
+        }
+        !ended
+    }
+
+    /// Takes a Notification away from those it was handed to, as its owner's end would.
+    pub fn end(notification: Cap<Notification>) {
+        ENDED.with_borrow_mut(|ended| ended.insert(notification.slot()));
     }
 
     /// The bits that were signalled to a Notification since the last look.

@@ -262,13 +262,17 @@ pub mod fake {
     /// The pages of a Frame.
     #[derive(Debug)]
     pub(super) struct Memory {
-        pages: alloc::boxed::Box<[Page]>,
+        pages: Arc<[Page]>,
+        /// What this capability and its copies are is gone.
         revoked: AtomicBool,
+        /// The memory that this is a copy of.
+        original: Option<Arc<Memory>>,
     }
 
     impl Memory {
         pub(super) fn is_there(&self) -> bool {
-            !self.revoked.load(Ordering::Relaxed)
+            let original = self.original.as_ref().is_none_or(|original| original.is_there());
+            original && !self.revoked.load(Ordering::Relaxed)
         }
     }
 
@@ -280,10 +284,14 @@ pub mod fake {
     pub(super) fn new(bytes: usize) -> SharedBuffer {
         let page = |_| Page([const { AtomicU64::new(0) }; PAGE as usize / WORD]);
         let pages = (0..bytes / PAGE as usize).map(page).collect();
-        let memory = Arc::new(Memory { pages, revoked: AtomicBool::new(false) });
+        let memory = Arc::new(Memory { pages, revoked: AtomicBool::new(false), original: None });
+        view(insert(memory.clone()), bytes, memory)
+    }
+
+    fn insert(memory: Arc<Memory>) -> u32 {
         let slot = NEXT.replace(NEXT.get() + 1);
-        FRAMES.with_borrow_mut(|frames| frames.insert(slot, memory.clone()));
-        view(slot, bytes, memory)
+        FRAMES.with_borrow_mut(|frames| frames.insert(slot, memory));
+        slot
     }
 
     pub(super) fn map(frame: Cap<Frame>, pages: u64) -> Result<SharedBuffer, VmError> {
@@ -299,6 +307,32 @@ pub mod fake {
         let base = memory.pages.as_ptr().cast::<u8>().cast_mut();
         let mapping = Mapping { frame: Cap::from_slot(slot), address: base.addr() as u64, bytes };
         SharedBuffer { base, mapping, memory, watch: None }
+    }
+
+    /// A copy of a Frame, which can be taken away alone.
+    ///
+    /// # Errors
+    /// There is no such Frame.
+    pub fn copy(frame: Cap<Frame>) -> Result<Cap<Frame>, SyscallError> {
+        let found = FRAMES.with_borrow(|frames| frames.get(&frame.slot()).cloned());
+        found.map(copy_of).ok_or(SyscallError::new(ErrorCode::EmptySlot, 1))
+    }
+
+    fn copy_of(original: Arc<Memory>) -> Cap<Frame> {
+        let pages = original.pages.clone();
+        let memory = Memory { pages, revoked: AtomicBool::new(false), original: Some(original) };
+        Cap::from_slot(insert(Arc::new(memory)))
+    }
+
+    /// Takes a copy away from all who mapped it, and makes another in its place.
+    ///
+    /// # Panics
+    /// It is none.
+    pub fn renew(frame: Cap<Frame>) -> Cap<Frame> {
+        let found = FRAMES.with_borrow(|frames| frames.get(&frame.slot()).cloned());
+        let original = found.and_then(|memory| memory.original.clone()).expect("a copy");
+        revoke(frame);
+        copy_of(original)
     }
 
     /// Takes a Frame away from all who mapped it, as its payer's end would.

@@ -11,7 +11,7 @@ mod executor;
 
 pub use clock::{Sleep, sleep, sleep_until};
 pub use event::{Event, NoEvent, raise};
-pub use executor::{notified, run_ready, spawn};
+pub use executor::{notified, run_ready, run_until, spawn};
 
 /// Bit of the own Notification: the clock reached what a task sleeps for.
 pub(crate) const CLOCK: u64 = 1 << 61;

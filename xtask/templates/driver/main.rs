@@ -10,5 +10,5 @@ rt::entry!(run);
 fn run(env: &'static rt::Env) -> kit::Result {
     let device = {{Type}}::new(&Mmio::open(env, 0)?)?;
     log::info!("{{compatible}}: the first register holds {:#x}", device.first());
-    Ok(ipc::serve(env, {{Trait}}Server(device))?)
+    Ok(kit::serve(env, {{Trait}}Server(device))?)
 }

@@ -63,19 +63,25 @@ pub fn serve(env: &Env, disk: impl Disk + 'static, space: Space, interrupt: Inte
 /// Whose a request is: a session is never confused with the one that replaced it.
 #[derive(Clone, Copy, Debug)]
 struct Owner {
+    component: u32,
     session: u64,
     tag: u32,
 }
 
 /// The memory a client shares, and how it is told.
 struct Session {
+    component: u32,
     number: u64,
     memory: Rc<Memory>,
     rings: ServerRings,
     signal: Signal,
     share: Share,
+    /// Requests of this session that the device has.
+    owed: usize,
     /// Completions were written that it was not signalled for yet.
     news: bool,
+    /// Its memory was found to be there since the last batch.
+    present: bool,
     /// Its rings lie, or it took its memory away, or it died.
     broken: bool,
 }
@@ -107,15 +113,7 @@ impl<D: Disk> Service<D> {
         while let Some((id, status)) = self.disk.finished() {
             let Some(owner) = self.under_way.get_mut(id).and_then(Option::take) else { continue };
             self.free.push(id);
-            let done = Completion { tag: owner.tag, status };
-            for session in self.sessions.iter_mut() {
-                if session.number == owner.session {
-                    session.share.end();
-                    session.complete(done);
-                } else {
-                    session.share.note_other();
-                }
-            }
+            self.sessions.iter_mut().for_each(|session| session.note(owner, status));
         }
         self.pump();
     }
@@ -126,7 +124,7 @@ impl<D: Disk> Service<D> {
         while let Some(&id) = self.free.last() {
             let Some((owner, operation, sector, data)) = self.next() else { break };
             if !self.disk.submit(operation, sector, data, id) {
-                self.fail(owner);
+                self.sessions.iter_mut().for_each(|session| session.note(owner, outcome::DEVICE_FAILED));
                 continue;
             }
             self.free.pop();
@@ -137,6 +135,7 @@ impl<D: Disk> Service<D> {
             self.disk.start();
         }
         for session in self.sessions.iter_mut() {
+            session.present = false;
             if core::mem::take(&mut session.news) && !session.broken {
                 session.signal.wake();
             }
@@ -160,18 +159,12 @@ impl<D: Disk> Service<D> {
                 }
                 Ok((operation, data)) => {
                     session.share.begin();
-                    let owner = Owner { session: session.number, tag: request.tag };
+                    session.owed += 1;
+                    let owner = Owner { component: session.component, session: session.number, tag: request.tag };
                     return Some((owner, operation, request.sector, data));
                 }
                 Err(status) => session.complete(Completion { tag: request.tag, status }),
             }
-        }
-    }
-
-    fn fail(&mut self, owner: Owner) {
-        if let Some(session) = self.sessions.iter_mut().find(|session| session.number == owner.session) {
-            session.share.end();
-            session.complete(Completion { tag: owner.tag, status: outcome::DEVICE_FAILED });
         }
     }
 }
@@ -186,9 +179,11 @@ impl<D: Disk> Block for Service<D> {
             log::warn!("client {}: {error}", client.component());
             Status::BadCapability
         })?;
-        self.sessions.close(client);
+        let served = self.sessions.close(client).map_or(0, |session| session.share.served());
+        let component = client.component();
+        let under_way = self.under_way.iter().flatten().filter(|owner| owner.component == component).count();
         self.begun += 1;
-        let session = Session::new(self.begun, memory, signal);
+        let session = Session::new(component, self.begun, memory, signal, Share::of_earlier(under_way, served));
         let opened = self.sessions.open(client, |_| Ok::<_, NoSession>(session));
         opened.map(drop).map_err(|NoSession| Status::TooManySessions)
     }
@@ -208,23 +203,24 @@ impl<D: Disk> Block for Service<D> {
 }
 
 impl Session {
-    fn new(number: u64, memory: Memory, signal: Signal) -> Self {
+    fn new(component: u32, number: u64, memory: Memory, signal: Signal, share: Share) -> Self {
         Self {
+            component,
             number,
             memory: Rc::new(memory),
             rings: ServerRings::new(),
             signal,
-            share: Share::default(),
+            share,
+            owed: 0,
             news: false,
+            present: false,
             broken: false,
         }
     }
 
     /// The client says that there are requests. `least`: what was done for the least served of those at work.
     fn look(&mut self, least: u64) {
-        // The caller waits for its answer, and its memory does not vanish meanwhile unless it took it away before.
-        self.broken |= !self.memory.is_present();
-        if self.broken {
+        if !self.is_present() {
             return;
         }
         match self.rings.waiting(self.memory.buffer()) {
@@ -233,9 +229,22 @@ impl Session {
         }
     }
 
+    /// Whether its memory may be touched: asked once for each batch, as this process runs above its clients, so that none of
+    /// them can act in between.
+    fn is_present(&mut self) -> bool {
+        if !self.present && !self.broken {
+            self.present = self.memory.is_present();
+            self.broken = !self.present;
+        }
+        !self.broken
+    }
+
     /// The next request of the ring.
     fn take(&mut self) -> Option<Request> {
-        match self.rings.request(self.memory.buffer(), self.share.under_way()) {
+        if !self.is_present() {
+            return None;
+        }
+        match self.rings.request(self.memory.buffer(), self.owed) {
             Ok(Some(request)) => {
                 self.share.took(PRICE + request.bytes() as u64);
                 return Some(request);
@@ -256,14 +265,22 @@ impl Session {
         Ok((operation, Some(data)))
     }
 
-    fn complete(&mut self, completion: Completion) {
-        if !self.news {
-            // Once for each batch: this process runs above its clients, so none of them can act in between.
-            self.broken |= !self.memory.is_present();
-            self.news = true;
+    /// The device is done with a request, of this session, an earlier one of its client, or another client.
+    fn note(&mut self, owner: Owner, status: u32) {
+        if self.component != owner.component {
+            return self.share.note_other();
         }
-        if !self.broken {
+        self.share.end();
+        if self.number == owner.session {
+            self.owed -= 1;
+            self.complete(Completion { tag: owner.tag, status });
+        }
+    }
+
+    fn complete(&mut self, completion: Completion) {
+        if self.is_present() {
             self.broken = self.rings.complete(self.memory.buffer(), completion).is_err();
+            self.news = true;
         }
     }
 }

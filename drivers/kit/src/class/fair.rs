@@ -34,9 +34,10 @@ impl<'s> FromIterator<&'s Share> for Peaks {
 }
 
 impl Share {
-    /// Requests that the device has.
-    pub const fn under_way(&self) -> usize {
-        self.under_way
+    /// The part of a client that had a session before: so many of its requests the device still has, and so much was done for
+    /// it. Who attaches again gains nothing by it.
+    pub fn of_earlier(under_way: usize, served: u64) -> Self {
+        Self { under_way, served, ..Self::default() }
     }
 
     /// What was done for it.

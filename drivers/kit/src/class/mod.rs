@@ -3,6 +3,7 @@
 
 pub mod block;
 pub mod clock;
+pub mod display;
 pub mod entropy;
 mod fair;
 pub mod gpio;

@@ -77,6 +77,7 @@ pub fn serve(env: &Env, nic: impl Nic + 'static, space: Space, interrupt: Interr
 /// Whose a frame is that is on its way out: a session is never confused with the one that replaced it.
 #[derive(Clone, Copy, Debug)]
 struct Owner {
+    component: u32,
     session: u64,
     tag: u32,
     bytes: u32,
@@ -84,11 +85,14 @@ struct Owner {
 
 /// The memory a client shares, and how it is told.
 struct Session {
+    component: u32,
     number: u64,
     memory: Rc<Memory>,
     rings: ServerRings,
     signal: Signal,
     share: Share,
+    /// Frames of this session that the device has.
+    owed: usize,
     /// Rooms in the ring when the client last said so, less those taken since.
     rooms: usize,
     /// It is to be signalled.
@@ -185,14 +189,7 @@ impl<N: Nic> Service<N> {
             }
             false => self.counters.errors += 1,
         }
-        for session in self.sessions.iter_mut() {
-            if session.number == owner.session {
-                session.share.end();
-                session.complete(|rings| &mut rings.transmit, Completion { tag: owner.tag, result });
-            } else {
-                session.share.note_other();
-            }
-        }
+        self.sessions.iter_mut().for_each(|session| session.note(owner, result));
     }
 
     /// Hands out frames while a client has room for one; says whether there were any. As many as clients have room for, and no
@@ -258,9 +255,11 @@ impl<N: Nic> Net for Service<N> {
         if self.sessions.iter_mut().all(|session| session.broken) {
             self.drop_stale();
         }
-        self.sessions.close(client);
+        let served = self.sessions.close(client).map_or(0, |session| session.share.served());
+        let component = client.component();
+        let under_way = self.under_way.iter().flatten().filter(|owner| owner.component == component).count();
         self.begun += 1;
-        let session = Session::new(self.begun, memory, signal);
+        let session = Session::new(component, self.begun, memory, signal, Share::of_earlier(under_way, served));
         let opened = self.sessions.open(client, |_| Ok::<_, NoSession>(session));
         opened.map(drop).map_err(|NoSession| Status::TooManySessions)
     }
@@ -284,13 +283,15 @@ impl<N: Nic> Net for Service<N> {
 }
 
 impl Session {
-    fn new(number: u64, memory: Memory, signal: Signal) -> Self {
+    fn new(component: u32, number: u64, memory: Memory, signal: Signal, share: Share) -> Self {
         Self {
+            component,
             number,
             memory: Rc::new(memory),
             rings: ServerRings::new(),
             signal,
-            share: Share::default(),
+            share,
+            owed: 0,
             rooms: 0,
             news: false,
             present: false,
@@ -330,7 +331,9 @@ impl Session {
         match self.frame(&place) {
             Ok(frame) => {
                 self.share.begin();
-                Some((Owner { session: self.number, tag: place.tag, bytes: place.bytes }, frame))
+                self.owed += 1;
+                let Place { bytes, tag, .. } = place;
+                Some((Owner { component: self.component, session: self.number, tag, bytes }, frame))
             }
             Err(result) => {
                 self.complete(|rings| &mut rings.transmit, Completion { tag: place.tag, result });
@@ -343,7 +346,7 @@ impl Session {
         if !self.is_present() {
             return None;
         }
-        match self.rings.transmit.next(self.memory.buffer(), self.share.under_way()) {
+        match self.rings.transmit.next(self.memory.buffer(), self.owed) {
             Ok(Some(place)) => {
                 self.share.took(PRICE + u64::from(place.bytes));
                 return Some(place);
@@ -388,6 +391,18 @@ impl Session {
             }
         }
         None
+    }
+
+    /// The device is done with a frame, of this session, an earlier one of its client, or another client.
+    fn note(&mut self, owner: Owner, result: u32) {
+        if self.component != owner.component {
+            return self.share.note_other();
+        }
+        self.share.end();
+        if self.number == owner.session {
+            self.owed -= 1;
+            self.complete(|rings| &mut rings.transmit, Completion { tag: owner.tag, result });
+        }
     }
 
     fn complete(&mut self, ring: impl Fn(&mut ServerRings) -> &mut Served, completion: Completion) {

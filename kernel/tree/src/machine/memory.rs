@@ -4,6 +4,9 @@ use super::{MAX_MEMORY, MAX_RESERVED, Machine};
 use crate::address::Cells;
 use crate::{Fault, Node, Range, Status, Tree, TreeError};
 
+/// What [`Reserved::name`] says of an entry of the tree's list, which is no node.
+pub const MEMRESERVE: &str = "/memreserve/";
+
 /// Memory that is not free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reserved<'a> {
@@ -11,7 +14,7 @@ pub struct Reserved<'a> {
     pub range: Range,
     /// It may not even be mapped: the CPU could read ahead into it.
     pub no_map: bool,
-    /// Name of its node; `/memreserve/` for an entry of that list.
+    /// Name of its node; [`MEMRESERVE`] for an entry of that list.
     pub name: &'a str,
 }
 
@@ -37,7 +40,7 @@ impl<'a> Machine<'a> {
 
     pub(super) fn reserve_entries(&mut self, tree: &Tree<'a>) -> Result<(), TreeError> {
         for range in tree.reservations() {
-            let entry = Reserved { range: range?, no_map: false, name: "/memreserve/" };
+            let entry = Reserved { range: range?, no_map: false, name: MEMRESERVE };
             self.reserve(entry).map_err(|fault| TreeError::outside(0, fault))?;
         }
         Ok(())

@@ -10,6 +10,7 @@ mod crash;
 mod debugging;
 mod devices;
 mod disk;
+mod display;
 mod entropy;
 mod fpu;
 pub mod fuzz;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Case> {
         fuzz::cases(),
         fpu::cases(),
         devices::cases(),
+        display::cases(),
         crash::cases(),
         hardening::cases(),
         budget::cases(),

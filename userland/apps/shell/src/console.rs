@@ -8,7 +8,7 @@ use ipc::serial::{MAX_BYTES, SerialClient, Status};
 use ipc::{Error, SERVER_ENDED, SignalOn};
 use rt::{Cap, ErrorCode, Notification};
 
-use crate::machine::{Carrier, LOG_BIT, Machine, NET_BIT, SERIAL_BIT};
+use crate::machine::{Carrier, DISPLAY_BIT, LOG_BIT, Machine, NET_BIT, SERIAL_BIT};
 
 /// Bytes typed ahead; more are dropped.
 const TYPED: usize = 4096;
@@ -259,6 +259,33 @@ impl Console {
     /// The next byte that was typed.
     pub fn typed(&mut self) -> Option<u8> {
         self.typed.pop_front()
+    }
+
+    /// Waits until a display has taken a frame, or something else happens.
+    ///
+    /// # Errors
+    /// `Interrupted`, `Gone`.
+    pub fn wait_for_frame(&mut self) -> Result<(), Stop> {
+        self.check_interrupt()?;
+        while self.pending & DISPLAY_BIT == 0 && !self.ended {
+            self.pending |= self.machine.wait().ok_or(Stop::Gone)?;
+            self.check_interrupt()?;
+        }
+        self.take(DISPLAY_BIT);
+        Ok(())
+    }
+
+    /// Waits until a key is typed, which is then gone.
+    ///
+    /// # Errors
+    /// `Interrupted`, `Gone`.
+    pub fn wait_for_key(&mut self) -> Result<(), Stop> {
+        self.check_interrupt()?;
+        while self.typed.pop_front().is_none() {
+            self.pending |= self.machine.wait().ok_or(Stop::Gone)?;
+            self.check_interrupt()?;
+        }
+        Ok(())
     }
 
     /// Whether there are new log lines; asked once.

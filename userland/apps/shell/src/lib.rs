@@ -23,5 +23,7 @@ mod volume;
 mod words;
 
 pub use commands::Unprinted;
-pub use machine::{ALARM_BIT, Carrier, ENTROPY_BIT, INPUT_BIT, LOG_BIT, Machine, NET_BIT, Rings, SERIAL_BIT, Services};
+pub use machine::{
+    ALARM_BIT, Carrier, DISPLAY_BIT, ENTROPY_BIT, INPUT_BIT, LOG_BIT, Machine, NET_BIT, Rings, SERIAL_BIT, Services,
+};
 pub use shell::Shell;

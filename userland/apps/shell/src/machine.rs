@@ -9,8 +9,8 @@ use crate::commands::Unprinted;
 use ipc::Call;
 use ipc::trace::Found;
 use ipc::{
-    clock::ClockClient, devices::DevicesClient, entropy::EntropyClient, file::FileClient, input::InputClient,
-    log::LogClient, net::NetClient, serial::SerialClient, supervisor::SupervisorClient,
+    clock::ClockClient, devices::DevicesClient, display::DisplayClient, entropy::EntropyClient, file::FileClient,
+    input::InputClient, log::LogClient, net::NetClient, serial::SerialClient, supervisor::SupervisorClient,
 };
 use rt::{CallError, Cap, Message, Notification, SharedBuffer};
 
@@ -26,6 +26,9 @@ pub const ENTROPY_BIT: u64 = 16;
 pub const INPUT_BIT: u64 = 32;
 /// Bit of the own Notification: something about frames. Who waits for some looks for them.
 pub const NET_BIT: u64 = 8;
+
+/// Bit of the own Notification: a display has taken a frame.
+pub const DISPLAY_BIT: u64 = 64;
 
 /// Who carries calls: an endpoint, or a test.
 #[derive(Clone)]
@@ -98,6 +101,8 @@ pub struct Services {
     pub supervisor: SupervisorClient<Carrier>,
     /// What devices there are.
     pub devices: DevicesClient<Carrier>,
+    /// The displays, of which there need be none.
+    pub displays: Vec<DisplayClient<Carrier>>,
     /// Handed to servers, which signal the bits above.
     pub notification: Cap<Notification>,
     /// Shared with the file service.

@@ -12,8 +12,8 @@ use core::cell::OnceCell;
 
 use ipc::trace::Found;
 use ipc::{
-    clock::ClockClient, devices::DevicesClient, entropy::EntropyClient, file::FileClient, input::InputClient,
-    log::LogClient, net::NetClient, serial::SerialClient, supervisor::SupervisorClient,
+    clock::ClockClient, devices::DevicesClient, display::DisplayClient, entropy::EntropyClient, file::FileClient,
+    input::InputClient, log::LogClient, net::NetClient, serial::SerialClient, supervisor::SupervisorClient,
 };
 use rt::{Env, Kind, NOTIFICATION, Notification, Retype, SharedBuffer, Timer};
 use shell::{Carrier, Machine, Rings, Services, Shell, Unprinted};
@@ -26,6 +26,9 @@ const PAGES: u64 = 16;
 const INPUTS: [&str; 4] = ["use:input", "use:input.1", "use:input.2", "use:input.3"];
 /// Network interfaces.
 const NETS: [&str; 4] = ["use:net", "use:net.1", "use:net.2", "use:net.3"];
+
+/// As many displays as there can be.
+const DISPLAYS: [&str; 4] = ["use:display", "use:display.1", "use:display.2", "use:display.3"];
 
 fn run(env: &'static Env) {
     match services(env) {
@@ -46,6 +49,7 @@ fn services(env: &'static Env) -> Result<Services, String> {
         log: LogClient(Carrier::new(rt::LOG)),
         supervisor: SupervisorClient(Carrier::new(rt::SUPERVISOR)),
         devices: DevicesClient(endpoint("use:devices")?),
+        displays: DISPLAYS.into_iter().filter_map(|name| endpoint(name).ok()).map(DisplayClient).collect(),
         notification: ipc::signal_only(NOTIFICATION).map_err(|error| format!("notification: {error:?}"))?,
         buffer: SharedBuffer::new(PAGES).map(Rc::new).map_err(|error| format!("buffer for files: {error:?}"))?,
         rings: env.cap("control:trace").ok().map(|control| Box::new(Recorder(env, control, None)) as Box<dyn Rings>),

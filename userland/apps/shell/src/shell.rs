@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use ipc::SignalOn;
 use ipc::clock::ClockClient;
 use ipc::devices::DevicesClient;
+use ipc::display::DisplayClient;
 use ipc::entropy::EntropyClient;
 use ipc::input::InputClient;
 use ipc::log::{Level, LogClient};
@@ -45,6 +46,7 @@ pub struct Shell {
     pub(crate) log: LogClient<Carrier>,
     pub(crate) supervisor: SupervisorClient<Carrier>,
     pub(crate) devices: DevicesClient<Carrier>,
+    pub(crate) displays: Vec<DisplayClient<Carrier>>,
     pub(crate) directory: String,
     pub(crate) rings: Option<Box<dyn Rings>>,
     pub(crate) notification: Cap<Notification>,
@@ -70,6 +72,7 @@ impl Shell {
             log,
             supervisor,
             devices,
+            displays,
             notification,
             buffer,
             rings,
@@ -85,6 +88,7 @@ impl Shell {
             log,
             supervisor,
             devices,
+            displays,
             directory: "/".into(),
             rings,
             notification,

@@ -5,21 +5,24 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use ipc::devices::Device;
+use ipc::display::{Area, DisplayClient, Format, Mode};
 use ipc::log::{Level, Line};
 use ipc::supervisor::{Component, Milestone, State};
 use ipc::trace::{Found, Record};
 use ipc::{
-    Buffer, Client, Loopback, SERVER_ENDED, Signal, Text, clock, devices, entropy, file, input, log, net, serial,
-    supervisor,
+    Buffer, Client, Loopback, SERVER_ENDED, Signal, Text, clock, devices, display, entropy, file, input, log, net,
+    serial, supervisor,
 };
-use rt::{CallError, Cap, ErrorCode, Message, Notification, SharedBuffer, SyscallError};
+use rt::{CallError, Cap, ErrorCode, Frame, Message, Notification, SharedBuffer, SyscallError};
 
 use crate::{
-    ALARM_BIT, Carrier, ENTROPY_BIT, INPUT_BIT, LOG_BIT, Machine, NET_BIT, Rings, SERIAL_BIT, Services, Shell,
-    Unprinted,
+    ALARM_BIT, Carrier, DISPLAY_BIT, ENTROPY_BIT, INPUT_BIT, LOG_BIT, Machine, NET_BIT, Rings, SERIAL_BIT, Services,
+    Shell, Unprinted,
 };
 
 const NOTIFICATION: Cap<Notification> = Cap::from_slot(9);
+
+const MODE: Mode = Mode { width: 100, height: 80, stride: 416, format: Format::Xrgb8888 };
 
 /// Everything outside the shell.
 struct World {
@@ -49,6 +52,11 @@ struct World {
     done: RefCell<VecDeque<Vec<input::Event>>>,
     reports: RefCell<Vec<(SharedBuffer, input::Reports)>>,
     recording: Cell<bool>,
+    /// The framebuffer; what was damaged; whether frames are done at once; whether the display is open.
+    pixels: SharedBuffer,
+    damage: RefCell<Vec<Area>>,
+    slow: Cell<bool>,
+    shown: Cell<bool>,
     frames: RefCell<Option<(SharedBuffer, net::ServerRings)>>,
     buffer: Rc<SharedBuffer>,
 }
@@ -86,6 +94,10 @@ fn world() -> Rc<World> {
         done: RefCell::default(),
         reports: RefCell::default(),
         recording: Cell::new(false),
+        pixels: SharedBuffer::fake(MODE.pages().unwrap() as usize * 4096),
+        damage: RefCell::default(),
+        slow: Cell::new(false),
+        shown: Cell::new(false),
         frames: RefCell::default(),
         buffer: Rc::new(SharedBuffer::fake(65536)),
     })
@@ -457,6 +469,46 @@ impl supervisor::Supervisor for Servers {
     }
 }
 
+/// An endpoint without a device behind it.
+struct Closed;
+
+impl ipc::Call for Closed {
+    fn call(&self, _: &Message) -> Result<Message, CallError> {
+        Err(CallError { error: SyscallError::from(ErrorCode::Closed), reason: 1 })
+    }
+}
+
+/// A display with one mode. Frames that are slow are done when they are asked for twice.
+impl display::Display for Servers {
+    fn mode(&mut self, index: u32) -> Result<Option<Mode>, display::Status> {
+        Ok((index == 0).then_some(MODE))
+    }
+
+    fn open(&mut self, _: Client, index: u32, _: Signal) -> Result<Cap<Frame>, display::Status> {
+        assert_eq!((index, self.shown.replace(true)), (0, false));
+        Ok(self.pixels.frame())
+    }
+
+    fn damage(&mut self, _: Client, area: Area) -> Result<u64, display::Status> {
+        assert!(area.is_in(&MODE));
+        self.damage.borrow_mut().push(area);
+        Ok(1)
+    }
+
+    fn done(&mut self, _: Client) -> Result<u64, display::Status> {
+        if self.slow.replace(false) {
+            self.bits.set(self.bits.get() | DISPLAY_BIT);
+            return Ok(0);
+        }
+        Ok(1)
+    }
+
+    fn close(&mut self, _: Client) -> Result<(), display::Status> {
+        assert!(self.shown.replace(false));
+        Ok(())
+    }
+}
+
 struct Fake(Rc<World>);
 
 impl Machine for Fake {
@@ -524,7 +576,11 @@ fn shell(world: &Rc<World>) -> Shell {
         supervisor: supervisor::SupervisorClient(Carrier::new(Loopback::new(supervisor::SupervisorServer(
             servers.clone(),
         )))),
-        devices: devices::DevicesClient(Carrier::new(Loopback::new(devices::DevicesServer(servers)))),
+        devices: devices::DevicesClient(Carrier::new(Loopback::new(devices::DevicesServer(servers.clone())))),
+        displays: vec![
+            DisplayClient(Carrier::new(Loopback::new(display::DisplayServer(servers)))),
+            DisplayClient(Carrier::new(Closed)),
+        ],
         notification: NOTIFICATION,
         buffer: world.buffer.clone(),
         rings: Some(Box::new(FakeRings(world.clone()))),
@@ -907,4 +963,44 @@ fn devices_and_what_they_have() {
     let one = format!("{}\n    compatible arm,pl011\n    registers 0x1000..0x2000\n", all[1]);
     assert_eq!(run("devices /uart@1000"), one);
     assert_eq!(run("devices /gpu"), "devices: /gpu: no such node; `devices` lists them\n");
+}
+
+/// The colour of a pixel of the screen.
+fn pixel(world: &World, column: usize, row: usize) -> u32 {
+    world.pixels.load_u32(row * MODE.stride as usize + 4 * column).unwrap() & 0xff_ffff
+}
+
+#[test]
+fn a_pattern_is_shown_until_a_key_is_typed() {
+    let world = world();
+    world.slow.set(true);
+    let mut shell = shell(&world);
+    shell.start().unwrap();
+    world.screen();
+    world.type_in("fb-test\rx");
+    shell.run_until_quiet();
+    assert_eq!(world.screen(), "fb-test\n100 × 80, Xrgb8888: a key ends it\n/> ");
+    assert!(!world.shown.get() && !world.slow.get());
+    assert_eq!(*world.damage.borrow(), [MODE.area()]);
+    let bars = [0xff_ffff, 0xff_ff00, 0x00_ffff, 0x00_ff00, 0xff_00ff, 0xff_0000, 0x00_00ff, 0];
+    assert_eq!([1, 13, 26, 40, 55, 70, 80, 98].map(|column| pixel(&world, column, 39)), bars);
+    assert_eq!(
+        [(0, 0), (99, 0), (0, 79), (99, 79)].map(|(x, y)| pixel(&world, x, y)),
+        [0xff_0000, 0xff00, 0xff, 0xff_00ff]
+    );
+    assert_eq!((pixel(&world, 0, 41), pixel(&world, 99, 59)), (0x00_ff29, 0xfc_033b));
+    assert_eq!((pixel(&world, 16, 70), pixel(&world, 17, 70), pixel(&world, 17, 76)), (0xff_ffff, 0, 0xff_ffff));
+    assert_eq!(world.pixels.load_u32(400), Ok(0), "between the rows");
+}
+
+#[test]
+fn what_cannot_be_shown_is_one_line() {
+    for (line, says) in [
+        ("fb-test 1", "fb-test: there is no device for it\n"),
+        ("fb-test 2", "fb-test: there is no display 2\n"),
+        ("fb-test 0 1", "fb-test: the display has no such mode\n"),
+        ("fb-test x", "fb-test: the display is a number, from 0 on\n"),
+    ] {
+        assert_eq!(run(line), says);
+    }
 }

@@ -7,9 +7,11 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::task::{Context, RawWaker, RawWakerVTable, Waker};
 
+use abi::SyscallError;
 use spin::Mutex;
 
 use super::{AGAIN, CLOCK, clock, event};
+use crate::cap::NOTIFICATION;
 
 /// Most tasks of a process: a bit each.
 const MOST: usize = 64;
@@ -73,7 +75,7 @@ fn wake(index: usize) {
     executor.ready.fetch_or(1 << (index % MOST), Ordering::Relaxed);
     if !executor.running.load(Ordering::Relaxed) {
         // The thread serves a call: it answers first, and is told then.
-        let _ = crate::cap::NOTIFICATION.signal(AGAIN);
+        let _ = NOTIFICATION.signal(AGAIN);
     }
 }
 
@@ -121,6 +123,19 @@ pub fn run_ready() {
     }
     executor.running.store(false, Ordering::Relaxed);
     clock::arm();
+}
+
+/// Runs tasks until `done` says so, in a process that does not serve yet: what a device has to say first. Only the thread that
+/// receives for the process calls it.
+///
+/// # Errors
+/// The Notification was taken away.
+pub fn run_until(mut done: impl FnMut() -> bool) -> Result<(), SyscallError> {
+    run_ready();
+    while !done() {
+        notified(NOTIFICATION.wait()?);
+    }
+    Ok(())
 }
 
 /// Runs one task. It may spawn others meanwhile.

@@ -3,6 +3,7 @@
 mod date;
 mod devices;
 mod disk;
+mod display;
 mod input;
 mod net;
 mod random;
@@ -77,6 +78,13 @@ const COMMANDS: &[Command] = &[
         run: devices::devices,
     },
     Command { name: "caps", arguments: "NAME", about: "what a component holds", count: (1, 1), run: system::caps },
+    Command {
+        name: "fb-test",
+        arguments: "[DISPLAY [MODE]]",
+        about: "shows a test pattern until a key is typed",
+        count: (0, 2),
+        run: display::fb_test,
+    },
     Command { name: "log", arguments: "", about: "what components said", count: (0, 0), run: system::log },
     Command {
         name: "date",

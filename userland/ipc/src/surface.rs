@@ -1,67 +1,14 @@
 //! Pictures in memory that a display shows.
 //!
-//! [`Surface`] is Tutti's side: a client of a display protocol implements it, and [`Mapped`] does for a framebuffer that is
-//! just there. `Canvas`, with the feature `graphics`, makes of it a target of `embedded-graphics`.
+//! [`Surface`] is what draws and shows: a display that was opened is one ([`Screen`]), and so is a picture that is just there
+//! ([`Mapped`]). `Canvas`, with the feature `graphics`, makes of it a target of `embedded-graphics`.
 
 use core::error::Error;
 
-use rt::{OutOfBuffer, SharedBuffer};
+use rt::{OutOfBuffer, SPACE, SharedBuffer, VmError};
 
-/// How a pixel lies in memory. Words are little-endian.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A word of four bytes: 0, red, green, blue from the highest byte on (DRM's XRGB8888).
-    Xrgb8888,
-    /// A word of two bytes: 5 bits red, 6 green, 5 blue from the highest bit on.
-    Rgb565,
-}
-
-impl Format {
-    /// Bytes of a pixel.
-    pub const fn bytes(self) -> usize {
-        match self {
-            Self::Xrgb8888 => 4,
-            Self::Rgb565 => 2,
-        }
-    }
-}
-
-/// How a picture lies in memory: row by row, from the upper left corner on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
-    /// Pixels of a row.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
-    /// Bytes from one row to the next.
-    pub stride: usize,
-    /// Of each pixel.
-    pub format: Format,
-}
-
-impl Layout {
-    /// Bytes from the first to the last pixel; `None` when rows overlap or there are more bytes than can be counted.
-    pub fn bytes(&self) -> Option<usize> {
-        let row = (self.width as usize).checked_mul(self.format.bytes()).filter(|&row| row <= self.stride)?;
-        match self.height {
-            0 => Some(0),
-            height => self.stride.checked_mul(height as usize - 1)?.checked_add(row),
-        }
-    }
-}
-
-/// A part of a picture, in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Area {
-    /// Its leftmost column.
-    pub left: u32,
-    /// Its uppermost row.
-    pub top: u32,
-    /// Columns.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
-}
+use crate::display::{Area, DisplayClient, Format, Mode, Status};
+use crate::{Call, SignalOn};
 
 /// A picture that is drawn, and shown when it is said so.
 pub trait Surface {
@@ -69,7 +16,7 @@ pub trait Surface {
     type Error: Error;
 
     /// How it lies in memory.
-    fn layout(&self) -> Layout;
+    fn mode(&self) -> Mode;
 
     /// Changes bytes of it, from `offset` bytes behind its first pixel on.
     ///
@@ -88,14 +35,14 @@ pub trait Surface {
 #[derive(Debug)]
 pub struct Mapped {
     buffer: SharedBuffer,
-    layout: Layout,
+    mode: Mode,
 }
 
 /// Why a framebuffer cannot be drawn on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SurfaceError {
     /// It does not lie in its memory: rows that overlap, or too little memory.
-    Layout,
+    Memory,
     /// Bytes behind its last pixel.
     Outside,
     /// Its pixels have another format.
@@ -105,7 +52,7 @@ pub enum SurfaceError {
 impl core::fmt::Display for SurfaceError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Layout => f.write_str("framebuffer: width, height and stride do not fit its memory"),
+            Self::Memory => f.write_str("framebuffer: width, height and stride do not fit its memory"),
             Self::Outside => f.write_str("framebuffer: bytes behind its last pixel"),
             Self::Format(format) => write!(f, "framebuffer: its pixels are {format:?}: draw with that colour type"),
         }
@@ -124,18 +71,18 @@ impl Mapped {
     /// The picture at the beginning of this memory.
     ///
     /// # Errors
-    /// [`SurfaceError::Layout`].
-    pub fn new(buffer: SharedBuffer, layout: Layout) -> Result<Self, SurfaceError> {
-        let fits = layout.bytes().is_some_and(|bytes| bytes <= buffer.len());
-        if fits { Ok(Self { buffer, layout }) } else { Err(SurfaceError::Layout) }
+    /// [`SurfaceError::Memory`].
+    pub fn new(buffer: SharedBuffer, mode: Mode) -> Result<Self, SurfaceError> {
+        let fits = mode.bytes().is_some_and(|bytes| bytes <= buffer.len());
+        if fits { Ok(Self { buffer, mode }) } else { Err(SurfaceError::Memory) }
     }
 }
 
 impl Surface for Mapped {
     type Error = SurfaceError;
 
-    fn layout(&self) -> Layout {
-        self.layout
+    fn mode(&self) -> Mode {
+        self.mode
     }
 
     fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), SurfaceError> {
@@ -144,6 +91,116 @@ impl Surface for Mapped {
 
     fn show(&mut self, _: Area) -> Result<(), SurfaceError> {
         Ok(())
+    }
+}
+
+/// A display that was opened: a surface whose framebuffer its driver gave. A process has one at a time, as it is always mapped
+/// at the same place. Dropping it gives the display up.
+#[derive(Debug)]
+pub struct Screen<C: Call> {
+    display: DisplayClient<C>,
+    mode: Mode,
+    buffer: Option<SharedBuffer>,
+    /// The frame in which everything that was damaged will be.
+    frame: u64,
+}
+
+/// Where framebuffers are mapped: 256 MiB behind where everything else is (`abi::layout::USER_MAPPINGS`).
+const PLACE: u64 = 0x3000_0000;
+/// Most pages of one: 256 MiB.
+const MOST: u64 = 1 << 16;
+
+/// Why a display cannot be drawn on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScreenError {
+    /// What the display said.
+    Display(crate::Error<Status>),
+    /// Its framebuffer cannot be mapped.
+    Memory(VmError),
+    /// Its framebuffer is gone: its driver ended.
+    Gone,
+    /// Bytes behind the last pixel.
+    Outside,
+}
+
+impl core::fmt::Display for ScreenError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Display(error) => error.fmt(f),
+            Self::Memory(VmError::Kernel(error)) => write!(f, "framebuffer: {error}"),
+            Self::Memory(VmError::NoSlot) => f.write_str("framebuffer: no capability slot left"),
+            Self::Gone => f.write_str("the framebuffer is gone: the driver of the display ended"),
+            Self::Outside => f.write_str("framebuffer: bytes behind its last pixel"),
+        }
+    }
+}
+
+impl Error for ScreenError {}
+
+impl From<crate::Error<Status>> for ScreenError {
+    fn from(error: crate::Error<Status>) -> Self {
+        Self::Display(error)
+    }
+}
+
+impl<C: Call> Screen<C> {
+    /// Opens the display in its mode number `index`. The signal says that a frame was taken.
+    ///
+    /// # Errors
+    /// [`ScreenError`].
+    pub fn open(display: DisplayClient<C>, index: u32, signal: SignalOn) -> Result<Self, ScreenError> {
+        let mode = display.mode(index)?.ok_or(crate::Error::Status(Status::NoMode))?;
+        let pages = mode.pages().filter(|&pages| pages <= MOST).ok_or(crate::Error::Malformed)?;
+        let frame = display.open(index, signal)?;
+        match SharedBuffer::map_at(frame.cap(), PLACE, pages) {
+            Ok(buffer) => {
+                frame.keep();
+                Ok(Self { display, mode, buffer: Some(buffer), frame: 0 })
+            }
+            Err(error) => {
+                let _ = display.close();
+                Err(ScreenError::Memory(error))
+            }
+        }
+    }
+
+    /// Whether the device has taken everything that was shown.
+    ///
+    /// # Errors
+    /// The display's.
+    pub fn is_done(&self) -> Result<bool, ScreenError> {
+        Ok(self.display.done()? >= self.frame)
+    }
+}
+
+impl<C: Call> Surface for Screen<C> {
+    type Error = ScreenError;
+
+    fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), ScreenError> {
+        // The driver pays for it: it goes with the driver, and touching it then would be this process's own end.
+        let buffer = self.buffer.as_ref().filter(|buffer| buffer.is_mapped()).ok_or(ScreenError::Gone)?;
+        buffer.write(offset, bytes).map_err(|OutOfBuffer| ScreenError::Outside)
+    }
+
+    fn show(&mut self, damage: Area) -> Result<(), ScreenError> {
+        self.frame = self.display.damage(damage)?;
+        Ok(())
+    }
+}
+
+impl<C: Call> Drop for Screen<C> {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.buffer.take() {
+            let frame = buffer.frame();
+            // What fails is gone already.
+            let _ = self.display.close();
+            let _ = SPACE.unmap(frame);
+            crate::discard(frame);
+        }
     }
 }
 
@@ -160,7 +217,7 @@ mod canvas {
     use embedded_graphics_core::prelude::{Dimensions, DrawTarget, OriginDimensions, PixelColor, Size};
     use embedded_graphics_core::primitives::Rectangle;
 
-    use super::{Area, Format, Layout, Surface, SurfaceError};
+    use super::{Area, Format, Mode, Surface, SurfaceError};
 
     /// A colour that is a pixel of one [`Format`].
     pub trait Pixel: PixelColor {
@@ -175,7 +232,7 @@ mod canvas {
         const FORMAT: Format = Format::Xrgb8888;
 
         fn encode(self) -> [u8; 4] {
-            self.into_storage().to_le_bytes()
+            (0xff00_0000 | self.into_storage()).to_le_bytes()
         }
     }
 
@@ -192,16 +249,16 @@ mod canvas {
     /// lies beside the picture is not drawn. [`Self::show`] shows what has changed since the last time.
     ///
     /// ```
-    /// # use tutti_kit as kit;
     /// use embedded_graphics_core::{Drawable, Pixel, pixelcolor::Rgb565, prelude::*};
-    /// use kit::surface::{Canvas, Format, Layout, Mapped};
+    /// use ipc::display::{Format, Mode};
+    /// use ipc::surface::{Canvas, Mapped};
     /// use rt::SharedBuffer;
     ///
-    /// # fn main() -> Result<(), kit::surface::SurfaceError> {
-    /// let buffer = SharedBuffer::fake(4096);
-    /// let seen = SharedBuffer::map(buffer.frame(), 1).unwrap();
-    /// let layout = Layout { width: 32, height: 32, stride: 64, format: Format::Rgb565 };
-    /// let mut canvas = Canvas::new(Mapped::new(buffer, layout)?)?;
+    /// # fn main() -> Result<(), ipc::surface::SurfaceError> {
+    /// let seen = SharedBuffer::fake(4096);
+    /// let buffer = SharedBuffer::map(seen.frame(), 1).unwrap();
+    /// let mode = Mode::packed(32, 32, Format::Rgb565);
+    /// let mut canvas = Canvas::new(Mapped::new(buffer, mode)?)?;
     /// Pixel(Point::new(1, 2), Rgb565::RED).draw(&mut canvas)?;
     /// canvas.show()?;
     ///
@@ -214,18 +271,9 @@ mod canvas {
     #[derive(Debug)]
     pub struct Canvas<S, C> {
         surface: S,
-        layout: Layout,
-        damage: Option<Bounds>,
+        mode: Mode,
+        damage: Option<Area>,
         colour: PhantomData<C>,
-    }
-
-    /// Corners of a part, the lower right one exclusive.
-    #[derive(Clone, Copy, Debug)]
-    struct Bounds {
-        left: u32,
-        top: u32,
-        right: u32,
-        bottom: u32,
     }
 
     /// Pixels of one row, side by side, on their way to the surface.
@@ -243,16 +291,16 @@ mod canvas {
         /// The surface, to be drawn on in colours of its format.
         ///
         /// # Errors
-        /// [`SurfaceError::Format`], [`SurfaceError::Layout`].
+        /// [`SurfaceError::Format`], [`SurfaceError::Memory`].
         pub fn new(surface: S) -> Result<Self, SurfaceError> {
-            let layout = surface.layout();
-            if layout.format != C::FORMAT {
-                return Err(SurfaceError::Format(layout.format));
+            let mode = surface.mode();
+            if mode.format != C::FORMAT {
+                return Err(SurfaceError::Format(mode.format));
             }
-            if layout.bytes().is_none() || i32::try_from(layout.width.max(layout.height)).is_err() {
-                return Err(SurfaceError::Layout);
+            if mode.bytes().is_none() || i32::try_from(mode.width.max(mode.height)).is_err() {
+                return Err(SurfaceError::Memory);
             }
-            Ok(Self { surface, layout, damage: None, colour: PhantomData })
+            Ok(Self { surface, mode, damage: None, colour: PhantomData })
         }
 
         /// Shows what has changed since the last time, if anything has.
@@ -260,8 +308,7 @@ mod canvas {
         /// # Errors
         /// Those of the surface.
         pub fn show(&mut self) -> Result<(), S::Error> {
-            let Some(Bounds { left, top, right, bottom }) = self.damage.take() else { return Ok(()) };
-            self.surface.show(Area { left, top, width: right - left, height: bottom - top })
+            self.damage.take().map_or(Ok(()), |damage| self.surface.show(damage))
         }
 
         /// The surface itself.
@@ -272,25 +319,16 @@ mod canvas {
         /// Column and row of a point, if it is in the picture.
         fn place(&self, Point(point, _): Point<C>) -> Option<(u32, u32)> {
             let (column, row) = (u32::try_from(point.x).ok()?, u32::try_from(point.y).ok()?);
-            (column < self.layout.width && row < self.layout.height).then_some((column, row))
+            (column < self.mode.width && row < self.mode.height).then_some((column, row))
         }
 
         fn write(&mut self, run: &Run) -> Result<(), S::Error> {
             let pixel = C::FORMAT.bytes();
-            let offset = run.row as usize * self.layout.stride + run.start as usize * pixel;
+            let offset = run.row as usize * self.mode.stride as usize + run.start as usize * pixel;
             self.surface.write(offset, &run.bytes[..(run.end - run.start) as usize * pixel])?;
-            self.note(Bounds { left: run.start, top: run.row, right: run.end, bottom: run.row + 1 });
+            let new = Area { left: run.start, top: run.row, width: run.end - run.start, height: 1 };
+            self.damage = Some(self.damage.map_or(new, |old| old.with(new)));
             Ok(())
-        }
-
-        fn note(&mut self, new: Bounds) {
-            let old = self.damage.unwrap_or(new);
-            self.damage = Some(Bounds {
-                left: old.left.min(new.left),
-                top: old.top.min(new.top),
-                right: old.right.max(new.right),
-                bottom: old.bottom.max(new.bottom),
-            });
         }
     }
 
@@ -313,7 +351,7 @@ mod canvas {
 
     impl<S: Surface, C> OriginDimensions for Canvas<S, C> {
         fn size(&self) -> Size {
-            Size::new(self.layout.width, self.layout.height)
+            Size::new(self.mode.width, self.mode.height)
         }
     }
 
@@ -363,15 +401,15 @@ mod tests {
     use embedded_graphics::primitives::{Circle, PrimitiveStyle, Rectangle};
     use embedded_graphics::text::Text;
 
-    const LAYOUT: Layout = Layout { width: 150, height: 40, stride: 4 * 160, format: Format::Xrgb8888 };
+    const MODE: Mode = Mode { width: 150, height: 40, stride: 4 * 160, format: Format::Xrgb8888 };
 
     /// A surface that notes what it is to show.
     struct Noted(Mapped, Vec<Area>);
 
     impl Surface for Noted {
         type Error = SurfaceError;
-        fn layout(&self) -> Layout {
-            self.0.layout()
+        fn mode(&self) -> Mode {
+            self.0.mode()
         }
         fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), SurfaceError> {
             self.0.write(offset, bytes)
@@ -383,13 +421,13 @@ mod tests {
     }
 
     fn canvas() -> (SharedBuffer, Canvas<Noted, Rgb888>) {
-        let seen = SharedBuffer::fake(LAYOUT.bytes().unwrap());
+        let seen = SharedBuffer::fake(MODE.bytes().unwrap());
         let buffer = SharedBuffer::map(seen.frame(), seen.pages()).unwrap();
-        (seen, Canvas::new(Noted(Mapped::new(buffer, LAYOUT).unwrap(), Vec::new())).unwrap())
+        (seen, Canvas::new(Noted(Mapped::new(buffer, MODE).unwrap(), Vec::new())).unwrap())
     }
 
     fn pixel(seen: &SharedBuffer, column: usize, row: usize) -> u32 {
-        seen.load_u32(row * LAYOUT.stride + 4 * column).unwrap()
+        seen.load_u32(row * MODE.stride as usize + 4 * column).unwrap()
     }
 
     fn area(left: u32, top: u32, width: u32, height: u32) -> Area {
@@ -413,7 +451,7 @@ mod tests {
         for (row, column) in (0..40).flat_map(|row| (0..64).map(move |column| (row, column))) {
             let expected = other.get_pixel(Point::new(column as i32, row as i32));
             drawn += usize::from(expected.is_some());
-            let expected = expected.map_or(0, |colour| colour.into_storage());
+            let expected = expected.map_or(0, |colour| 0xff00_0000 | colour.into_storage());
             assert_eq!(pixel(&seen, column, row), expected, "{column}, {row}");
         }
         assert!(drawn > 400, "{drawn}");
@@ -428,7 +466,7 @@ mod tests {
         fill(&mut canvas, Point::new(10, 30), Size::new(1000, 1000), Rgb888::GREEN);
         fill(&mut canvas, Point::new(-20, -20), Size::new(5, 5), Rgb888::RED);
         for (row, column) in (0..40).flat_map(|row| (0..150).map(move |column| (row, column))) {
-            let expected = if row >= 30 && column >= 10 { 0xff00 } else { 0 };
+            let expected = if row >= 30 && column >= 10 { 0xff00_ff00 } else { 0 };
             assert_eq!(pixel(&seen, column, row), expected, "{column}, {row}");
         }
         assert_eq!(pixel(&seen, 150, 35), 0, "between the rows");
@@ -443,16 +481,11 @@ mod tests {
 
     #[test]
     fn pictures_that_do_not_fit_are_refused() {
-        let mapped = |layout| Mapped::new(SharedBuffer::fake(4096), layout);
-        let good = Layout { width: 16, height: 16, stride: 64, format: Format::Xrgb8888 };
-        assert!(mapped(Layout { height: 64, ..good }).is_ok());
-        for bad in [
-            Layout { height: 65, ..good },
-            Layout { stride: 63, ..good },
-            Layout { width: u32::MAX, ..good },
-            Layout { stride: usize::MAX, ..good },
-        ] {
-            assert_eq!(mapped(bad).err(), Some(SurfaceError::Layout), "{bad:?}");
+        let mapped = |mode| Mapped::new(SharedBuffer::fake(4096), mode);
+        let good = Mode::packed(16, 16, Format::Xrgb8888);
+        assert!(mapped(Mode { height: 64, ..good }).is_ok());
+        for bad in [Mode { height: 65, ..good }, Mode { stride: 63, ..good }, Mode { width: u32::MAX, ..good }] {
+            assert_eq!(mapped(bad).err(), Some(SurfaceError::Memory), "{bad:?}");
         }
         let refused = Canvas::<_, Rgb565>::new(mapped(good).unwrap()).err();
         assert_eq!(refused, Some(SurfaceError::Format(Format::Xrgb8888)));

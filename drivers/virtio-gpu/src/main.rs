@@ -1,0 +1,15 @@
+//! The process of a virtio GPU device: serves `display`.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+use kit::dma::{Coherence, Space};
+use kit::mmio::Mmio;
+use kit::{Interrupt, class::display, virtio};
+use virtio_gpu::{Failure, VirtioGpu};
+
+rt::entry!(run);
+
+fn run(env: &'static rt::Env) -> kit::Result<rt::SyscallError, Failure> {
+    let space = Space::open(env, Coherence::Coherent)?;
+    let gpu = VirtioGpu::new(virtio::open(&Mmio::open(env, 0)?, space)?, space)?;
+    Ok(display::serve(env, gpu, Some(Interrupt::open(env, 0)?))?)
+}
