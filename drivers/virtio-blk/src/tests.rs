@@ -280,6 +280,18 @@ fn who_attaches_again_has_no_more_under_way() {
 }
 
 #[test]
+fn who_is_gone_leaves_its_place() {
+    let (device, server) = disk(VERSION_1);
+    let mut all: Vec<Client> = (10..18).map(|component| attached(&server, component, 2)).collect();
+    let ninth = client(&server, 20, 2);
+    let signal = SignalOn { notification: BELL, bits: 4 };
+    assert_eq!(ninth.block.attach(&ninth.buffer, signal), Err(Error::Status(Status::TooManySessions)));
+    fake_frames::revoke(all.remove(3).buffer.frame());
+    let mut ninth = attached(&server, 20, 2);
+    assert_eq!(ninth.outcome(&device, &server, read(0)), 0);
+}
+
+#[test]
 fn a_new_session_does_not_see_the_requests_of_the_old() {
     let (device, server) = disk(VERSION_1);
     let mut old = attached(&server, 7, 9);

@@ -180,6 +180,8 @@ impl<D: Disk> Block for Service<D> {
             Status::BadCapability
         })?;
         let served = self.sessions.close(client).map_or(0, |session| session.share.served());
+        // Who is gone leaves its place to who comes.
+        self.sessions.retain(|session| session.memory.is_present());
         let component = client.component();
         let under_way = self.under_way.iter().flatten().filter(|owner| owner.component == component).count();
         self.begun += 1;

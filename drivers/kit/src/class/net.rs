@@ -256,6 +256,8 @@ impl<N: Nic> Net for Service<N> {
             self.drop_stale();
         }
         let served = self.sessions.close(client).map_or(0, |session| session.share.served());
+        // Who is gone leaves its place to who comes.
+        self.sessions.retain(|session| session.memory.is_present());
         let component = client.component();
         let under_way = self.under_way.iter().flatten().filter(|owner| owner.component == component).count();
         self.begun += 1;

@@ -17,6 +17,7 @@ pub mod fuzz;
 mod hardening;
 mod input;
 mod isolation;
+mod keys;
 mod kit;
 mod memory;
 mod net;
@@ -35,6 +36,7 @@ pub fn all() -> Vec<Case> {
         clock::cases(),
         entropy::cases(),
         input::cases(),
+        keys::cases(),
         net::cases(),
         isolation::cases(),
         memory::cases(),

@@ -67,10 +67,12 @@ fn method(method: &Method, version: u16) -> TokenStream {
             let #to = ::ipc::Outgoing::new(LABEL);
             #(#put)*
             let __answer = ::ipc::Call::call(&self.0, &__to.message()).map_err(::ipc::Error::Call)?;
+            let mut __from = ::ipc::Incoming::message(&__answer);
             if __answer.label != 0 {
+                // What a refusal brings along would keep others from arriving.
+                __from.end();
                 return ::core::result::Result::Err(::ipc::refusal(__answer.label));
             }
-            let mut __from = ::ipc::Incoming::message(&__answer);
             let __value = #taken::take(&mut __from);
             __from.end();
             __value.filter(|_| __from.is_whole()).ok_or(::ipc::Error::Malformed)
