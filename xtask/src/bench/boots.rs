@@ -112,12 +112,12 @@ impl Bench<'_> {
         read: impl Fn(Console) -> Result<Vec<Metric>> + 'static,
     ) -> Result<Vec<Metric>> {
         let symbols = Symbols::new(&self.built.folder);
-        let disks = machine.disks.clone();
+        let (disks, nets) = (machine.disks.clone(), machine.nets.clone());
         let mut lab = Lab::new(machine, &self.workspace.tutti(), symbols.shared())?;
         let found = Rc::new(RefCell::new(Vec::new()));
         let result = found.clone();
         let case = Case::new(format!("bench.{name}"), "measures", move |lab: &mut Lab| {
-            let console = lab.boot(Boot { disks: disks.clone(), ..Boot::default() })?;
+            let console = lab.boot(Boot { disks: disks.clone(), nets: nets.clone(), ..Boot::default() })?;
             result.borrow_mut().extend(read(console)?);
             Ok(())
         });
