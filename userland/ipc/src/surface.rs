@@ -151,6 +151,9 @@ impl<C: Call> Screen<C> {
     pub fn open(display: DisplayClient<C>, index: u32, signal: SignalOn) -> Result<Self, ScreenError> {
         let mode = display.mode(index)?.ok_or(crate::Error::Status(Status::NoMode))?;
         let pages = mode.pages().filter(|&pages| pages <= MOST).ok_or(crate::Error::Malformed)?;
+        // The framebuffer comes in the answer.
+        #[cfg(target_os = "none")]
+        crate::window::open().map_err(|none| ScreenError::Memory(none.into()))?;
         let frame = display.open(index, signal)?;
         match SharedBuffer::map_at(frame.cap(), PLACE, pages) {
             Ok(buffer) => {
