@@ -128,13 +128,13 @@ fn debugs(lab: &mut Lab) -> Result<()> {
     let list: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
     let row = |component: &str| list.iter().find(|row| row.len() >= 6 && row[1] == component);
     for (component, states, priority, function) in [
-        ("init", &["receiving"][..], "255", "init::"),
+        ("init", &["receiving"][..], "255", "tutti_component_main"),
         ("pl011", &["receiving"], "150", "tutti_component_main"),
         ("shell", &["waiting"], "80", "shell::"),
         ("budget-spin", &["ready", "running"], "200", ""),
     ] {
         let row = row(component).with_context(|| format!("no thread of {component}:\n{text}"))?;
-        let fits = states.contains(&row[2]) && row[4] == priority && row[5].starts_with("0x0020");
+        let fits = states.contains(&row[2]) && row[4] == priority && row[5].starts_with("0x002");
         ensure!(fits && row.get(6).is_none_or(|found| found.contains(function)), "{row:?} in:\n{text}");
     }
     let number = row("shell").context("no shell")?[0];
