@@ -104,8 +104,9 @@ pub fn plan(machine: &Machine<'_>, image: Range, tree: Range, reach: u64) -> Res
         forbidden.subtract(region)?;
         mapped.subtract(region)?;
     }
-    // A reference is never 0: no object lies in the first granule of RAM.
-    free.subtract(Range { start: first, end: first + PAGE })?;
+    // A reference is never 0: no object lies in the first granule of what is mapped, which may begin behind RAM that is reserved.
+    let lowest = mapped.as_slice().first().ok_or(MemoryError::NoMemory)?.start;
+    free.subtract(Range { start: lowest, end: lowest + PAGE })?;
     free.trim_to_pages();
     Ok(Plan { mapped, free, forbidden, bundle })
 }
@@ -172,6 +173,43 @@ mod tests {
         for place in [0x40ff_ffff, 0x4120_0000] {
             assert!(has(&plan.forbidden, place) && has(&plan.mapped, place) && has(&plan.free, place));
         }
+    }
+
+    #[test]
+    fn no_object_lies_where_the_kernels_map_begins() {
+        const GIB: u64 = 1 << 30;
+        for no_map in [false, true] {
+            let mut machine = Machine::default();
+            machine.memory.push(at(GIB, 2 * GIB));
+            machine.reserved.push(reserved(GIB, GIB, no_map, "the whole first gigabyte"));
+            let image = Range { start: 2 * GIB + 2 * MIB, end: 2 * GIB + 3 * MIB };
+            let plan =
+                plan(&machine, image, Range { start: 2 * GIB + 8 * MIB, end: 2 * GIB + 9 * MIB }, 1 << 38).unwrap();
+            assert_eq!(plan.mapped.as_slice()[0].start, 2 * GIB);
+            assert!(!has(&plan.free, 2 * GIB) && has(&plan.free, 2 * GIB + PAGE));
+        }
+    }
+
+    #[test]
+    fn many_regions_at_odd_pages_are_pieces_or_refused() {
+        const REGIONS: u64 = 64;
+        let with = |memories: u64| {
+            let mut machine = Machine::default();
+            (0..memories).for_each(|index| machine.memory.push(at(0x4000_0000 + index * 64 * MIB, 63 * MIB)));
+            for index in 0..REGIONS {
+                machine.reserved.push(reserved(
+                    0x4100_1000 + index * 0x5000,
+                    0x1000 + index % 3 * 0x1000,
+                    false,
+                    "odd",
+                ));
+            }
+            let image = Range { start: 0x4020_0000, end: 0x4030_0000 };
+            plan(&machine, image, Range { start: 0x4080_0000, end: 0x4081_0000 }, 1 << 38)
+        };
+        let plan = with(1).unwrap();
+        assert_eq!(plan.mapped.as_slice().len() as u64, REGIONS + 1);
+        assert_eq!(with(32).map(drop), Err(MemoryError::TooMany));
     }
 
     #[test]
