@@ -148,9 +148,13 @@ impl<D: Descriptor, const N: usize> Consumer<D, N> {
     /// # Errors
     /// [`Lie`].
     pub fn waiting(&mut self, buffer: &SharedBuffer) -> Result<usize, Lie> {
-        self.put = buffer.load_u32(self.ring.place).map_err(|_| Lie)?;
-        let waiting = self.put.wrapping_sub(self.ring.count) as usize;
-        if waiting <= N { Ok(waiting) } else { Err(Lie) }
+        let put = buffer.load_u32(self.ring.place).map_err(|_| Lie)?;
+        let waiting = put.wrapping_sub(self.ring.count) as usize;
+        if waiting > N {
+            return Err(Lie);
+        }
+        self.put = put;
+        Ok(waiting)
     }
 
     /// Takes the next entry out; `None`: none is there. Whatever bytes the other side put there are an entry.
@@ -213,6 +217,7 @@ mod tests {
         let (buffer, mut producer, mut consumer) = pair();
         buffer.store_u32(256, 9).expect("in");
         assert_eq!(consumer.pop(&buffer), Err(Lie));
+        assert_eq!(consumer.pop(&buffer), Err(Lie), "and it stays one");
         buffer.store_u32(256, u32::MAX).expect("in");
         assert_eq!(consumer.waiting(&buffer), Err(Lie));
         buffer.store_u32(256 + TAKEN, 1).expect("in");
