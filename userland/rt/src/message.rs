@@ -6,6 +6,7 @@ use abi::{
     Badge, InWord, MessagePage, OUT_CAPS_DROPPED, OUT_NOTIFICATION, Op, OutWord, REG_WORDS, Slots, SyscallError,
 };
 
+use crate::cap::TABLE;
 use crate::svc::svc;
 
 /// A message to send, or an answer. Words from the ninth on and capabilities live in the thread's message page and are
@@ -191,6 +192,24 @@ pub fn set_window(base: u32, count: u32) {
     page_set(offset_of!(MessagePage, window_base), u64::from(base) | u64::from(count) << 32);
 }
 
+/// Deletes what lies in the receive window and nobody took: it would keep others from arriving.
+pub fn clear_window() {
+    let (base, count) = window();
+    for slot in base..base.saturating_add(count) {
+        let _ = TABLE.delete(slot);
+    }
+}
+
+/// First slot of the receive window, and how many there are.
+fn window() -> (u32, u32) {
+    let page = page();
+    if page.is_null() {
+        return (0, 0);
+    }
+    // SAFETY: the message page is mapped for the life of the process; volatile, because the kernel reads it.
+    unsafe { ((&raw const (*page).window_base).read_volatile(), (&raw const (*page).window_count).read_volatile()) }
+}
+
 fn decode(out: OutWord, regs: [u64; 8]) -> Message {
     Message { label: out.label(), words: out.words(), caps: out.caps(), regs }
 }
@@ -238,4 +257,16 @@ pub(crate) fn reply(reply: u32, answer: &Message) -> Result<(), SyscallError> {
     let mut regs = answer.regs;
     let input = InWord::new(Op::Reply as u8, answer.words, answer.caps, answer.label);
     svc::<REG_WORDS>(input, Slots::new(reply, 0), &mut regs).0.status()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_is_where_it_was_set() {
+        assert_eq!(window(), (0, 0));
+        set_window(40, 4);
+        assert_eq!(window(), (40, 4));
+    }
 }

@@ -3,7 +3,7 @@
 use abi::{Badge, InWord, OUT_CAPS_DROPPED, OUT_NOTIFICATION, Op, OutWord, REG_WORDS, Slots, SyscallError};
 
 use crate::cap::{Cap, Endpoint, Reply};
-use crate::message::{CallError, Message};
+use crate::message::{CallError, Message, clear_window};
 use crate::svc::svc;
 
 /// A message of at most eight words, without capabilities.
@@ -104,7 +104,7 @@ impl Cap<Endpoint> {
         if fits(out) {
             return Ok(Words { head: out.0, regs });
         }
-        long_answer(out).map(|head| Words { head, regs })
+        long_answer(out, clear_window).map(|head| Words { head, regs })
     }
 
     /// Serves until receiving fails; returns why. `reply` answers.
@@ -132,14 +132,15 @@ impl Cap<Endpoint> {
 
 const RECEIVE: InWord = InWord::new(Op::Receive as u8, 0, 0, 0);
 
-/// An answer that did not fit, or none.
+/// An answer that did not fit, or none. Nobody looks for capabilities in it: what came is deleted by `forget`.
 #[cold]
 #[inline(never)]
-fn long_answer(out: OutWord) -> Result<u64, CallError> {
-    match out.status() {
-        Ok(()) => Ok(InWord::new(0, out.words(), 0, out.label()).0),
-        Err(error) => Err(CallError { error, reason: out.label() }),
+fn long_answer(out: OutWord, forget: impl FnOnce()) -> Result<u64, CallError> {
+    out.status().map_err(|error| CallError { error, reason: out.label() })?;
+    if out.caps() > 0 {
+        forget();
     }
+    Ok(InWord::new(0, out.words(), 0, out.label()).0)
 }
 
 /// Not a call that came in registers alone. Says how to go on.
@@ -192,6 +193,19 @@ mod tests {
         assert!(!fits(OutWord::message(9, 0, 0, 0)) && !fits(OutWord::message(0, 1, 0, 0)));
         assert!(!fits(OutWord::message(1, 0, OUT_NOTIFICATION, 0)));
         assert!(!fits(OutWord::error(ErrorCode::Closed.into(), 0)));
+    }
+
+    #[test]
+    fn capabilities_that_nobody_asked_for_do_not_stay() {
+        let forgotten = |out| {
+            let mut forgotten = false;
+            let answer = long_answer(out, || forgotten = true);
+            (answer.map(|head| InWord(head).words()).map_err(|refused| refused.error.code), forgotten)
+        };
+        assert_eq!(forgotten(OutWord::message(2, 1, 0, 0)), (Ok(2), true));
+        assert_eq!(forgotten(OutWord::message(2, 4, OUT_CAPS_DROPPED, 7)), (Ok(2), true));
+        assert_eq!(forgotten(OutWord::message(9, 0, 0, 0)), (Ok(9), false));
+        assert_eq!(forgotten(OutWord::error(ErrorCode::Closed.into(), 1)), (Err(ErrorCode::Closed), false));
     }
 
     #[derive(Default)]
