@@ -282,6 +282,14 @@ impl<'i> Building<'i> {
         self.instance.table.copy(to, TABLE, from, rights, badge)
     }
 
+    /// The same through a copy that is revoked with the component: what it handed on of it goes then, too.
+    fn lend(&mut self, from: u32, to: u32, rights: Rights) -> Result<(), SyscallError> {
+        let own = slot()?;
+        self.instance.derived.push(own);
+        TABLE.copy(own, TABLE, from, rights, Badge(0))?;
+        self.copy(own, to, rights, Badge(0))
+    }
+
     /// Program: code and constants are mapped out of the bundle, data is copied.
     fn load(&mut self) -> Result<(), SyscallError> {
         let component = self.component;
@@ -424,7 +432,7 @@ impl<'i> Building<'i> {
             }
             let (frame, offset, pages) = self.init.devices.frame_for(&device.path, range)?;
             let slot = self.next();
-            self.copy(frame, slot, Devices::RIGHTS, Badge(0))?;
+            self.lend(frame, slot, Devices::RIGHTS)?;
             self.names("reg:", index, &block.name, slot, pages * PAGE);
             self.names("reg-offset:", index, &block.name, offset as u32, range.size);
         }
@@ -437,7 +445,7 @@ impl<'i> Building<'i> {
         }
         if device.dma && self.component.manifest.dma() {
             let slot = self.next();
-            self.copy(DMA.slot(), slot, Rights::INVOKE, Badge(0))?;
+            self.lend(DMA.slot(), slot, Rights::INVOKE)?;
             self.name("dma", "", slot, 0);
         }
         Ok(())

@@ -18,6 +18,11 @@ pub fn cases() -> Vec<Case> {
         Case::new("display.gpu", "a pattern is shown through virtio-gpu as it was drawn, in two modes", gpu),
         Case::new("display.restart", "a display whose driver was killed is opened again", restarts),
         Case::new("display.simple", "a pattern is shown in a framebuffer that was there before", simple),
+        Case::new(
+            "display.lent",
+            "a framebuffer in registers is taken from its client with the driver that lent it",
+            lent,
+        ),
         Case::new("display.both", "two displays are two services", both),
         Case::new("display.none", "without a device fb-test says so in one line", none),
     ]
@@ -116,11 +121,11 @@ const BASE: u32 = 0x5c00_0000;
 const SIZE: (u32, u32) = (640, 480);
 const STRIDE: u32 = 640 * 4 + 64;
 
-/// QEMU's tree with a framebuffer in it.
-fn tree(lab: &Lab) -> Result<PathBuf> {
+/// QEMU's tree with a framebuffer in it, which says with these words where its memory is.
+fn tree(lab: &Lab, set: &'static str, memory: &[&str]) -> Result<PathBuf> {
     let (width, height) = SIZE;
     let words = format!("log=info ramfb.base={BASE} ramfb.width={width} ramfb.height={height} ramfb.stride={STRIDE}");
-    let tree = lab.device_tree_for(Boot { set: Some("display"), bootargs: Some(words), ..Boot::default() })?;
+    let tree = lab.device_tree_for(Boot { set: Some(set), bootargs: Some(words), ..Boot::default() })?;
     let file = lab.scratch()?.join("display.dtb");
     fs::write(&file, tree)?;
     let [base, width, height, stride] = [BASE, width, height, STRIDE].map(|number| format!("{number:#x}"));
@@ -132,7 +137,7 @@ fn tree(lab: &Lab) -> Result<PathBuf> {
         &[reserved, "phandle", "-tx", "7f0001"],
         &[reserved, "reg", "-tx", "0", &base, "0", "400000"],
         &["/framebuffer", "compatible", "-ts", "simple-framebuffer"],
-        &["/framebuffer", "memory-region", "-tx", "7f0001"],
+        memory,
         &["/framebuffer", "format", "-ts", "x8r8g8b8"],
         &["/framebuffer", "width", "-tx", &width],
         &["/framebuffer", "height", "-tx", &height],
@@ -150,7 +155,7 @@ fn tree(lab: &Lab) -> Result<PathBuf> {
 
 /// Boots with a framebuffer that a component has set up.
 fn boot_simple(lab: &mut Lab, devices: Vec<String>) -> Result<Console> {
-    let tree = tree(lab)?;
+    let tree = tree(lab, "display", &["/framebuffer", "memory-region", "-tx", "7f0001"])?;
     let extra = ["-device", "ramfb,id=ramfb"].map(str::to_owned).into();
     let mut console =
         lab.boot_to_prompt(Boot { set: Some("display"), tree: Some(tree), devices, extra, ..Boot::default() })?;
@@ -168,6 +173,21 @@ fn simple(lab: &mut Lab) -> Result<()> {
     draws(&mut console, "fb-test 0 0", "ramfb", SIZE, &file)?;
     contains(&console.command("devices")?, "simple-framebuffer")?;
     contains(&console.command("caps simple-framebuffer")?, "0x5c000000")
+}
+
+fn lent(lab: &mut Lab) -> Result<()> {
+    let place = format!("{BASE:#x}");
+    let tree = tree(lab, "display-keeper", &["/framebuffer", "reg", "-tx", "0", &place, "0", "400000"])?;
+    let mut console = lab.boot_to_prompt(Boot { set: Some("display-keeper"), tree: Some(tree), ..Boot::default() })?;
+    let start = Instant::now();
+    let log = loop {
+        let log = console.command("log")?;
+        if log.contains("simple-framebuffer is started again") && log.contains("display-keeper ended") {
+            break log;
+        }
+        ensure!(start.elapsed() < Duration::from_secs(20), "the driver was not ended and started again:\n{log}");
+    };
+    contains(&log, "the framebuffer went with its driver")
 }
 
 fn both(lab: &mut Lab) -> Result<()> {
