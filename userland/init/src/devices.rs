@@ -281,7 +281,16 @@ impl Devices {
     /// # Errors
     /// Why they cannot be had.
     pub fn obtain(&mut self, device: &Device) -> Result<(), String> {
+        self.forget_unused();
         device.registers.iter().try_for_each(|block| self.keep(block.range).map(drop))
+    }
+
+    /// Gives up Frames whose drivers are gone: what lay in one of them is not to come with a smaller block of another device.
+    fn forget_unused(&mut self) {
+        for kept in self.kept.extract_if(.., |kept| kept.users.is_empty()) {
+            let _ = TABLE.delete(kept.frame.slot());
+            rt::free_slot(kept.frame.slot());
+        }
     }
 
     /// The Frame for a driver's register block: init's slot, the offset of the block in it, and its pages.
@@ -339,6 +348,20 @@ mod tests {
         assert_eq!(pages_of(range(0x9000_0e00, 0x200)), Some((0x9000_0000, 0x9000_1000)));
         assert_eq!(pages_of(range(0x9000_0e00, 0x201)), Some((0x9000_0000, 0x9000_2000)));
         assert_eq!(pages_of(range(u64::MAX - 0x10, 0x10)), None);
+    }
+
+    #[test]
+    fn a_device_gets_no_pages_of_one_whose_driver_is_gone() {
+        let mut devices = Devices {
+            bootargs: "",
+            kept: [kept(0x1000, 8, Some("/gone")), kept(0x20_0000, 4, Some("/uart"))].into(),
+            look: None,
+        };
+        devices.release("/gone");
+        let block = crate::device::Block { range: Range::new(0x3000, 0x100).expect("a range"), name: String::new() };
+        // Nothing is cut out on the host.
+        let _ = devices.obtain(&Device { path: "/new".into(), registers: [block].into(), ..Device::default() });
+        assert_eq!(devices.kept.iter().map(|kept| kept.start).collect::<Vec<_>>(), [0x20_0000]);
     }
 
     #[test]
