@@ -9,6 +9,8 @@ use crate::{Arguments, Fault, Node, Tree, TreeError, phandle};
 
 /// Interrupt controllers that are remembered: of 577 trees none has more than 32.
 const MAX_CONTROLLERS: usize = 128;
+/// Most cells of one `interrupts` or `interrupts-extended`.
+const MAX_LIST: usize = 1024;
 /// Maps in a row: real trees have one.
 const MAX_MAPS: usize = 8;
 /// Cells of an interrupt: three for the GIC, five for PCI.
@@ -192,6 +194,9 @@ pub struct Interrupts<'w, 'a> {
 
 /// One interrupt off the front of a value, and what is left of it.
 fn split<'a>(source: Source<'a>, controllers: &[Controller<'a>]) -> Result<(Interrupt<'a>, &'a [u8]), Fault> {
+    if source.value.len() / 4 > MAX_LIST {
+        return Err(Fault::TooMany(MAX_LIST));
+    }
     let (parent, rest) = if source.extended {
         let (phandle, rest) = phandle::split(source.value)?;
         (InterruptParent::Phandle(phandle), rest)

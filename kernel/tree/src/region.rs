@@ -58,7 +58,9 @@ impl<'w, 'a> Regions<'w, 'a> {
 
     /// The next range of a node.
     fn range(&mut self, region: Region<'a>, cells: Cells, reg: &'a [u8]) -> Result<Region<'a>, TreeError> {
-        let taken = cells.take(reg).map_err(|fault| self.tree.error(region.at, "reg", fault));
+        // The smallest range has two cells.
+        let taken = if reg.len() / 8 > MAX_ENTRIES { Err(Fault::TooMany(MAX_ENTRIES)) } else { cells.take(reg) };
+        let taken = taken.map_err(|fault| self.tree.error(region.at, "reg", fault));
         let (range, rest) = taken.inspect_err(|_| self.rest = &[])?;
         self.open = Some((region, cells, rest)).filter(|_| !rest.is_empty());
         Ok(Region { range: Some(range), ..region })

@@ -290,3 +290,24 @@ fn too_little_room_is_said() {
     let mut room = [Phandle::default(); 3];
     assert_eq!(Phandles::of(&tree, &mut room).unwrap_err().fault, Fault::TooMany(3));
 }
+
+#[test]
+fn lists_without_end_are_refused() {
+    let mut tree = Builder::new();
+    tree.cells("#address-cells", &[1]).cells("#size-cells", &[1]);
+    tree.begin("gic@1000").texts("compatible", &["arm,gic-v3"]).cells("phandle", &[1]);
+    tree.flag("interrupt-controller").cells("#interrupt-cells", &[3]).end();
+    tree.begin("reserved-memory").cells("#address-cells", &[1]).cells("#size-cells", &[1]).flag("ranges");
+    let many: Vec<u32> = (0..100_000).collect();
+    tree.begin("many").texts("status", &["disabled"]).cells("phandle", &[2]).cells("reg", &many).end().end();
+    tree.begin("device").texts("compatible", &["maker,device"]).cells("interrupt-parent", &[1]);
+    tree.cells("interrupts", &many).cells("memory-region", &[2]).end();
+    let bytes = tree.finish();
+    let (interrupts, regions) = on(&bytes, "/device", |device, phandles| {
+        let interrupts: Vec<_> = device.interrupts().map(|it| it.map(drop).map_err(|error| error.fault)).collect();
+        let regions = device.memory_regions(phandles).map(|it| it.map(drop).map_err(|error| error.fault));
+        (interrupts, regions.collect::<Vec<_>>())
+    });
+    assert_eq!((interrupts.len(), regions.len()), (1, 1));
+    assert_eq!((&interrupts[0], &regions[0]), (&Err(Fault::TooMany(1024)), &Err(Fault::TooMany(256))));
+}
