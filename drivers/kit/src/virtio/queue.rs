@@ -22,7 +22,8 @@ const RESET_LOOKS: u32 = 100_000;
 /// # Safety
 /// For such use only: what lies there belongs to a device, and to a client as well.
 unsafe fn slice<'a>(piece: &Piece) -> &'a [u8] {
-    // SAFETY: in range (checked by `Piece::new`), mapped while the piece lives; never read through this reference.
+    // SAFETY: in range (checked by `Piece::new`), mapped while the piece lives and its client has not taken it away; never
+    // read through this reference, so that it does not matter if it was, nor that a client's pieces overlap.
     unsafe { core::slice::from_raw_parts(piece.start(), piece.bytes()) }
 }
 
@@ -31,7 +32,7 @@ unsafe fn slice<'a>(piece: &Piece) -> &'a [u8] {
 /// # Safety
 /// As [`slice`].
 unsafe fn slice_mut<'a>(piece: &Piece) -> &'a mut [u8] {
-    // SAFETY: in range (checked by `Piece::new`), mapped while the piece lives; never accessed through this reference.
+    // SAFETY: as in `slice`; never accessed through this reference.
     unsafe { core::slice::from_raw_parts_mut(piece.start(), piece.bytes()) }
 }
 
