@@ -117,6 +117,8 @@ impl<R: Rtc> Clock for Service<R> {
             return Err(Status::OutOfRange);
         }
         self.alarms.close(client);
+        // Who is gone leaves its place to who comes.
+        self.alarms.retain(|alarm| alarm.signal.is_there());
         self.alarms.open(client, |_| Ok::<_, Status>(Alarm { at, signal }))?;
         self.ring();
         Ok(())

@@ -112,6 +112,19 @@ impl<U: Uart> Service<U> {
         self.send();
     }
 
+    /// Who is gone leaves its place to who comes, and what it wrote before it went.
+    fn bury(&mut self) -> Option<Output> {
+        let mut left = None;
+        self.sessions.retain(|session| {
+            let stays = left.is_some() || session.signal.is_there();
+            if !stays {
+                left = Some(core::mem::take(&mut session.output));
+            }
+            stays
+        });
+        left
+    }
+
     fn receive(&mut self) -> bool {
         let before = self.input.len();
         let most = if self.uart.keeps_input() { INPUT - before } else { BURST };
@@ -193,7 +206,8 @@ impl Output {
 impl<U: Uart> Serial for Service<U> {
     fn attach(&mut self, client: Client, signal: Signal) -> Result<(), Status> {
         // What was written before goes out before what will be.
-        let output = self.sessions.close(client).map(|session| session.output).unwrap_or_default();
+        let before = self.sessions.close(client).map(|session| session.output);
+        let output = before.or_else(|| self.bury()).unwrap_or_default();
         let session = Session { signal, wants_room: false, output };
         let opened = self.sessions.open(client, |_| Ok::<_, NoSession>(session));
         let session = opened.map_err(|NoSession| Status::TooManySessions)?;

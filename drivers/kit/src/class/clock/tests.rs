@@ -4,7 +4,7 @@ use alloc::rc::Rc;
 use core::cell::RefCell;
 
 use ipc::clock::ClockClient;
-use ipc::{Error, Loopback, SignalOn, fake::signalled};
+use ipc::{Error, Loopback, SignalOn, fake::end, fake::signalled};
 use rt::{Badge, Cap, Notification};
 
 use super::*;
@@ -174,6 +174,18 @@ fn times_and_alarms_are_limited() {
     assert_eq!(sleeper.alarm(1000), Err(Error::Status(Status::TooManyAlarms)));
     sleeper.0.set(1000).expect("in range");
     sleeper.alarm(2000).expect("they have rung");
+}
+
+#[test]
+fn the_dead_leave_their_places() {
+    let (_, served) = served(100);
+    let dead: Vec<Sleeper> = (60..68).map(|component| Sleeper::new(&served, component)).collect();
+    dead.iter().for_each(|sleeper| sleeper.alarm(1000).expect("room"));
+    dead.iter().for_each(|sleeper| end(sleeper.1));
+    for component in 50..58 {
+        Sleeper::new(&served, component).alarm(1000).expect("room");
+    }
+    assert_eq!(Sleeper::new(&served, 58).alarm(1000), Err(Error::Status(Status::TooManyAlarms)), "these live");
 }
 
 #[test]

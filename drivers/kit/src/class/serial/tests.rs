@@ -4,7 +4,7 @@ use alloc::rc::Rc;
 use core::cell::RefCell;
 
 use ipc::serial::SerialClient;
-use ipc::{Error, Loopback, SignalOn, fake::signalled};
+use ipc::{Error, Loopback, SignalOn, fake::end, fake::signalled};
 use rt::{Badge, Cap, Notification};
 
 use super::*;
@@ -202,6 +202,30 @@ fn a_successor_sends_what_its_former_self_wrote_first() {
         out.extend(chip.transmit(&line));
     }
     assert_eq!(out, [[b'o'; 100], [b'n'; 100]].concat());
+}
+
+#[test]
+fn the_dead_leave_their_places_and_their_last_words() {
+    let (chip, line) = line();
+    let words = |component: u32| [b'a' + component as u8; 100];
+    for component in 0..CLIENTS as u32 {
+        let client = attached_as(&line, Badge::new(10 + component, 1, 0), Cap::from_slot(60 + component));
+        assert_eq!(client.write(&words(component)), Ok(100));
+    }
+    (0..CLIENTS as u32).for_each(|component| end(Cap::from_slot(60 + component)));
+    for component in 8..8 + CLIENTS as u32 {
+        let client = attached_as(&line, Badge::new(10 + component, 1, 0), Cap::from_slot(60 + component));
+        assert_eq!(client.write(&words(component)), Ok(100));
+    }
+    let refused = client(&line, SHELL).attach(SignalOn { notification: BELL, bits: 1 });
+    assert_eq!(refused, Err(Error::Status(Status::TooManySessions)), "these live");
+    let mut out = Vec::new();
+    while out.len() < 200 * CLIENTS {
+        out.extend(chip.transmit(&line));
+    }
+    let mut counts = [0; 16];
+    out.iter().for_each(|byte| counts[usize::from(byte - b'a')] += 1);
+    assert_eq!(counts, [100; 16]);
 }
 
 #[test]
