@@ -3,6 +3,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
+pub use rt::clear_window as clear;
 use rt::{Cap, ErrorCode, MAX_CAPS, Message, NoSlot, Notification, Rights, SyscallError, TABLE, alloc_slot, free_slot};
 
 const COUNT: u32 = MAX_CAPS as u32;
@@ -89,16 +90,6 @@ pub fn take<K>(message: &Message, index: u32) -> Result<Cap<K>, WindowError> {
                 free_slot(slot);
                 Err(error.into())
             }
-        }
-    }
-}
-
-/// Deletes what a message brought and nobody took: what fills the window keeps others from arriving.
-pub fn clear() {
-    let base = BASE.load(Ordering::Relaxed);
-    if base != 0 {
-        for slot in base..base + COUNT {
-            let _ = TABLE.delete(slot);
         }
     }
 }

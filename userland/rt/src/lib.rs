@@ -36,7 +36,7 @@ pub use env::{Env, Missing, env};
 pub use logger::{LOG_WRITE, set_level};
 #[cfg(not(target_os = "none"))]
 pub use message::sent_slot;
-pub use message::{CallError, Message, Received, page_word, set_window};
+pub use message::{CallError, Message, Received, clear_window, page_word, set_window};
 pub use outcome::Outcome;
 pub use reserved::Reserved;
 pub use rings::Rings;

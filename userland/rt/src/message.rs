@@ -6,6 +6,7 @@ use abi::{
     Badge, InWord, MessagePage, OUT_CAPS_DROPPED, OUT_NOTIFICATION, Op, OutWord, REG_WORDS, Slots, SyscallError,
 };
 
+use crate::cap::TABLE;
 use crate::svc::svc;
 
 /// A message to send, or an answer. Words from the ninth on and capabilities live in the thread's message page and are
@@ -189,6 +190,21 @@ fn page_set<T>(offset: usize, value: T) {
 pub fn set_window(base: u32, count: u32) {
     const { assert!(offset_of!(MessagePage, window_count) == offset_of!(MessagePage, window_base) + 4) };
     page_set(offset_of!(MessagePage, window_base), u64::from(base) | u64::from(count) << 32);
+}
+
+/// Deletes what messages brought into the window and nobody took: what fills it keeps others from arriving.
+pub fn clear_window() {
+    let page = page();
+    if page.is_null() {
+        return;
+    }
+    // SAFETY: the message page is mapped for the life of the process; volatile, because the kernel reads and writes it.
+    let (base, count) = unsafe {
+        ((&raw const (*page).window_base).read_volatile(), (&raw const (*page).window_count).read_volatile())
+    };
+    for slot in base..base.saturating_add(count.min(abi::MAX_CAPS as u32)) {
+        let _ = TABLE.delete(slot);
+    }
 }
 
 fn decode(out: OutWord, regs: [u64; 8]) -> Message {
