@@ -280,6 +280,28 @@ fn who_attaches_again_has_no_more_under_way() {
 }
 
 #[test]
+fn who_attaches_again_while_the_device_hangs_is_refused() {
+    let (device, server) = disk(VERSION_1);
+    let signal = SignalOn { notification: BELL, bits: 4 };
+    let mut polite = attached(&server, 8, 2);
+    polite.ask(read(0));
+    (1..6).for_each(|_| polite.ask(read(1)));
+    polite.block.submit().expect("attached");
+    for round in 0..10 {
+        let mut again = client(&server, 7, 9);
+        let answer = again.block.attach(&again.buffer, signal);
+        let refused = Err(Error::Status(Status::TooManySessions));
+        assert_eq!(answer, if round < 4 { Ok(()) } else { refused }, "{round}");
+        again.ask(read(1));
+        let _ = again.block.submit();
+    }
+    device.serve(serve);
+    server.borrow_mut().interrupt();
+    let mut again = attached(&server, 7, 9);
+    assert_eq!(again.outcome(&device, &server, read(1)), 0);
+}
+
+#[test]
 fn who_is_gone_leaves_its_place() {
     let (device, server) = disk(VERSION_1);
     let mut all: Vec<Client> = (10..18).map(|component| attached(&server, component, 2)).collect();
