@@ -15,6 +15,7 @@ mod entropy;
 mod fpu;
 pub mod fuzz;
 mod hardening;
+mod hostile;
 mod input;
 mod isolation;
 mod keys;
@@ -49,6 +50,7 @@ pub fn all() -> Vec<Case> {
         crash::cases(),
         hardening::cases(),
         budget::cases(),
+        hostile::cases(),
         debugging::cases(),
         template::cases(),
         bad_input::cases(),
