@@ -1,7 +1,7 @@
 //! A client that misbehaves, beside one that does not.
 
 use std::fs::File;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -30,15 +30,7 @@ fn disk(lab: &mut Lab) -> Result<()> {
     File::create(&image).and_then(|file| file.set_len(BYTES)).context("cannot make the disk")?;
     let slow = Disk::Slow(image, REQUESTS);
     let mut console = lab.boot_to_prompt(Boot { set: Some("hostile"), disks: vec![slow], ..Boot::default() })?;
-    let start = Instant::now();
-    loop {
-        let log = console.command("log")?;
-        if log.contains("all bytes right") {
-            break;
-        }
-        ensure!(start.elapsed() < PATIENCE && !log.contains("error polite"), "it does not end well:\n{log}");
-        std::thread::sleep(Duration::from_secs(1));
-    }
+    console.logged(&["all bytes right"], "error polite", PATIENCE)?;
     // Of the log only the end is kept: all that was ever shown.
     let log = console.text();
     for conduct in CONDUCTS {

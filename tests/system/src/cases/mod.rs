@@ -24,6 +24,7 @@ mod memory;
 mod net;
 mod shell;
 mod template;
+mod versions;
 
 use crate::lab::Case;
 
@@ -51,6 +52,7 @@ pub fn all() -> Vec<Case> {
         hardening::cases(),
         budget::cases(),
         hostile::cases(),
+        versions::cases(),
         debugging::cases(),
         template::cases(),
         bad_input::cases(),
