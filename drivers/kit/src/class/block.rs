@@ -4,7 +4,7 @@
 
 use alloc::rc::Rc;
 
-use ipc::block::{Block, BlockServer, Completion, Info, Operation, Request, ServerRings, Status, outcome};
+use ipc::block::{Block, BlockServer, Completion, Info, Operation, RINGS, Request, ServerRings, Status, outcome};
 use ipc::ring::{Lie, PushError};
 use ipc::{Buffer, Client, Shared, Signal};
 use rt::{Env, SharedBuffer};
@@ -151,18 +151,18 @@ impl From<Refused> for Status {
 impl Rings for ServerRings {
     type Request = Request;
 
-    const NEW: Self = Self::new();
+    const NEW: Self = RINGS.server();
 
     fn waiting(&mut self, buffer: &SharedBuffer) -> Result<usize, Lie> {
         self.waiting(buffer)
     }
 
     fn next(&mut self, buffer: &SharedBuffer, under_way: usize) -> Result<Option<Request>, Lie> {
-        self.request(buffer, under_way)
+        self.next(buffer, under_way)
     }
 
     fn complete(&mut self, buffer: &SharedBuffer, request: &Request, status: u32) -> Result<(), PushError> {
-        self.complete(buffer, Completion { tag: request.tag, status })
+        self.complete(buffer, &Completion { tag: request.tag, status })
     }
 
     fn price(request: &Request) -> u64 {

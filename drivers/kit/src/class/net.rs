@@ -251,7 +251,7 @@ impl Rings for Ends {
     }
 
     fn complete(&mut self, buffer: &SharedBuffer, place: &Place, result: u32) -> Result<(), PushError> {
-        self.rings.transmit.complete(buffer, Completion { tag: place.tag, result })
+        self.rings.transmit.complete(buffer, &Completion { tag: place.tag, result })
     }
 
     fn price(place: &Place) -> u64 {
@@ -290,6 +290,6 @@ impl Session<Ends> {
     }
 
     fn end_room(&mut self, place: &Place, result: u32) {
-        self.complete(|ends, buffer| ends.rings.receive.complete(buffer, Completion { tag: place.tag, result }));
+        self.complete(|ends, buffer| ends.rings.receive.complete(buffer, &Completion { tag: place.tag, result }));
     }
 }

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use ipc::SignalOn;
-use ipc::block::{BlockClient, ClientRings, Completion, DATA, Request, SECTOR};
+use ipc::block::{BlockClient, ClientRings, Completion, DATA, RINGS, Request, SECTOR};
 use rt::{Env, NOTIFICATION, SharedBuffer};
 
 /// A client's half of the disk: nobody writes into the other's.
@@ -43,7 +43,7 @@ impl Disk {
         let sectors = block.info().map_err(|error| format!("block: {error}"))?.sectors;
         let pages = DATA / BLOCK + blocks;
         let buffer = SharedBuffer::new(pages as u64).map_err(|error| format!("no buffer: {error:?}"))?;
-        let rings = ClientRings::reset(&buffer).map_err(|error| format!("{error:?}"))?;
+        let rings = RINGS.client(&buffer).map_err(|error| format!("{error:?}"))?;
         let notification = ipc::signal_only(NOTIFICATION).map_err(|error| format!("{error}"))?;
         let signal = SignalOn { notification, bits: 1 };
         let mut disk = Self { block, buffer, rings, signal, half, sectors };
@@ -56,7 +56,7 @@ impl Disk {
     /// # Errors
     /// In words.
     pub fn begin(&mut self) -> Result<(), String> {
-        self.rings = ClientRings::reset(&self.buffer).map_err(|error| format!("{error:?}"))?;
+        self.rings = RINGS.client(&self.buffer).map_err(|error| format!("{error:?}"))?;
         self.block.attach(&self.buffer, self.signal).map_err(|error| format!("block: {error}"))
     }
 
@@ -75,7 +75,7 @@ impl Disk {
     /// # Errors
     /// The ring is full, or its counts cannot be.
     pub fn request(&mut self, request: &Request) -> Result<(), String> {
-        self.rings.request(&self.buffer, request).map_err(|error| format!("ring: {error:?}"))
+        self.rings.ask(&self.buffer, request).map_err(|error| format!("ring: {error:?}"))
     }
 
     /// Tells the driver.
