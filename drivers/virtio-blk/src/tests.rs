@@ -291,7 +291,7 @@ fn who_attaches_again_while_the_device_hangs_is_refused() {
         let mut again = client(&server, 7, 9);
         let answer = again.block.attach(&again.buffer, signal);
         let refused = Err(Error::Status(Status::TooManySessions));
-        assert_eq!(answer, if round < 4 { Ok(()) } else { refused }, "{round}");
+        assert_eq!(answer, if round < 3 { Ok(()) } else { refused }, "{round}");
         again.ask(read(1));
         let _ = again.block.submit();
     }

@@ -15,7 +15,7 @@ use crate::dma::{Memory, Space};
 const CLIENTS: usize = 8;
 /// Sessions of one client of which the device still has something. Each keeps its memory: who attaches again and again while
 /// the device hangs is refused.
-const ENDED: usize = 3;
+const ENDED: usize = 2;
 
 /// The server's ends of the rings in a client's memory.
 pub(super) trait Rings {

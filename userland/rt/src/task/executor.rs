@@ -97,6 +97,8 @@ pub fn spawn(task: impl Future<Output = ()> + 'static) {
 /// it.
 #[inline]
 pub fn notified(bits: u64) {
+    // Whom they wake runs right after: nobody is to be told.
+    executor().running.store(true, Ordering::SeqCst);
     event::raise(bits & !(AGAIN | CLOCK));
     if bits & CLOCK != 0 {
         clock::reached();
