@@ -1,7 +1,7 @@
 //! The process of a virtio block device: serves `block`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use kit::dma::{Coherence, Space};
+use kit::dma::Space;
 use kit::mmio::Mmio;
 use kit::{Interrupt, class::block, virtio};
 use virtio_blk::{Failure, VirtioBlk};
@@ -9,7 +9,7 @@ use virtio_blk::{Failure, VirtioBlk};
 rt::entry!(run);
 
 fn run(env: &'static rt::Env) -> kit::Result<rt::SyscallError, Failure> {
-    let space = Space::open(env, Coherence::Coherent)?;
+    let space = Space::open(env)?;
     let disk = VirtioBlk::new(virtio::open(&Mmio::open(env, 0)?, space)?, space)?;
     Ok(block::serve(env, disk, space, Interrupt::open(env, 0)?)?)
 }

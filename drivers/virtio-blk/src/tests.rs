@@ -1,6 +1,6 @@
 //! The driver and its class on a fake device.
 
-use ipc::block::{BlockClient, BlockServer, ClientRings, Completion, Request, Status, outcome};
+use ipc::block::{BlockClient, BlockServer, ClientRings, Completion, RINGS, Request, Status, outcome};
 use ipc::{Error, Loopback, Shared, SignalOn, fake::signalled};
 use kit::class::block::Service;
 use kit::dma::fake::space;
@@ -31,7 +31,7 @@ fn disk(offered: u64) -> (Device, Server) {
 fn client(server: &Server, component: u32, pages: usize) -> Client {
     let loopback = Loopback::with_client(BlockServer(server.clone()), Badge::new(component, 1, 0));
     let buffer = SharedBuffer::fake(pages * 4096);
-    let rings = ClientRings::reset(&buffer).expect("a page");
+    let rings = RINGS.client(&buffer).expect("a page");
     Client { block: BlockClient(loopback), rings, buffer }
 }
 
@@ -43,7 +43,7 @@ fn attached(server: &Server, component: u32, pages: usize) -> Client {
 
 impl Client {
     fn ask(&mut self, request: Request) {
-        self.rings.request(&self.buffer, &request).expect("room");
+        self.rings.ask(&self.buffer, &request).expect("room");
     }
 
     fn done(&mut self) -> Vec<(u32, u32)> {
@@ -247,7 +247,7 @@ fn a_client_that_is_gone_is_not_written_to() {
 fn a_client_that_is_gone_is_not_asked_for_more() {
     let (device, server) = disk(VERSION_1);
     let (mut gone, mut other) = (attached(&server, 7, 9), attached(&server, 8, 2));
-    while other.rings.request(&other.buffer, &read(0)).is_ok() {}
+    while other.rings.ask(&other.buffer, &read(0)).is_ok() {}
     other.block.submit().expect("attached");
     gone.ask(read(0));
     gone.block.submit().expect("attached");
@@ -280,6 +280,28 @@ fn who_attaches_again_has_no_more_under_way() {
 }
 
 #[test]
+fn who_attaches_again_while_the_device_hangs_is_refused() {
+    let (device, server) = disk(VERSION_1);
+    let signal = SignalOn { notification: BELL, bits: 4 };
+    let mut polite = attached(&server, 8, 2);
+    polite.ask(read(0));
+    (1..6).for_each(|_| polite.ask(read(1)));
+    polite.block.submit().expect("attached");
+    for round in 0..10 {
+        let mut again = client(&server, 7, 9);
+        let answer = again.block.attach(&again.buffer, signal);
+        let refused = Err(Error::Status(Status::TooManySessions));
+        assert_eq!(answer, if round < 3 { Ok(()) } else { refused }, "{round}");
+        again.ask(read(1));
+        let _ = again.block.submit();
+    }
+    device.serve(serve);
+    server.borrow_mut().interrupt();
+    let mut again = attached(&server, 7, 9);
+    assert_eq!(again.outcome(&device, &server, read(1)), 0);
+}
+
+#[test]
 fn who_is_gone_leaves_its_place() {
     let (device, server) = disk(VERSION_1);
     let mut all: Vec<Client> = (10..18).map(|component| attached(&server, component, 2)).collect();
@@ -309,7 +331,7 @@ fn a_client_that_does_not_drain_its_ring_waits_for_itself() {
     let (device, server) = disk(VERSION_1);
     let (mut lazy, mut other) = (attached(&server, 7, 2), attached(&server, 8, 2));
     for round in 0..200 {
-        if lazy.rings.request(&lazy.buffer, &read(0)).is_err() {
+        if lazy.rings.ask(&lazy.buffer, &read(0)).is_err() {
             break;
         }
         assert!(round < 129, "the ring takes no more than it has places, and as many completions");
@@ -333,7 +355,7 @@ fn a_client_that_floods_leaves_its_neighbour_its_half() {
     polite.ask(read(0));
     polite.block.submit().expect("attached");
     for _ in 0..2000 {
-        while flood.rings.request(&flood.buffer, &Request { sectors: 8, ..read(1) }).is_ok() {}
+        while flood.rings.ask(&flood.buffer, &Request { sectors: 8, ..read(1) }).is_ok() {}
         flood.block.submit().expect("attached");
         if let Some(head) = device.take() {
             device.serve_one(head, serve);
@@ -370,7 +392,7 @@ fn random_requests_and_a_random_device_do_no_harm() {
                 tag: random(100) as u32,
                 operation: random(3) as u32,
             };
-            let _ = client.rings.request(&client.buffer, &any);
+            let _ = client.rings.ask(&client.buffer, &any);
             match random(24) {
                 0 => device.complete(random(70) as u32, random(5000) as u32),
                 1..10 => {

@@ -1,7 +1,7 @@
 //! The process of a virtio input device: serves `input`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use kit::dma::{Coherence, Space};
+use kit::dma::Space;
 use kit::mmio::Mmio;
 use kit::{Interrupt, class::input, virtio};
 use virtio_input::{Failure, VirtioInput};
@@ -9,7 +9,7 @@ use virtio_input::{Failure, VirtioInput};
 rt::entry!(run);
 
 fn run(env: &'static rt::Env) -> kit::Result<rt::SyscallError, Failure> {
-    let space = Space::open(env, Coherence::Coherent)?;
+    let space = Space::open(env)?;
     let device = VirtioInput::new(virtio::open(&Mmio::open(env, 0)?, space)?, space)?;
     Ok(input::serve(env, device, Interrupt::open(env, 0)?)?)
 }

@@ -282,13 +282,17 @@ pub fn protect(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     if matches!(work, Work::Map | Work::Undo(_)) {
         return Err(SyscallError::new(ErrorCode::Busy, 1));
     }
+    let attributes = pte::attributes(k.machine.usable(perms), cap.memory_type());
+    // Who asks for what is so already asks whether the mapping is still there: that costs the same for every Frame.
+    if work == Work::None && !perms.contains(Perms::EXECUTE) && k.has_attributes(space, cap.word, attributes) {
+        return Ok(Next::Done);
+    }
     if work != Work::Clean(perms) && work != Work::Protect(perms) {
         done = 0;
         work = if perms.contains(Perms::EXECUTE) { Work::Clean(perms) } else { Work::Protect(perms) };
     }
     let pages = cap.mapped();
     let base = cap.object + (u64::from(cap.holder) << PAGE_BITS);
-    let attributes = pte::attributes(k.machine.usable(perms), cap.memory_type());
     loop {
         if let Work::Clean(_) = work {
             let step = CLEAN.min(pages - done);

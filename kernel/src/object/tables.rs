@@ -414,6 +414,12 @@ impl Kernel {
         (run << (bits - PAGE_BITS)).min(pages)
     }
 
+    /// Whether the page at an address is mapped with these attributes.
+    pub(super) fn has_attributes(&self, space: Ref<AddressSpace>, address: u64, attributes: u64) -> bool {
+        let value = self.way(space, address).value;
+        value != 0 && pte::with_attributes(value, attributes) == value
+    }
+
     /// Whether anything is mapped at an address.
     pub(crate) fn is_mapped_at(&self, space: Ref<AddressSpace>, address: u64) -> bool {
         address < USER_END && self.way(space, address).value != 0

@@ -14,7 +14,8 @@ enum Part<'a> {
 }
 
 impl<'a> Node<'_, 'a> {
-    /// Writes a tree of which this node is the root, with the nodes in it. `None`: there is no room for it.
+    /// Writes a tree of which this node is the root, with the nodes in it. It says `dma-coherent` as well where a node around it
+    /// says so for it. `None`: there is no room for it.
     pub fn excerpt<'o>(&self, room: &'o mut [u8]) -> Option<&'o [u8]> {
         let mut structs = 4usize;
         self.parts(|part| {
@@ -42,6 +43,9 @@ impl<'a> Node<'_, 'a> {
         // A node was walked to: its beginning is there.
         tokens.next().ok()?;
         with(Part::Begin(&[]))?;
+        if self.is_dma_coherent() && self.property("dma-coherent").is_none() {
+            with(Part::Property(b"dma-coherent", &[]))?;
+        }
         let mut open = 1usize;
         while open > 0 {
             match tokens.next().ok()? {
@@ -165,6 +169,32 @@ mod tests {
         let mut walk = tree.walk();
         let gpios = walk.find("/power").and_then(|power| power.property("gpios"));
         assert_eq!(gpios, Some(&[0, 0, 0, 7, 0, 0, 0, 3, 0, 0, 0, 1][..]));
+    }
+
+    #[test]
+    fn what_is_around_a_node_says_whether_it_sees_the_caches() {
+        let mut builder = Builder::new();
+        builder
+            .flag("dma-coherent")
+            .begin("a")
+            .begin("b")
+            .flag("dma-noncoherent")
+            .begin("c")
+            .flag("dma-coherent")
+            .end();
+        let bytes = builder.begin("d").end().end().end().finish();
+        let tree = Tree::parse(&bytes).expect("sound");
+        for (path, coherent) in [("/", true), ("/a", true), ("/a/b", false), ("/a/b/c", true), ("/a/b/d", false)] {
+            let mut walk = tree.walk();
+            let node = walk.find(path).expect("there");
+            assert_eq!(node.is_dma_coherent(), coherent, "{path}");
+            let alone = excerpt(&node);
+            let alone = Tree::parse(&alone).expect("sound");
+            let mut walk = alone.walk();
+            let root = walk.next().expect("there");
+            assert_eq!(root.is_dma_coherent(), coherent, "{path}");
+            assert!(root.properties().filter(|it| it.name == "dma-coherent").count() <= 1, "{path}");
+        }
     }
 
     #[test]

@@ -121,6 +121,13 @@ impl<'w, 'a> Node<'w, 'a> {
         Windows::new(self.tree, self.around)
     }
 
+    /// Whether it sees the caches of the cores as a bus master: the innermost of it and the nodes around it that says so or the
+    /// opposite decides, and silence means that it does not (as in Linux, `drivers/of/address.c`).
+    pub fn is_dma_coherent(&self) -> bool {
+        let own = core::iter::once(self.own).chain(self.around.iter().rev());
+        own.map(|level| level.coherence(self.tree)).find_map(|says| says).unwrap_or(false)
+    }
+
     /// The pieces of reserved memory that are its own.
     pub fn memory_regions(&self, phandles: &Phandles<'w>) -> Regions<'w, 'a> {
         Regions::new(self, *phandles)
@@ -145,9 +152,7 @@ impl<'w, 'a> Node<'w, 'a> {
     }
 
     fn raw_properties(&self) -> impl Iterator<Item = RawProperty<'a>> + use<'a> {
-        let mut tokens = self.tree.tokens(self.own.at);
-        let begun = tokens.next().is_ok();
-        core::iter::from_fn(move || if begun { tokens.next_property() } else { None })
+        raw_properties(self.tree, self.own.at)
     }
 
     /// The value of the property `name`.
@@ -207,4 +212,22 @@ impl fmt::Display for Path<'_, '_> {
         }
         write!(f, "/{}", if self.around.is_empty() { "" } else { self.own.name() })
     }
+}
+
+impl Level<'_> {
+    /// What this node alone says of [`Node::is_dma_coherent`].
+    fn coherence(&self, tree: &Tree<'_>) -> Option<bool> {
+        raw_properties(tree, self.at).find_map(|raw| match tree.name(raw) {
+            b"dma-coherent" => Some(true),
+            b"dma-noncoherent" => Some(false),
+            _ => None,
+        })
+    }
+}
+
+/// The properties of the node at this offset.
+fn raw_properties<'a>(tree: &Tree<'a>, at: usize) -> impl Iterator<Item = RawProperty<'a>> + use<'a> {
+    let mut tokens = tree.tokens(at);
+    let begun = tokens.next().is_ok();
+    core::iter::from_fn(move || if begun { tokens.next_property() } else { None })
 }

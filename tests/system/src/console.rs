@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::lab::Symbolise;
 use crate::qmp::Qmp;
@@ -189,6 +189,23 @@ impl Console {
         // A long line scrolls, so that its echo is not all of it.
         self.expect("\n").with_context(|| format!("{line:?} is not taken"))?;
         self.prompt_within(patience).with_context(|| format!("{line:?} does not come back to the prompt"))
+    }
+
+    /// Asks the shell for the log until all of this is in it, and returns it.
+    ///
+    /// # Errors
+    /// Some of it does not come, or something is in it that says that it never will.
+    pub fn logged(&mut self, ends: &[&str], broken: &str, patience: Duration) -> Result<String> {
+        let start = Instant::now();
+        loop {
+            let log = self.command("log")?;
+            ensure!(!log.contains(broken), "{log}");
+            if ends.iter().all(|end| log.contains(end)) {
+                return Ok(log);
+            }
+            ensure!(start.elapsed() < patience, "not all of {ends:?} is in the log:\n{log}");
+            thread::sleep(Duration::from_millis(200));
+        }
     }
 
     /// Waits for the machine to end by itself.

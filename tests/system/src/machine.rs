@@ -58,6 +58,8 @@ pub enum Disk {
     File(PathBuf),
     /// So many bytes that always read as zeros.
     Null(u64),
+    /// The raw image in this file, with so many requests a second.
+    Slow(PathBuf, u32),
 }
 
 /// A network interface of the machine.
@@ -197,6 +199,10 @@ impl Disk {
         match self {
             Self::File(path) => {
                 drive.push("file=");
+                drive.push(escape(path));
+            }
+            Self::Slow(path, requests) => {
+                drive.push(format!("throttling.iops-total={requests},file="));
                 drive.push(escape(path));
             }
             Self::Null(bytes) => {

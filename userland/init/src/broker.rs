@@ -11,7 +11,7 @@ use tree::Range;
 
 use crate::Init;
 use crate::component::Record;
-use crate::device::{self, Block, Device, Line};
+use crate::device::{Block, Device, Line};
 use crate::roster;
 use crate::services::service;
 
@@ -86,7 +86,7 @@ impl Broker {
 }
 
 fn add<T>(list: &mut alloc::vec::Vec<T>, item: T) -> bool {
-    let fits = list.len() < device::MOST;
+    let fits = list.len() < ipc::broker::MAX_EACH;
     if fits {
         list.push(item);
     }

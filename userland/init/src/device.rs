@@ -5,9 +5,6 @@ use alloc::vec::Vec;
 
 use tree::Range;
 
-/// Most entries of one kind: what a driver's start page has names for.
-pub const MOST: usize = 16;
-
 /// Addresses with a name, which may be empty.
 #[derive(Clone, Debug)]
 pub struct Block {

@@ -1,9 +1,8 @@
 //! block: sectors of 512 bytes, read and written through a buffer both sides share.
 
-use rt::SharedBuffer;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::ring::{Consumer, Lie, Producer, PushError};
+use crate::ring::{Asked, Pair, Served};
 use crate::{Buffer, Client, Signal, Wire};
 
 /// Sectors of 512 bytes, whatever the device's own block size is.
@@ -53,10 +52,12 @@ pub const PLACES: usize = 64;
 /// First byte of the shared buffer that is data.
 pub const DATA: usize = 4096;
 
-const REQUESTS: usize = 0;
-const COMPLETIONS: usize = 2048;
-const _: () = assert!(crate::ring::bytes::<Request, PLACES>() <= COMPLETIONS);
-const _: () = assert!(COMPLETIONS + crate::ring::bytes::<Completion, PLACES>() <= DATA);
+/// The rings, in the first page of the shared buffer.
+pub const RINGS: Pair<Request, Completion, PLACES> = Pair::new(0, 2048, DATA);
+/// The client's ends of the rings.
+pub type ClientRings = Asked<Request, Completion, PLACES>;
+/// The server's ends of the rings.
+pub type ServerRings = Served<Request, Completion, PLACES>;
 
 /// What the device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
@@ -148,86 +149,6 @@ impl Request {
     }
 }
 
-/// The client's ends of the rings.
-#[derive(Debug)]
-pub struct ClientRings {
-    requests: Producer<Request, PLACES>,
-    completions: Consumer<Completion, PLACES>,
-}
-
-impl ClientRings {
-    /// Empties the rings of a buffer: right before it is attached.
-    ///
-    /// # Errors
-    /// The buffer has no page.
-    pub fn reset(buffer: &SharedBuffer) -> Result<Self, Lie> {
-        Ok(Self { requests: Producer::reset(buffer, REQUESTS)?, completions: Consumer::reset(buffer, COMPLETIONS)? })
-    }
-
-    /// Puts a request in; [`BlockClient::submit`] tells the server.
-    ///
-    /// # Errors
-    /// [`PushError`].
-    pub fn request(&mut self, buffer: &SharedBuffer, request: &Request) -> Result<(), PushError> {
-        self.requests.push(buffer, request)
-    }
-
-    /// The next completion; `None`: none yet.
-    ///
-    /// # Errors
-    /// [`Lie`].
-    pub fn completion(&mut self, buffer: &SharedBuffer) -> Result<Option<Completion>, Lie> {
-        self.completions.pop(buffer)
-    }
-}
-
-/// The server's ends of the rings.
-#[derive(Debug)]
-pub struct ServerRings {
-    requests: Consumer<Request, PLACES>,
-    completions: Producer<Completion, PLACES>,
-}
-
-impl ServerRings {
-    /// The rings of a new session.
-    pub const fn new() -> Self {
-        Self { requests: Consumer::new(REQUESTS), completions: Producer::new(COMPLETIONS) }
-    }
-
-    /// How many requests wait.
-    ///
-    /// # Errors
-    /// [`Lie`].
-    pub fn waiting(&mut self, buffer: &SharedBuffer) -> Result<usize, Lie> {
-        self.requests.waiting(buffer)
-    }
-
-    /// The next request, if its completion will have a place beside those of the requests `under_way`.
-    ///
-    /// # Errors
-    /// [`Lie`].
-    pub fn request(&mut self, buffer: &SharedBuffer, under_way: usize) -> Result<Option<Request>, Lie> {
-        if self.completions.room(buffer)? <= under_way {
-            return Ok(None);
-        }
-        self.requests.pop(buffer)
-    }
-
-    /// Puts a completion in. Signal the client after the last of several.
-    ///
-    /// # Errors
-    /// [`PushError`].
-    pub fn complete(&mut self, buffer: &SharedBuffer, completion: Completion) -> Result<(), PushError> {
-        self.completions.push(buffer, &completion)
-    }
-}
-
-impl Default for ServerRings {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,23 +176,5 @@ mod tests {
         let flush = Request { operation: Operation::Flush as u32, ..Request::default() };
         assert_eq!(flush.check(INFO, 4608), Ok(Operation::Flush));
         assert!(Request { sectors: 1, offset: 4096, ..flush }.check(INFO, 4608).is_err(), "it names no sectors");
-    }
-
-    #[test]
-    fn a_request_waits_until_its_completion_has_a_place() {
-        let buffer = SharedBuffer::fake(8192);
-        let mut client = ClientRings::reset(&buffer).expect("a page");
-        let mut server = ServerRings::new();
-        let request = Request { sectors: 1, offset: 4096, ..Request::default() };
-        for _ in 0..PLACES {
-            client.request(&buffer, &request).expect("room");
-            let taken = server.request(&buffer, 0).expect("no lie").expect("one");
-            server.complete(&buffer, Completion { tag: taken.tag, status: 0 }).expect("room");
-        }
-        client.request(&buffer, &request).expect("room");
-        assert_eq!(server.request(&buffer, 0), Ok(None));
-        assert!(client.completion(&buffer).expect("no lie").is_some());
-        assert_eq!(server.request(&buffer, 1), Ok(None), "another has the place");
-        assert_eq!(server.request(&buffer, 0), Ok(Some(request)));
     }
 }

@@ -69,6 +69,8 @@ pub trait Broker {
     fn give_up(&mut self, client: Client, component: u32, epoch: u16, why: Text<MAX_REASON>) -> Result<(), Status>;
 }
 
+/// Most registers, most interrupts, and most pieces of memory of a device: what a driver's start page has names for.
+pub const MAX_EACH: usize = 16;
 /// Longest path of a node, in bytes.
 pub const MAX_PATH: usize = 192;
 /// Longest name of registers or an interrupt, in bytes.

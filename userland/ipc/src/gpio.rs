@@ -5,7 +5,8 @@ use crate::{Client, Signal, Wire};
 /// Single lines that are high or low, inputs and outputs.
 ///
 /// A client takes a line before it uses it; what one has taken, no other gets until it is released. What a client had that was
-/// started again is released when it takes its first line. A line that is taken or released stays as it is.
+/// started again is released when it takes its first line; what a client had that is gone, when another takes a line of it, if it
+/// had ever asked for a signal: else nobody knows that it is gone. A line that is taken or released stays as it is.
 #[crate::protocol(name = "gpio", version = 1)]
 pub trait Gpio {
     /// How many lines there are; they are numbered from 0.

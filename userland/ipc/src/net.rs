@@ -5,7 +5,7 @@ use core::fmt;
 use rt::SharedBuffer;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::ring::{Consumer, Lie, Producer, PushError};
+use crate::ring::{self, Lie, Pair};
 use crate::{Buffer, Client, Signal, Wire};
 
 /// A network interface: whole Ethernet frames, without preamble and check sequence.
@@ -70,12 +70,12 @@ pub const HEADER: usize = 14;
 /// Bytes of the longest frame.
 pub const LONGEST: usize = 1514;
 
-const TRANSMIT: usize = 0;
-const RECEIVE: usize = 2048;
-/// Completions of a direction, behind its requests.
-const COMPLETIONS: usize = 1024;
-const _: () = assert!(crate::ring::bytes::<Place, PLACES>() <= COMPLETIONS);
-const _: () = assert!(crate::ring::bytes::<Completion, PLACES>() <= COMPLETIONS);
+const TRANSMIT: Pair<Place, Completion, PLACES> = Pair::new(0, 1024, 2048);
+const RECEIVE: Pair<Place, Completion, PLACES> = Pair::new(2048, 3072, DATA);
+/// The client's ends of the two rings of a direction: frames to transmit, or room to receive in.
+pub type Asked = ring::Asked<Place, Completion, PLACES>;
+/// The server's ends of the two rings of a direction.
+pub type Served = ring::Served<Place, Completion, PLACES>;
 
 /// An address of Ethernet, as it stands in a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Wire, FromBytes, IntoBytes, Immutable)]
@@ -192,36 +192,6 @@ pub mod outcome {
     pub const LENGTH: u32 = FIRST + 2;
 }
 
-/// The client's ends of the two rings of a direction.
-#[derive(Debug)]
-pub struct Asked {
-    places: Producer<Place, PLACES>,
-    completions: Consumer<Completion, PLACES>,
-}
-
-impl Asked {
-    fn reset(buffer: &SharedBuffer, at: usize) -> Result<Self, Lie> {
-        let places = Producer::reset(buffer, at)?;
-        Ok(Self { places, completions: Consumer::reset(buffer, at + COMPLETIONS)? })
-    }
-
-    /// Names a frame to transmit, or offers room to receive in; [`NetClient::submit`] tells the server.
-    ///
-    /// # Errors
-    /// [`PushError`].
-    pub fn ask(&mut self, buffer: &SharedBuffer, place: &Place) -> Result<(), PushError> {
-        self.places.push(buffer, place)
-    }
-
-    /// The next completion; `None`: none yet.
-    ///
-    /// # Errors
-    /// [`Lie`].
-    pub fn completion(&mut self, buffer: &SharedBuffer) -> Result<Option<Completion>, Lie> {
-        self.completions.pop(buffer)
-    }
-}
-
 /// The client's ends of all rings.
 #[derive(Debug)]
 pub struct ClientRings {
@@ -237,47 +207,7 @@ impl ClientRings {
     /// # Errors
     /// The buffer has no page.
     pub fn reset(buffer: &SharedBuffer) -> Result<Self, Lie> {
-        Ok(Self { transmit: Asked::reset(buffer, TRANSMIT)?, receive: Asked::reset(buffer, RECEIVE)? })
-    }
-}
-
-/// The server's ends of the two rings of a direction.
-#[derive(Debug)]
-pub struct Served {
-    places: Consumer<Place, PLACES>,
-    completions: Producer<Completion, PLACES>,
-}
-
-impl Served {
-    const fn new(at: usize) -> Self {
-        Self { places: Consumer::new(at), completions: Producer::new(at + COMPLETIONS) }
-    }
-
-    /// How many places wait.
-    ///
-    /// # Errors
-    /// [`Lie`].
-    pub fn waiting(&mut self, buffer: &SharedBuffer) -> Result<usize, Lie> {
-        self.places.waiting(buffer)
-    }
-
-    /// The next place, if its completion will have one beside those of what is `under_way`.
-    ///
-    /// # Errors
-    /// [`Lie`].
-    pub fn next(&mut self, buffer: &SharedBuffer, under_way: usize) -> Result<Option<Place>, Lie> {
-        if self.completions.room(buffer)? <= under_way {
-            return Ok(None);
-        }
-        self.places.pop(buffer)
-    }
-
-    /// Puts a completion in. Signal the client after the last of several.
-    ///
-    /// # Errors
-    /// [`PushError`].
-    pub fn complete(&mut self, buffer: &SharedBuffer, completion: Completion) -> Result<(), PushError> {
-        self.completions.push(buffer, &completion)
+        Ok(Self { transmit: TRANSMIT.client(buffer)?, receive: RECEIVE.client(buffer)? })
     }
 }
 
@@ -293,7 +223,7 @@ pub struct ServerRings {
 impl ServerRings {
     /// The rings of a new session.
     pub const fn new() -> Self {
-        Self { transmit: Served::new(TRANSMIT), receive: Served::new(RECEIVE) }
+        Self { transmit: TRANSMIT.server(), receive: RECEIVE.server() }
     }
 }
 
@@ -346,11 +276,11 @@ mod tests {
             client.transmit.ask(&buffer, &place(tag)).expect("room");
             client.receive.ask(&buffer, &place(100 + tag)).expect("room");
         }
-        assert_eq!(client.transmit.ask(&buffer, &place(0)), Err(PushError::Full));
+        assert_eq!(client.transmit.ask(&buffer, &place(0)), Err(ring::PushError::Full));
         for tag in 0..64 {
             for (served, tag) in [(&mut server.transmit, tag), (&mut server.receive, 100 + tag)] {
                 assert_eq!(served.next(&buffer, 0), Ok(Some(place(tag))));
-                served.complete(&buffer, Completion { tag, result: 7 }).expect("room");
+                served.complete(&buffer, &Completion { tag, result: 7 }).expect("room");
             }
         }
         for tag in 0..64 {

@@ -11,10 +11,14 @@
 //! is a [`Lie`], after which the ring is not used any more. An entry is copied before it is looked at. A full ring takes no
 //! more: that is the back-pressure. Waking the other side is not the ring's concern.
 
+mod pair;
+
 use core::marker::PhantomData;
 
 use rt::SharedBuffer;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+pub use pair::{Asked, Pair, Served};
 
 /// Where the consumer's count is.
 const TAKEN: usize = 64;

@@ -162,6 +162,10 @@ fn a_server_that_lies_is_noticed() {
     assert_eq!(AllClient(Fixed(Message::new(0, []))).three(1, 2, true), Err(Error::Malformed));
     assert_eq!(AllClient(Fixed(Message::new(77, [1]))).three(1, 2, true), Err(Error::Malformed));
     assert_eq!(AllClient(Fixed(Message::new(0, [1 << 40]))).who(), Err(Error::Malformed));
+    let with_a_cap = |words: Message| words.with_caps(&[9]);
+    assert_eq!(AllClient(Fixed(with_a_cap(Message::new(0, [1])))).three(1, 2, true), Err(Error::Malformed));
+    assert_eq!(AllClient(Fixed(with_a_cap(Message::new(0, [])))).nothing(), Err(Error::Malformed));
+    assert_eq!(AllClient(Fixed(with_a_cap(Message::new(1, [])))).nothing(), Err(Error::Status(Status::No)));
     let mut long = Message::new(0, [1; 8]);
     long.push(1);
     assert_eq!(AllClient(Fixed(long)).three(1, 2, true), Err(Error::Malformed));

@@ -187,7 +187,7 @@ mod tests {
                 let mut frame = vec![0; place.bytes as usize];
                 buffer.read(place.offset as usize, &mut frame).unwrap();
                 self.frames.push(frame);
-                rings.transmit.complete(buffer, Completion { tag: place.tag, result: place.bytes }).unwrap();
+                rings.transmit.complete(buffer, &Completion { tag: place.tag, result: place.bytes }).unwrap();
             }
             while !self.frames.is_empty()
                 && let Some(place) = rings.receive.next(buffer, 0).unwrap()
@@ -196,7 +196,7 @@ mod tests {
                 let frame = self.frames.remove(0);
                 buffer.write(place.offset as usize, &frame).unwrap();
                 let result = self.lies.unwrap_or(frame.len() as u32);
-                rings.receive.complete(buffer, Completion { tag: place.tag, result }).unwrap();
+                rings.receive.complete(buffer, &Completion { tag: place.tag, result }).unwrap();
             }
             Ok(())
         }

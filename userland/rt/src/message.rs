@@ -192,22 +192,19 @@ pub fn set_window(base: u32, count: u32) {
     page_set(offset_of!(MessagePage, window_base), u64::from(base) | u64::from(count) << 32);
 }
 
-/// Deletes what lies in the receive window and nobody took: it would keep others from arriving.
+/// Deletes what messages brought into the window and nobody took: what fills it keeps others from arriving.
 pub fn clear_window() {
-    let (base, count) = window();
-    for slot in base..base.saturating_add(count) {
-        let _ = TABLE.delete(slot);
-    }
-}
-
-/// First slot of the receive window, and how many there are.
-fn window() -> (u32, u32) {
     let page = page();
     if page.is_null() {
-        return (0, 0);
+        return;
     }
-    // SAFETY: the message page is mapped for the life of the process; volatile, because the kernel reads it.
-    unsafe { ((&raw const (*page).window_base).read_volatile(), (&raw const (*page).window_count).read_volatile()) }
+    // SAFETY: the message page is mapped for the life of the process; volatile, because the kernel reads and writes it.
+    let (base, count) = unsafe {
+        ((&raw const (*page).window_base).read_volatile(), (&raw const (*page).window_count).read_volatile())
+    };
+    for slot in base..base.saturating_add(count.min(abi::MAX_CAPS as u32)) {
+        let _ = TABLE.delete(slot);
+    }
 }
 
 fn decode(out: OutWord, regs: [u64; 8]) -> Message {
@@ -257,16 +254,4 @@ pub(crate) fn reply(reply: u32, answer: &Message) -> Result<(), SyscallError> {
     let mut regs = answer.regs;
     let input = InWord::new(Op::Reply as u8, answer.words, answer.caps, answer.label);
     svc::<REG_WORDS>(input, Slots::new(reply, 0), &mut regs).0.status()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_window_is_where_it_was_set() {
-        assert_eq!(window(), (0, 0));
-        set_window(40, 4);
-        assert_eq!(window(), (40, 4));
-    }
 }

@@ -2,6 +2,9 @@
 //! Notification ([`Event`]), the clock ([`sleep`]) or another task. Who receives for the process calls [`notified`] with the
 //! bits that came, and every task that can go on does.
 //!
+//! All of it is for the one thread that receives. Other threads of the process, if it makes any, may use wakers, and signal bits
+//! of the Notification.
+//!
 //! There is no stack but the process's one, and nothing is taken away from a task that runs: it gives the turn back where it
 //! awaits.
 

@@ -40,7 +40,8 @@ impl Words {
         InWord(self.head).label()
     }
 
-    /// How many words it has; of an answer with more than eight only those are here.
+    /// How many words it has. More than eight: it is an answer that does not fit into registers, as it has more words, of which
+    /// only eight are here, or brought capabilities.
     #[inline(always)]
     pub const fn count(&self) -> u8 {
         InWord(self.head).words()
@@ -54,9 +55,9 @@ impl Words {
 }
 
 impl Words {
-    /// What of a message lies in registers, with the number of all its words.
+    /// What of a message lies in registers.
     pub const fn cut(message: &Message) -> Self {
-        Self { head: InWord::new(0, message.words, 0, message.label).0, regs: message.regs }
+        Self { head: head(message.words, message.caps, message.label), regs: message.regs }
     }
 }
 
@@ -76,6 +77,13 @@ impl From<Words> for Message {
     }
 }
 
+/// Label and number of words of a message that may be longer than eight words, or have capabilities: then it has nine at least.
+const fn head(words: u8, caps: u8, label: u32) -> u64 {
+    const LONG: u8 = REG_WORDS as u8 + 1;
+    let words = if caps > 0 && words < LONG { LONG } else { words };
+    InWord::new(0, words, 0, label).0
+}
+
 /// What a server does with what it receives.
 pub trait Serve {
     /// Answers a call whose message came in registers, in registers.
@@ -93,7 +101,8 @@ pub trait Serve {
 }
 
 impl Cap<Endpoint> {
-    /// Sends a message of up to eight words in registers and waits for the answer, of which only registers are looked at.
+    /// Sends a message of up to eight words in registers and waits for the answer, of which only registers are looked at. What
+    /// capabilities came with it are deleted.
     ///
     /// # Errors
     /// As [`Self::call`].
@@ -104,7 +113,7 @@ impl Cap<Endpoint> {
         if fits(out) {
             return Ok(Words { head: out.0, regs });
         }
-        long_answer(out, clear_window).map(|head| Words { head, regs })
+        long_answer(out).map(|head| Words { head, regs })
     }
 
     /// Serves until receiving fails; returns why. `reply` answers.
@@ -132,15 +141,19 @@ impl Cap<Endpoint> {
 
 const RECEIVE: InWord = InWord::new(Op::Receive as u8, 0, 0, 0);
 
-/// An answer that did not fit, or none. Nobody looks for capabilities in it: what came is deleted by `forget`.
+/// An answer that did not fit, or none.
 #[cold]
 #[inline(never)]
-fn long_answer(out: OutWord, forget: impl FnOnce()) -> Result<u64, CallError> {
-    out.status().map_err(|error| CallError { error, reason: out.label() })?;
-    if out.caps() > 0 {
-        forget();
+fn long_answer(out: OutWord) -> Result<u64, CallError> {
+    match out.status() {
+        Ok(()) => {
+            if out.caps() > 0 {
+                clear_window();
+            }
+            Ok(head(out.words(), out.caps(), out.label()))
+        }
+        Err(error) => Err(CallError { error, reason: out.label() }),
     }
-    Ok(InWord::new(0, out.words(), 0, out.label()).0)
 }
 
 /// Not a call that came in registers alone. Says how to go on.
@@ -196,16 +209,16 @@ mod tests {
     }
 
     #[test]
-    fn capabilities_that_nobody_asked_for_do_not_stay() {
-        let forgotten = |out| {
-            let mut forgotten = false;
-            let answer = long_answer(out, || forgotten = true);
-            (answer.map(|head| InWord(head).words()).map_err(|refused| refused.error.code), forgotten)
-        };
-        assert_eq!(forgotten(OutWord::message(2, 1, 0, 0)), (Ok(2), true));
-        assert_eq!(forgotten(OutWord::message(2, 4, OUT_CAPS_DROPPED, 7)), (Ok(2), true));
-        assert_eq!(forgotten(OutWord::message(9, 0, 0, 0)), (Ok(9), false));
-        assert_eq!(forgotten(OutWord::error(ErrorCode::Closed.into(), 1)), (Err(ErrorCode::Closed), false));
+    fn an_answer_that_brings_more_is_longer_than_registers() {
+        let count =
+            |words, caps| Words { head: long_answer(OutWord::message(words, caps, 0, 5)).unwrap(), regs: [0; 8] };
+        for (words, caps, expected) in [(0, 1, 9), (8, 4, 9), (9, 0, 9), (20, 2, 20)] {
+            let mut message = Message::new(5, []);
+            (message.words, message.caps) = (words, caps);
+            for answer in [count(words, caps), Words::cut(&message)] {
+                assert_eq!((answer.count(), answer.label()), (expected, 5), "{words} words, {caps} capabilities");
+            }
+        }
     }
 
     #[derive(Default)]

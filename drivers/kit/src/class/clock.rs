@@ -70,7 +70,8 @@ impl<R: Rtc> Service<R> {
     fn time(&self) -> u64 {
         let since = |at| rt::now_nanoseconds().saturating_sub(at);
         match self.set {
-            Some((time, at)) if since(at) < SETTLED => time + since(at) / 1_000_000_000,
+            // Where the device ends, so does the time: beyond, some begin anew.
+            Some((time, at)) if since(at) < SETTLED => time.saturating_add(since(at) / 1_000_000_000).min(R::LAST),
             _ => self.rtc.now(),
         }
     }
@@ -117,6 +118,8 @@ impl<R: Rtc> Clock for Service<R> {
             return Err(Status::OutOfRange);
         }
         self.alarms.close(client);
+        // Who is gone leaves its place to who comes.
+        self.alarms.retain(|alarm| alarm.signal.is_there());
         self.alarms.open(client, |_| Ok::<_, Status>(Alarm { at, signal }))?;
         self.ring();
         Ok(())

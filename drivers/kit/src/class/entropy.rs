@@ -176,6 +176,8 @@ impl<G: Generator> Entropy for Service<G> {
     fn attach(&mut self, client: Client, signal: Signal) -> Result<(), Status> {
         let before = self.sessions.close(client).map(|session| session.share);
         let share = before.unwrap_or_else(Share::new);
+        // Who is gone leaves its place to who comes.
+        self.sessions.retain(|session| session.signal.is_there());
         let opened = self.sessions.open(client, |_| Ok::<_, NoSession>(Session { signal, share, wants: false }));
         let session = opened.map_err(|NoSession| Status::TooManySessions)?;
         let room = MAX_BYTES - session.share.filled;

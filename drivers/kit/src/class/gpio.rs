@@ -49,8 +49,10 @@ pub fn serve(env: &Env, bank: impl Bank + 'static, interrupt: Interrupt) -> crat
 #[derive(Default)]
 struct Line {
     owner: Option<Client>,
-    /// Who is told when it happens.
-    watch: Option<Signal>,
+    /// How its owner is told, if it ever asked for that.
+    signal: Option<Signal>,
+    /// It is to be told.
+    watched: bool,
     happened: bool,
 }
 
@@ -74,9 +76,9 @@ impl<B: Bank> Service<B> {
             let Some(number) = self.bank.pending() else { break };
             let Some(line) = self.lines.get_mut(number as usize) else { break };
             self.bank.watch(number, None);
-            if let Some(signal) = line.watch.take() {
+            if core::mem::take(&mut line.watched) {
                 line.happened = true;
-                signal.wake();
+                line.signal.iter().for_each(|signal| _ = signal.wake());
             }
         }
     }
@@ -91,6 +93,21 @@ impl<B: Bank> Service<B> {
         self.lines[line] = Line::default();
         self.bank.watch(line as u32, None);
     }
+
+    fn free_all(&mut self, whose: impl Fn(Client) -> bool) {
+        for line in 0..self.lines.len() {
+            if self.lines[line].owner.is_some_and(&whose) {
+                self.free(line);
+            }
+        }
+    }
+
+    /// Whether nothing is left of what an owner was to be told with. Who never asked to be told cannot be seen to be gone.
+    fn is_gone(&self, owner: Client) -> bool {
+        let lines = self.lines.iter().filter(|line| line.owner == Some(owner));
+        let mut signals = lines.filter_map(|line| line.signal.as_ref()).peekable();
+        signals.peek().is_some() && !signals.any(Signal::is_there)
+    }
 }
 
 impl<B: Bank> Gpio for Service<B> {
@@ -99,20 +116,16 @@ impl<B: Bank> Gpio for Service<B> {
     }
 
     fn take(&mut self, client: Client, line: u32) -> Result<(), Status> {
-        for line in 0..self.lines.len() {
-            let owner = self.lines[line].owner;
-            if owner.is_some_and(|owner| is(owner, client) && owner != client) {
-                self.free(line);
+        self.free_all(|owner| is(owner, client) && owner != client);
+        let other = self.lines.get(line as usize).ok_or(Status::NoLine)?.owner.filter(|&owner| owner != client);
+        if let Some(owner) = other {
+            if !self.is_gone(owner) {
+                return Err(Status::Taken);
             }
+            self.free_all(|it| it == owner);
         }
-        let line = self.lines.get_mut(line as usize).ok_or(Status::NoLine)?;
-        match line.owner {
-            Some(owner) if owner != client => Err(Status::Taken),
-            _ => {
-                line.owner = Some(client);
-                Ok(())
-            }
-        }
+        self.lines[line as usize].owner = Some(client);
+        Ok(())
     }
 
     fn release(&mut self, client: Client, line: u32) -> Result<(), Status> {
@@ -145,8 +158,7 @@ impl<B: Bank> Gpio for Service<B> {
 
     fn watch(&mut self, client: Client, line: u32, trigger: Trigger, signal: Signal) -> Result<(), Status> {
         let mine = self.mine(client, line)?;
-        mine.watch = Some(signal);
-        mine.happened = false;
+        (mine.signal, mine.watched, mine.happened) = (Some(signal), true, false);
         self.bank.watch(line, Some(trigger));
         Ok(())
     }

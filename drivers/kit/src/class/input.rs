@@ -148,6 +148,8 @@ impl<D: Device> Input for Service<D> {
 
     fn attach(&mut self, client: Client, buffer: Buffer, signal: Signal) -> Result<(), Status> {
         self.sessions.close(client);
+        // Who is gone leaves its place to who comes.
+        self.sessions.retain(|session| session.buffer.as_ref().is_some_and(SharedBuffer::is_mapped));
         self.sessions.open(client, |place| Session::new(place, buffer, signal)).map(drop)
     }
 

@@ -2,6 +2,7 @@
 //! implements.
 
 pub mod block;
+mod clients;
 pub mod clock;
 pub mod display;
 pub mod entropy;

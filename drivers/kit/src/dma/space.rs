@@ -2,12 +2,13 @@
 
 use rt::{Cap, DmaSpace, Env};
 
+use crate::Node;
 use crate::error::Error;
 
 /// Whether a bus master sees the caches of the cores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coherence {
-    /// It does: its node has `dma-coherent`. All virtio devices of an emulator are such.
+    /// It does: its node, or one around it, says `dma-coherent`.
     Coherent,
     /// It does not: what it reads is cleaned before, what it wrote is invalidated before it is read.
     NotCoherent,
@@ -21,11 +22,14 @@ pub struct Space {
 }
 
 impl Space {
-    /// The space of this component's device: `dma` of the manifest.
+    /// The space of this component's device: `dma` of the manifest. Whether the device sees the caches is what the device tree
+    /// says.
     ///
     /// # Errors
-    /// The component was not given it: its manifest does not say `dma = true`.
-    pub fn open(env: &Env, coherence: Coherence) -> Result<Self, Error> {
+    /// The component was not given it: its manifest does not say `dma = true`; or it drives nothing.
+    pub fn open(env: &Env) -> Result<Self, Error> {
+        let coherent = Node::open(env)?.has("dma-coherent");
+        let coherence = if coherent { Coherence::Coherent } else { Coherence::NotCoherent };
         Ok(Self::new(env.cap("dma")?, coherence))
     }
 

@@ -159,6 +159,28 @@ fn a_large_unmap_makes_way_and_goes_on() {
 }
 
 #[test]
+fn permissions_that_are_there_cost_nothing() {
+    let (mut bed, space) = world(8);
+    bed.make(Kind::Frame, 300, 42);
+    bed.ok(Op::Map, SPACE, &map(42, 0x10_0000, 0, 300, 3));
+    bed.k.activate(space);
+    let pages = |bed: &Bed| bed.k.machine.flushed.iter().map(|&(_, _, pages)| pages).sum::<u64>();
+    for (perms, flushed) in [(3, 0), (1, 300), (1, 300), (3, 600), (3, 600)] {
+        bed.ok(Op::Protect, SPACE, &[42, perms]);
+        assert_eq!(pages(&bed), flushed, "{perms}");
+    }
+    // Half of it is changed when the call makes way: the rest still has to be.
+    bed.k.machine.preempt_every = 1;
+    let input = InWord::new(Op::Protect as u8, 0, 0, 0);
+    bed.trap(bed.init, input, Slots::new(SPACE, 0), [42, 1, 0, 0, 0, 0, 0, 0]);
+    assert!(bed.restarts(bed.init));
+    bed.k.machine.preempt_every = 0;
+    bed.ok(Op::Protect, SPACE, &[42, 1]);
+    assert_eq!(pages(&bed), 900);
+    bed.check();
+}
+
+#[test]
 fn blocks_are_used_where_they_fit() {
     let (mut bed, space) = world(10);
     let base = 0x1_0000_0000u64;

@@ -1,7 +1,7 @@
 //! The kernel held to its interface from inside, case by case: `docs/conformance.md` lists them, the program is in
 //! `tests/programs/conformance`. Here it is booted on every sort of machine.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -147,16 +147,7 @@ fn all_hold(lab: &mut Lab, boot: Boot, cores: u32) -> Result<()> {
 
 fn random(lab: &mut Lab) -> Result<()> {
     let mut console = lab.boot_to_prompt(Boot { set: Some("random"), ..Boot::default() })?;
-    let start = Instant::now();
-    loop {
-        let log = console.command("log")?;
-        ensure!(!log.contains("conformance broken"), "{log}");
-        if log.contains("kinds of refusal") {
-            break;
-        }
-        ensure!(start.elapsed() < PATIENCE, "it does not come to its end:\n{log}");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    console.logged(&["kinds of refusal"], "conformance broken", PATIENCE)?;
     let list = console.command("ps")?;
     for name in ["pl011", "file", "shell"] {
         let running = list.lines().any(|line| line.contains(name) && line.contains("running"));

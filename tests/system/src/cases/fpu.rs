@@ -1,18 +1,19 @@
 //! Vector registers: components that compute at the same time, each to the last bit as if it were alone; what a call keeps
 //! is among the cases of `tests/programs/conformance`. The programs are in `tests/programs/fpu`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::ensure;
 
-use crate::console::Console;
-use crate::lab::{Boot, Case, Lab, contains};
+use crate::lab::{Boot, Case, contains};
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
     let computes = |id: &str, cores: u32, says: &str| {
         Case::new(format!("fpu.{id}"), says, move |lab| {
-            let mut console = until(lab, Boot { set: Some("fpu"), smp: Some(cores), ..Boot::default() }, &COMPUTED)?.0;
+            let boot = Boot { set: Some("fpu"), smp: Some(cores), ..Boot::default() };
+            let mut console = lab.boot_to_prompt(boot)?;
+            console.logged(&COMPUTED, "fpu broken", PATIENCE)?;
             contains(&console.command("caps fpu-server")?, "thread with vector registers")?;
             ensure!(!console.command("caps shell")?.contains("vector registers"), "the shell has vector registers");
             Ok(())
@@ -34,20 +35,3 @@ const COMPUTED: [&str; 5] = [
     "fpu: client 5: 1000 calls, 0 wrong",
     "fpu: client 6: 1000 calls, 0 wrong",
 ];
-
-/// Boots and waits until all of this is in the log. Returns the console and the log.
-fn until(lab: &mut Lab, boot: Boot, ends: &[&str]) -> Result<(Console, String)> {
-    let mut console = lab.boot_to_prompt(boot)?;
-    let start = Instant::now();
-    loop {
-        let log = console.command("log")?;
-        ensure!(!log.contains("fpu broken") && !log.contains("conformance broken"), "{log}");
-        if ends.iter().all(|end| log.contains(end)) {
-            return Ok((console, log));
-        }
-        if start.elapsed() > PATIENCE {
-            bail!("not all of {ends:?} is in the log:\n{log}");
-        }
-        std::thread::sleep(Duration::from_millis(500));
-    }
-}

@@ -1,6 +1,8 @@
 //! Components that try what they may not, are stopped, and are named; the rest of the system carries on. The programs
 //! are in `tests/programs/trespass`.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, ensure};
 
 use crate::console::Console;
@@ -19,10 +21,12 @@ pub fn cases() -> Vec<Case> {
         fault("program", "trespass-program", WRITE, "a program cannot be written"),
         fault("execute", "trespass-execute", EXECUTE, "a writable page cannot be executed"),
         fault("fpu", "trespass-fpu", FPU, "floating point takes having asked for it"),
+        Case::new("isolation.liar", "what a server adds to its answers is gone, and the next call works", liar),
         Case::new("isolation.carry-on", "the rest of the system carries on", carries_on),
     ]
 }
 
+const PATIENCE: Duration = Duration::from_secs(30);
 const READ: &str = "read of an address it may not read";
 const WRITE: &str = "write to an address it may not write";
 const FPU: &str = "use of floating point without asking for it";
@@ -42,6 +46,17 @@ fn log_of(lab: &mut Lab) -> Result<String> {
 
 fn refused(lab: &mut Lab) -> Result<()> {
     contains(&log_of(lab)?, "trespass: 18 of 18 refused as defined")
+}
+
+fn liar(lab: &mut Lab) -> Result<()> {
+    let (mut console, start) = (boot(lab)?, Instant::now());
+    loop {
+        let log = console.command("log")?;
+        if log.contains("believer: ") || start.elapsed() > PATIENCE {
+            return contains(&log, "believer: 1200 of 1200 lies noticed, 1200 of 1200 capabilities arrived");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn faults(lab: &mut Lab, culprit: &str, fault: &str) -> Result<()> {

@@ -1,10 +1,10 @@
 //! What the drivers' kit has of the machine itself. The programs are in `tests/programs/kit`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
-use crate::lab::{Boot, Case, Lab, contains};
+use crate::lab::{Boot, Case, Lab};
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
@@ -23,16 +23,5 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 fn says_so(lab: &mut Lab, bootargs: Option<&str>, line: &str) -> Result<()> {
     let how = Boot { set: Some("kit"), bootargs: bootargs.map(Into::into), ..Boot::default() };
-    let mut console = lab.boot_to_prompt(how)?;
-    let start = Instant::now();
-    let what = line.split(' ').next().unwrap_or_default();
-    loop {
-        let log = console.command("log")?;
-        ensure!(!log.contains("broken: "), "{log}");
-        if log.lines().any(|line| line.contains(what)) {
-            return contains(&log, line);
-        }
-        ensure!(start.elapsed() < PATIENCE, "{line:?} does not come:\n{log}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    lab.boot_to_prompt(how)?.logged(&[line], "broken: ", PATIENCE).map(drop)
 }

@@ -15,6 +15,7 @@ mod entropy;
 mod fpu;
 pub mod fuzz;
 mod hardening;
+mod hostile;
 mod input;
 mod isolation;
 mod keys;
@@ -23,6 +24,7 @@ mod memory;
 mod net;
 mod shell;
 mod template;
+mod versions;
 
 use crate::lab::Case;
 
@@ -49,6 +51,8 @@ pub fn all() -> Vec<Case> {
         crash::cases(),
         hardening::cases(),
         budget::cases(),
+        hostile::cases(),
+        versions::cases(),
         debugging::cases(),
         template::cases(),
         bad_input::cases(),

@@ -354,7 +354,7 @@ impl net::Net for Servers {
         while let Some(place) = rings.transmit.next(buffer, 0).unwrap() {
             let mut frame = vec![0; place.bytes as usize];
             buffer.read(place.offset as usize, &mut frame).unwrap();
-            rings.transmit.complete(buffer, net::Completion { tag: place.tag, result: place.bytes }).unwrap();
+            rings.transmit.complete(buffer, &net::Completion { tag: place.tag, result: place.bytes }).unwrap();
             assert_eq!(frame[..14], *b"\xff\xff\xff\xff\xff\xff\x52\x54\x00\x12\x34\x56\x08\x06");
             assert_eq!(frame[14..22], [0, 1, 8, 0, 6, 4, 0, 1]);
             if frame[38..] != [10, 0, 2, 2] {
@@ -371,7 +371,7 @@ impl net::Net for Servers {
                 let Some(place) = rings.receive.next(buffer, 0).unwrap() else { break };
                 buffer.write(place.offset as usize, &frame).unwrap();
                 let result = frame.len() as u32;
-                rings.receive.complete(buffer, net::Completion { tag: place.tag, result }).unwrap();
+                rings.receive.complete(buffer, &net::Completion { tag: place.tag, result }).unwrap();
             }
         }
         Ok(())

@@ -71,10 +71,7 @@ fn waker(index: usize) -> Waker {
 }
 
 fn wake(index: usize) {
-    let executor = executor();
-    executor.ready.fetch_or(1 << (index % MOST), Ordering::Relaxed);
-    if !executor.running.load(Ordering::Relaxed) {
-        // The thread serves a call: it answers first, and is told then.
+    if executor().wake(index) {
         let _ = NOTIFICATION.signal(AGAIN);
     }
 }
@@ -100,6 +97,8 @@ pub fn spawn(task: impl Future<Output = ()> + 'static) {
 /// it.
 #[inline]
 pub fn notified(bits: u64) {
+    // Whom they wake runs right after: nobody is to be told.
+    executor().running.store(true, Ordering::SeqCst);
     event::raise(bits & !(AGAIN | CLOCK));
     if bits & CLOCK != 0 {
         clock::reached();
@@ -110,18 +109,7 @@ pub fn notified(bits: u64) {
 /// Runs every task that can go on, until none can. Only the thread that receives for the process calls it, and no task does.
 #[inline]
 pub fn run_ready() {
-    let executor = executor();
-    executor.running.store(true, Ordering::Relaxed);
-    loop {
-        let ready = executor.ready.load(Ordering::Relaxed);
-        if ready == 0 {
-            break;
-        }
-        let index = ready.trailing_zeros() as usize;
-        executor.ready.fetch_and(!(1 << index), Ordering::Relaxed);
-        run(executor, index);
-    }
-    executor.running.store(false, Ordering::Relaxed);
+    executor().run_ready();
     clock::arm();
 }
 
@@ -138,16 +126,53 @@ pub fn run_until(mut done: impl FnMut() -> bool) -> Result<(), SyscallError> {
     Ok(())
 }
 
-/// Runs one task. It may spawn others meanwhile.
-#[inline]
-fn run(executor: &Executor, index: usize) {
-    let taken = executor.tasks.lock().list.get_mut(index).and_then(Option::take);
-    let Some(mut task) = taken else { return };
-    let ended = task.as_mut().poll(&mut Context::from_waker(&waker(index))).is_ready();
-    let mut tasks = executor.tasks.lock();
-    match ended {
-        true => tasks.used &= !(1 << index),
-        false => tasks.list[index] = Some(task),
+impl Executor {
+    /// A task can go on. Any thread of the process says so; `true`: the one that runs tasks does not now, and is to be signalled.
+    /// If it serves a call it answers first.
+    fn wake(&self, index: usize) -> bool {
+        self.ready.fetch_or(1 << (index % MOST), Ordering::SeqCst);
+        !self.running.load(Ordering::SeqCst)
+    }
+
+    /// Sequentially consistent: of who wakes and who runs one writes first, and the other sees it.
+    #[inline]
+    fn run_ready(&self) {
+        loop {
+            self.running.store(true, Ordering::SeqCst);
+            while let Some(index) = self.next() {
+                self.run(index);
+            }
+            self.running.store(false, Ordering::SeqCst);
+            // Whoever woke a task behind the last look saw tasks run, and did not signal.
+            if self.ready.load(Ordering::SeqCst) == 0 {
+                break;
+            }
+        }
+    }
+
+    /// Takes the first task that can go on.
+    #[inline]
+    fn next(&self) -> Option<usize> {
+        let ready = self.ready.load(Ordering::SeqCst);
+        if ready == 0 {
+            return None;
+        }
+        let index = ready.trailing_zeros() as usize;
+        self.ready.fetch_and(!(1 << index), Ordering::SeqCst);
+        Some(index)
+    }
+
+    /// Runs one task. It may spawn others meanwhile.
+    #[inline]
+    fn run(&self, index: usize) {
+        let taken = self.tasks.lock().list.get_mut(index).and_then(Option::take);
+        let Some(mut task) = taken else { return };
+        let ended = task.as_mut().poll(&mut Context::from_waker(&waker(index))).is_ready();
+        let mut tasks = self.tasks.lock();
+        match ended {
+            true => tasks.used &= !(1 << index),
+            false => tasks.list[index] = Some(task),
+        }
     }
 }
 
@@ -156,4 +181,51 @@ pub(super) fn reset() {
     let executor = executor();
     *executor.tasks.lock() = Tasks { list: Vec::new(), used: 0 };
     executor.ready.store(0, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::AtomicU32;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    static EXECUTOR: Executor = Executor::new();
+    /// In the place of the Notification.
+    static SIGNALLED: AtomicBool = AtomicBool::new(false);
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    const ROUNDS: u32 = 300_000;
+
+    /// Wakes task 0 as soon as it has run; says how often it did.
+    fn wake_again_and_again() -> u32 {
+        for round in 0..ROUNDS {
+            if EXECUTOR.wake(0) {
+                SIGNALLED.store(true, Ordering::SeqCst);
+            }
+            let begun = Instant::now();
+            while RUNS.load(Ordering::SeqCst) == round {
+                if begun.elapsed() > Duration::from_secs(5) {
+                    return round;
+                }
+                core::hint::spin_loop();
+            }
+        }
+        ROUNDS
+    }
+
+    #[test]
+    fn what_another_thread_wakes_runs() {
+        let task = core::future::poll_fn(|_| {
+            RUNS.fetch_add(1, Ordering::SeqCst);
+            core::task::Poll::Pending
+        });
+        EXECUTOR.tasks.lock().list.push(Some(Box::pin(task)));
+        let other = std::thread::spawn(wake_again_and_again);
+        while !other.is_finished() {
+            if SIGNALLED.swap(false, Ordering::SeqCst) {
+                EXECUTOR.run_ready();
+            }
+        }
+        assert_eq!(other.join().expect("no panic"), ROUNDS, "the wake-up after so many was lost");
+    }
 }

@@ -1,10 +1,17 @@
 //! Tasks on the host.
 
+use alloc::boxed::Box;
 use alloc::rc::Rc;
+use alloc::sync::Arc;
+use alloc::task::Wake;
 use core::cell::RefCell;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
-use super::{Event, fake, run_ready, sleep, spawn};
+use super::{Event, clock, fake, run_ready, sleep, sleep_until, spawn};
 
 #[test]
 fn a_task_runs_when_its_event_came() {
@@ -70,6 +77,85 @@ fn sleepers_wake_in_the_order_of_their_deadlines() {
     assert_eq!(*order.borrow(), [10, 20]);
     fake::advance(1_000_000_000);
     assert_eq!(*order.borrow(), [10, 20, 30, 110, 120, 130]);
+}
+
+#[test]
+fn who_is_dropped_early_sleeps_no_longer() {
+    fake::reset();
+    let event = Event::new().expect("a bit");
+    let (bits, seen) = (event.bits(), Rc::new(RefCell::new(0)));
+    let count = seen.clone();
+    spawn(async move {
+        loop {
+            let (mut came, mut late) = (pin!(event.wait()), pin!(sleep(Duration::from_secs(3600))));
+            poll_fn(|context| match came.as_mut().poll(context) {
+                Poll::Ready(()) => Poll::Ready(()),
+                Poll::Pending => late.as_mut().poll(context),
+            })
+            .await;
+            *count.borrow_mut() += 1;
+        }
+    });
+    run_ready();
+    for _ in 0..1000 {
+        fake::raise(bits);
+        fake::advance(1_000);
+    }
+    assert_eq!((*seen.borrow(), clock::fake::sleepers()), (1000, 1));
+    fake::advance(3_600_000_000_001);
+    assert_eq!(*seen.borrow(), 1001, "the last one still wakes");
+    fake::reset();
+    assert_eq!(clock::fake::sleepers(), 0);
+}
+
+#[test]
+fn two_with_one_deadline_are_two() {
+    fake::reset();
+    let woken = Rc::new(RefCell::new(false));
+    let flag = woken.clone();
+    spawn(async move {
+        let at = crate::time::now_ticks() + 100;
+        let mut first = Box::pin(sleep_until(at));
+        let mut second = pin!(sleep_until(at));
+        poll_fn(|context| {
+            assert!(first.as_mut().poll(context).is_pending() && second.as_mut().poll(context).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        drop(first);
+        second.await;
+        *flag.borrow_mut() = true;
+    });
+    run_ready();
+    assert_eq!(clock::fake::sleepers(), 1);
+    fake::advance(100);
+    assert!(*woken.borrow());
+}
+
+#[test]
+fn the_last_who_asked_is_woken() {
+    fake::reset();
+    let mut slept = pin!(sleep(Duration::from_secs(1)));
+    assert!(slept.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let (woken, waker) = counted();
+    assert!(slept.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(clock::fake::sleepers(), 1);
+    fake::advance(1_000_000_001);
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+}
+
+/// How often it was woken.
+struct Woken(AtomicU32);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn counted() -> (Arc<Woken>, Waker) {
+    let woken = Arc::new(Woken(0.into()));
+    (woken.clone(), woken.into())
 }
 
 #[test]

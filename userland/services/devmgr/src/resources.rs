@@ -4,10 +4,14 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use ipc::broker::{MAX_EACH, MAX_NAME};
 use tree::{Device, Interrupt, Phandles, Range, Tree, Trigger};
 
 use crate::drivers::Driver;
 use crate::provider;
+
+/// Most of each kind that are taken from a node: one more than init takes, which says that it is too much.
+const ENOUGH: usize = MAX_EACH + 1;
 
 /// Addresses with a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,13 +115,13 @@ pub fn describe(
     }
     let mut registers = Vec::new();
     let mut names = device.register_names();
-    for range in device.registers() {
-        registers.push(Block { range: range.map_err(refused)?, name: names.next().unwrap_or_default().to_string() });
+    for range in device.registers().take(ENOUGH) {
+        registers.push(Block { range: range.map_err(refused)?, name: named(names.next()) });
     }
-    let memory = device.memory_regions(phandles).map(|region| {
+    let memory = device.memory_regions(phandles).take(ENOUGH).map(|region| {
         let region = region.map_err(refused)?;
         let nowhere = || Trouble::Refused("memory-region: nobody says where that memory is".into());
-        Ok(Block { range: region.range.ok_or_else(nowhere)?, name: region.name.unwrap_or_default().into() })
+        Ok(Block { range: region.range.ok_or_else(nowhere)?, name: named(region.name) })
     });
     let memory = memory.collect::<Result<_, _>>()?;
     Ok(Description { registers, lines: lines(tree, device, drivers)?, memory, dma })
@@ -126,8 +130,8 @@ pub fn describe(
 fn lines(tree: &Tree<'_>, device: &Device<'_, '_>, drivers: &[Driver<'_>]) -> Result<Vec<Line>, Trouble> {
     let mut names = device.interrupt_names();
     let mut lines = Vec::new();
-    for interrupt in device.interrupts() {
-        let name = names.next().unwrap_or_default().to_string();
+    for interrupt in device.interrupts().take(ENOUGH) {
+        let name = named(names.next());
         match interrupt.map_err(|error| Trouble::Refused(error.to_string()))? {
             Interrupt::Gic(tree::Line { intid, trigger }) => {
                 lines.push(Line { intid, edge: trigger == Trigger::Edge, name });
@@ -145,6 +149,12 @@ fn lines(tree: &Tree<'_>, device: &Device<'_, '_>, drivers: &[Driver<'_>]) -> Re
         }
     }
     Ok(lines)
+}
+
+/// A name, or of one that init refuses as too long just enough.
+fn named(name: Option<&str>) -> String {
+    let name = name.unwrap_or_default();
+    name[..name.ceil_char_boundary(MAX_NAME + 1)].into()
 }
 
 /// Nothing tells a driver yet under which address its device finds memory.

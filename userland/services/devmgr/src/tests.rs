@@ -243,6 +243,33 @@ fn a_driver_gets_what_its_node_has() {
     assert_eq!(*description, expected);
 }
 
+/// A tree may say more than anybody has memory for, in one property.
+#[test]
+fn of_what_is_too_much_no_more_is_taken_than_shows_it() {
+    let many = 250;
+    let long = "n".repeat(100_000);
+    let names: Vec<&str> = core::iter::repeat_n(&*long, 3).chain(core::iter::repeat_n("n", many)).collect();
+    let mut tree = Builder::new();
+    tree.cells("#address-cells", &[1]).cells("#size-cells", &[1]).cells("interrupt-parent", &[1]);
+    tree.begin("gic@0").texts("compatible", &["arm,gic-400"]).cells("phandle", &[1]).cells("#interrupt-cells", &[3]);
+    tree.flag("interrupt-controller").cells("reg", &[0, 0x1000, 0x2000, 0x1000]).end();
+    tree.begin("reserved-memory").cells("#address-cells", &[1]).cells("#size-cells", &[1]).flag("ranges");
+    tree.begin("frame@9c000000").cells("phandle", &[9]).cells("reg", &[0x9c00_0000, 0x1000]).end().end();
+    tree.begin("uart@300000").texts("compatible", &["maker,uart"]);
+    tree.cells("reg", &[0x30_0000, 0x1000].repeat(many)).texts("reg-names", &names);
+    tree.cells("interrupts-extended", &[1, 0, 7, 4].repeat(many)).texts("interrupt-names", &names);
+    tree.cells("memory-region", &[9].repeat(many)).texts("memory-region-names", &names).end();
+    let rows = rows(&tree.finish(), &[written("uart", &[("maker,uart", None)])], &mut Devices::default());
+    let Outcome::Start { description, .. } = outcome(&rows, "/uart@300000") else {
+        panic!("{:?}", outcome(&rows, "/uart@300000"))
+    };
+    let Description { registers, lines, memory, .. } = description;
+    // One more than init takes: it says so.
+    assert_eq!((registers.len(), lines.len(), memory.len()), (17, 17, 17));
+    let all = registers.iter().chain(memory).map(|block| &block.name).chain(lines.iter().map(|line| &line.name));
+    assert_eq!(all.map(String::len).max(), Some(33));
+}
+
 #[test]
 fn what_cannot_be_had_is_refused() {
     let dma = [Written { dma: true, ..written("dma", &[("maker,dma", None)]) }];

@@ -1,7 +1,7 @@
 //! A disk behind a block driver: one request at a time through a shared buffer. A driver that ends is noticed, and its
 //! successor attached to, with the request repeated.
 
-use ipc::block::{self, BlockClient, ClientRings, Completion, DATA, Info, Operation, Request, SECTOR};
+use ipc::block::{self, BlockClient, ClientRings, Completion, DATA, Info, Operation, RINGS, Request, SECTOR};
 use ipc::file::Status;
 use ipc::{Call, Error, SignalOn};
 use rt::{Cap, ErrorCode, Notification, SharedBuffer, SyscallError};
@@ -87,7 +87,7 @@ impl<C: Call, W: Wait> BlockDevice<C, W> {
 
     fn link(&mut self) -> core::result::Result<&mut Link, Failure> {
         if self.link.is_none() {
-            let rings = ClientRings::reset(&self.buffer).map_err(|_| Failure::Final(Status::DeviceError))?;
+            let rings = RINGS.client(&self.buffer).map_err(|_| Failure::Final(Status::DeviceError))?;
             self.driver.attach(&self.buffer, self.signal).map_err(failure)?;
             let Info { sectors, .. } = self.driver.info().map_err(failure)?;
             self.link = Some(Link { rings, sectors });
@@ -102,7 +102,7 @@ impl<C: Call, W: Wait> BlockDevice<C, W> {
         let request = Request { sector, sectors, offset: DATA as u32, tag: self.tag, operation };
         let rings = &mut self.link.as_mut().ok_or(Failure::Lost)?.rings;
         // A ring that is full of requests that were given up is begun anew, as one that lies.
-        rings.request(&self.buffer, &request).map_err(|_| Failure::Lost)?;
+        rings.ask(&self.buffer, &request).map_err(|_| Failure::Lost)?;
         self.driver.submit().map_err(failure)?;
         match self.completion()? {
             Completion { status: 0, .. } => Ok(()),

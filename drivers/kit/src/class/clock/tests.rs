@@ -4,7 +4,7 @@ use alloc::rc::Rc;
 use core::cell::RefCell;
 
 use ipc::clock::ClockClient;
-use ipc::{Error, Loopback, SignalOn, fake::signalled};
+use ipc::{Error, Loopback, SignalOn, fake::end, fake::signalled};
 use rt::{Badge, Cap, Notification};
 
 use super::*;
@@ -174,6 +174,52 @@ fn times_and_alarms_are_limited() {
     assert_eq!(sleeper.alarm(1000), Err(Error::Status(Status::TooManyAlarms)));
     sleeper.0.set(1000).expect("in range");
     sleeper.alarm(2000).expect("they have rung");
+}
+
+/// A device that counts as far as numbers go, or one second less.
+#[derive(Default)]
+struct Eternal<const LAST: u64>(u64);
+
+impl<const LAST: u64> Rtc for Eternal<LAST> {
+    const LAST: u64 = LAST;
+
+    fn now(&self) -> u64 {
+        self.0
+    }
+    fn set(&mut self, time: u64) {
+        self.0 = time;
+    }
+    fn set_alarm(&mut self, _: Option<u64>) {}
+    fn acknowledge(&mut self) {}
+}
+
+#[test]
+fn at_the_end_of_time_it_stays() {
+    fn check<const LAST: u64>() {
+        let clock = ClockClient(Loopback::new(ClockServer(Service::new(Eternal::<LAST>::default()))));
+        clock.set(LAST).expect("in range");
+        let bell: Cap<Notification> = Cap::from_slot(77);
+        for _ in 0..3 {
+            assert_eq!(clock.now(), Ok(LAST));
+            assert_eq!(clock.alarm(LAST, SignalOn { notification: bell, bits: 1 }), Ok(()));
+            assert_eq!(signalled(bell), 1);
+            rt::task::fake::advance(1_000_000_000);
+        }
+    }
+    check::<{ u64::MAX }>();
+    check::<{ u64::MAX - 1 }>();
+}
+
+#[test]
+fn the_dead_leave_their_places() {
+    let (_, served) = served(100);
+    let dead: Vec<Sleeper> = (60..68).map(|component| Sleeper::new(&served, component)).collect();
+    dead.iter().for_each(|sleeper| sleeper.alarm(1000).expect("room"));
+    dead.iter().for_each(|sleeper| end(sleeper.1));
+    for component in 50..58 {
+        Sleeper::new(&served, component).alarm(1000).expect("room");
+    }
+    assert_eq!(Sleeper::new(&served, 58).alarm(1000), Err(Error::Status(Status::TooManyAlarms)), "these live");
 }
 
 #[test]

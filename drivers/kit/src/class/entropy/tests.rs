@@ -4,7 +4,7 @@ use alloc::rc::Rc;
 use core::cell::RefCell;
 
 use ipc::entropy::EntropyClient;
-use ipc::{Error, Loopback, SignalOn, fake::signalled};
+use ipc::{Error, Loopback, SignalOn, fake::end, fake::signalled};
 use rt::{Badge, Cap, Notification};
 
 use super::*;
@@ -180,6 +180,16 @@ fn strangers_and_too_many_are_refused() {
     (0..8).for_each(|component| drop(attached(&source, 10 + component)));
     let refused = client(&source, 3).attach(SignalOn { notification: BELL, bits: 1 });
     assert_eq!(refused, Err(Error::Status(Status::TooManySessions)));
+}
+
+#[test]
+fn the_dead_leave_their_places() {
+    let (_, source) = source();
+    let bell = |component| SignalOn { notification: Cap::from_slot(component), bits: 1 };
+    (60..68).for_each(|component| client(&source, component).attach(bell(component)).expect("room"));
+    (60..68).for_each(|component| end(Cap::from_slot(component)));
+    (70..78).for_each(|component| client(&source, component).attach(bell(component)).expect("room"));
+    assert_eq!(client(&source, 78).attach(bell(78)), Err(Error::Status(Status::TooManySessions)), "these live");
 }
 
 #[test]

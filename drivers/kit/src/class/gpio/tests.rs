@@ -4,7 +4,7 @@ use alloc::rc::Rc;
 use core::cell::RefCell;
 
 use ipc::gpio::GpioClient;
-use ipc::{Error, Loopback, SignalOn, fake::signalled};
+use ipc::{Error, Loopback, SignalOn, fake::end, fake::signalled};
 use rt::{Badge, Cap, Notification};
 
 use super::*;
@@ -175,6 +175,25 @@ fn a_successor_gets_what_its_former_self_had() {
     other.take(1).expect("given back");
     fake.set(&served, 1, true);
     assert_eq!(signalled(BELL), 0);
+}
+
+#[test]
+fn the_dead_give_back_what_they_had() {
+    let (fake, served) = served();
+    let (dead, other) = (client(&served, 50, 1), client(&served, 51, 1));
+    let bell = |slot| SignalOn { notification: Cap::from_slot(slot), bits: 1 };
+    (0..4).for_each(|line| dead.take(line).expect("free"));
+    dead.watch(1, Trigger::Both, bell(90)).expect("mine");
+    dead.watch(2, Trigger::Both, bell(91)).expect("mine");
+    fake.set(&served, 1, true);
+    end(bell(90).notification);
+    assert_eq!(other.take(0), Err(Error::Status(Status::Taken)), "it has another signal left");
+    end(bell(91).notification);
+    assert_eq!((other.take(0), other.take(2)), (Ok(()), Ok(())));
+    assert_eq!(fake.0.borrow().watched, [None; 4]);
+    assert_eq!(dead.level(3), Err(Error::Status(Status::NotTaken)), "all of it");
+    let third = client(&served, 52, 1);
+    assert_eq!(third.take(0), Err(Error::Status(Status::Taken)), "who was never told anything may be there");
 }
 
 #[test]

@@ -164,6 +164,16 @@ fn sessions_are_limited_and_their_memory_is_checked() {
 }
 
 #[test]
+fn the_dead_leave_their_places() {
+    let (_, served) = served();
+    let dead: Vec<Reader> = (50..58).map(|component| Reader::attach(&served, component, 1).expect("room")).collect();
+    dead.iter().for_each(|reader| rt::fake_frames::revoke(reader.buffer.frame()));
+    let alive: Vec<Reader> = (60..68).map(|component| Reader::attach(&served, component, 1).expect("room")).collect();
+    assert_eq!(alive.len(), CLIENTS);
+    assert_eq!(Reader::attach(&served, 68, 1).map(drop), Err(Error::Status(Status::TooManySessions)), "these live");
+}
+
+#[test]
 fn a_device_that_never_stops_does_not_hold_us() {
     struct Endless;
     impl Device for Endless {

@@ -4,13 +4,14 @@ use alloc::rc::Rc;
 use core::cell::RefCell;
 
 use ipc::serial::SerialClient;
-use ipc::{Error, Loopback, SignalOn, fake::signalled};
+use ipc::{Error, Loopback, SignalOn, fake::end, fake::signalled};
 use rt::{Badge, Cap, Notification};
 
 use super::*;
 
 const SHELL: Badge = Badge::new(5, 1, 0);
 const BELL: Cap<Notification> = Cap::from_slot(44);
+const OTHER: Cap<Notification> = Cap::from_slot(46);
 const FIFO: usize = 32;
 
 #[derive(Default)]
@@ -64,8 +65,12 @@ fn client(line: &Line, badge: Badge) -> SerialClient<Loopback<SerialServer<Line>
 }
 
 fn attached(line: &Line) -> SerialClient<Loopback<SerialServer<Line>>> {
-    let client = client(line, SHELL);
-    client.attach(SignalOn { notification: BELL, bits: 2 }).expect("room");
+    attached_as(line, SHELL, BELL)
+}
+
+fn attached_as(line: &Line, badge: Badge, bell: Cap<Notification>) -> SerialClient<Loopback<SerialServer<Line>>> {
+    let client = client(line, badge);
+    client.attach(SignalOn { notification: bell, bits: 2 }).expect("room");
     client
 }
 
@@ -124,8 +129,103 @@ fn output_passes_in_order_and_room_is_told() {
         rooms += u32::from(signalled(BELL) != 0);
     }
     assert_eq!(out, text);
-    assert!((1..=4).contains(&rooms), "at the half and at the end, not for each byte: {rooms}");
+    assert!((1..=8).contains(&rooms), "at the half, not for each byte: {rooms}");
     assert!(!chip.0.borrow().wants_room, "no interrupts while there is nothing to send");
+}
+
+#[test]
+fn room_is_told_whoever_made_it() {
+    let (chip, line) = line();
+    let (client, other) = (attached(&line), attached_as(&line, Badge::new(6, 1, 0), OTHER));
+    while client.write(&[b'a'; MAX_BYTES]) == Ok(MAX_BYTES as u32) {}
+    assert_eq!(signalled(BELL), 0);
+    for _ in 0..OUTPUT / FIFO {
+        // The device has sent, and its interrupt is still to come.
+        chip.0.borrow_mut().sending.clear();
+        assert_eq!(other.write(b"b"), Ok(1));
+    }
+    assert_eq!((signalled(BELL), signalled(OTHER)), (2, 0), "who was cut short");
+    assert_eq!(client.write(&[b'a'; MAX_BYTES]), Ok(MAX_BYTES as u32), "a whole write fits");
+}
+
+#[test]
+fn a_flood_leaves_the_others_the_line() {
+    let (chip, line) = line();
+    let (flood, polite) = (attached(&line), attached_as(&line, Badge::new(6, 1, 0), OTHER));
+    let text: Vec<u8> = (0..1000).flat_map(|number| format!("line {number}\n").into_bytes()).collect();
+    let (mut rest, mut waits, mut out) = (&text[..], false, Vec::new());
+    // As long as it would take if both were polite, and a tenth.
+    for _ in 0..2 * text.len() * 11 / 10 / FIFO {
+        while flood.write(&[b'F'; MAX_BYTES]).expect("attached") > 0 {}
+        waits &= signalled(OTHER) == 0;
+        while !waits && !rest.is_empty() {
+            let part = &rest[..rest.len().min(MAX_BYTES)];
+            let taken = polite.write(part).expect("attached") as usize;
+            (rest, waits) = (&rest[taken..], taken < part.len());
+        }
+        out.extend(chip.transmit(&line));
+    }
+    let got: Vec<u8> = out.iter().copied().filter(|&byte| byte != b'F').collect();
+    assert!(got == text, "all of it, in order: {} of {}", got.len(), text.len());
+    let is_whole = |line: &[u8]| line.iter().skip_while(|&&byte| byte == b'F').all(|&byte| byte != b'F');
+    assert!(out.split(|&byte| byte == b'\n').all(is_whole), "lines are not torn");
+}
+
+#[test]
+fn a_newcomer_has_no_claim_on_what_was_sent_before() {
+    let (chip, line) = line();
+    let old = attached(&line);
+    for _ in 0..100 {
+        assert_eq!(old.write(&[b'o'; MAX_BYTES]), Ok(MAX_BYTES as u32));
+        while !chip.transmit(&line).is_empty() {}
+    }
+    let new = attached_as(&line, Badge::new(6, 1, 0), OTHER);
+    let mut out = Vec::new();
+    for _ in 0..200 {
+        while new.write(&[b'n'; MAX_BYTES]).expect("attached") > 0 {}
+        while old.write(&[b'o'; MAX_BYTES]).expect("attached") > 0 {}
+        out.extend(chip.transmit(&line));
+    }
+    let olds = out.iter().filter(|&&byte| byte == b'o').count();
+    assert!((out.len() * 45 / 100..out.len() * 55 / 100).contains(&olds), "half of it: {olds} of {}", out.len());
+}
+
+#[test]
+fn a_successor_sends_what_its_former_self_wrote_first() {
+    let (chip, line) = line();
+    let old = attached(&line);
+    assert_eq!(old.write(&[b'o'; 100]), Ok(100));
+    let new = attached_as(&line, Badge::new(5, 2, 0), OTHER);
+    assert_eq!(new.write(&[b'n'; 100]), Ok(100));
+    let mut out = Vec::new();
+    while out.len() < 200 {
+        out.extend(chip.transmit(&line));
+    }
+    assert_eq!(out, [[b'o'; 100], [b'n'; 100]].concat());
+}
+
+#[test]
+fn the_dead_leave_their_places_and_their_last_words() {
+    let (chip, line) = line();
+    let words = |component: u32| [b'a' + component as u8; 100];
+    for component in 0..CLIENTS as u32 {
+        let client = attached_as(&line, Badge::new(10 + component, 1, 0), Cap::from_slot(60 + component));
+        assert_eq!(client.write(&words(component)), Ok(100));
+    }
+    (0..CLIENTS as u32).for_each(|component| end(Cap::from_slot(60 + component)));
+    for component in 8..8 + CLIENTS as u32 {
+        let client = attached_as(&line, Badge::new(10 + component, 1, 0), Cap::from_slot(60 + component));
+        assert_eq!(client.write(&words(component)), Ok(100));
+    }
+    let refused = client(&line, SHELL).attach(SignalOn { notification: BELL, bits: 1 });
+    assert_eq!(refused, Err(Error::Status(Status::TooManySessions)), "these live");
+    let mut out = Vec::new();
+    while out.len() < 200 * CLIENTS {
+        out.extend(chip.transmit(&line));
+    }
+    let mut counts = [0; 16];
+    out.iter().for_each(|byte| counts[usize::from(byte - b'a')] += 1);
+    assert_eq!(counts, [100; 16]);
 }
 
 #[test]

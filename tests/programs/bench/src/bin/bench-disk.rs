@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use bench_programs::report::Printer;
 use disk_jobs::{BEGIN, BLOCK, BUFFER, DISK, DONE, END, FAILED, JOBS, Job, is_in_place, stamp};
 use ipc::SignalOn;
-use ipc::block::{BlockClient, ClientRings, DATA, Operation, Request, SECTOR};
+use ipc::block::{BlockClient, ClientRings, DATA, Operation, RINGS, Request, SECTOR};
 use rt::{Env, NOTIFICATION, SharedBuffer};
 
 rt::entry!(run);
@@ -82,7 +82,7 @@ impl Disk {
         }
         let pages = ((DATA + BUFFER) / BLOCK) as u64;
         let buffer = SharedBuffer::new(pages).map_err(|error| format!("no buffer: {error:?}"))?;
-        let rings = ClientRings::reset(&buffer).map_err(|error| format!("{error:?}"))?;
+        let rings = RINGS.client(&buffer).map_err(|error| format!("{error:?}"))?;
         let notification = ipc::signal_only(NOTIFICATION).map_err(|error| format!("{error}"))?;
         block.attach(&buffer, SignalOn { notification, bits: 1 }).map_err(|error| format!("block: {error}"))?;
         Ok(Self { block, buffer, rings, news: false })
@@ -106,7 +106,7 @@ impl Disk {
             operation: operation as u32,
         };
         self.news = true;
-        self.rings.request(&self.buffer, &request).map_err(|error| format!("block: {error:?}"))
+        self.rings.ask(&self.buffer, &request).map_err(|error| format!("block: {error:?}"))
     }
 
     /// Tells the driver.

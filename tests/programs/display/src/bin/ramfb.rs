@@ -7,7 +7,7 @@ extern crate alloc;
 use alloc::format;
 use alloc::string::String;
 
-use kit::dma::{Coherence, Memory, Space};
+use kit::dma::{Memory, Space};
 use kit::mmio::*;
 
 rt::entry!(run);
@@ -40,7 +40,7 @@ const XR24: u32 = u32::from_le_bytes(*b"XR24");
 fn run(env: &'static rt::Env) -> Result<(), String> {
     let failed = |error: kit::Error| format!("{error}");
     let registers = Registers::new(&Mmio::open(env, 0).map_err(failed)?).map_err(failed)?;
-    let space = Space::open(env, Coherence::Coherent).map_err(failed)?;
+    let space = Space::open(env).map_err(failed)?;
     let memory = Memory::consistent(space, 1).map_err(failed)?;
     let device = Device { registers, memory };
     let argument = |name| env.argument(name).ok_or_else(|| format!("{name} is not on the command line"));

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use ipc::block::{
-    Block, BlockClient, BlockServer, Completion, Info, PLACES, Request, ServerRings, Status as BlockStatus,
+    Block, BlockClient, BlockServer, Completion, Info, PLACES, RINGS, Request, ServerRings, Status as BlockStatus,
 };
 use ipc::file::Status;
 use ipc::{Buffer, Call, Client, Loopback, SERVER_ENDED, Shared, Signal};
@@ -43,14 +43,14 @@ impl Block for Driver {
     fn attach(&mut self, _: Client, buffer: Buffer, _: Signal) -> Result<(), BlockStatus> {
         assert_eq!(buffer.pages as usize, 1 + MAX_FETCH / 4096);
         let mapped = SharedBuffer::map(buffer.frame.cap(), buffer.pages.into()).expect("the client's");
-        self.session = Some((mapped, ServerRings::new()));
+        self.session = Some((mapped, RINGS.server()));
         self.attaches += 1;
         Ok(())
     }
 
     fn submit(&mut self, _: Client) -> Result<(), BlockStatus> {
         let (buffer, rings) = self.session.as_mut().ok_or(BlockStatus::NotAttached)?;
-        self.request = rings.request(buffer, 0).expect("an honest client");
+        self.request = rings.next(buffer, 0).expect("an honest client");
         Ok(())
     }
 }
@@ -101,7 +101,7 @@ impl Wait for Around {
             Event::Fail(code) => return Err(SyscallError::new(code, 0)),
         };
         let (buffer, rings) = driver.session.as_mut().expect("attached");
-        rings.complete(buffer, Completion { tag, status }).expect("room");
+        rings.complete(buffer, &Completion { tag, status }).expect("room");
         Ok(1)
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use bench_programs::{busy_ticks, instructions, mark, median};
 use ipc::SignalOn;
-use ipc::block::{BlockClient, ClientRings, DATA, Operation, Request};
+use ipc::block::{BlockClient, ClientRings, DATA, Operation, RINGS, Request};
 use rt::{Env, NOTIFICATION, SharedBuffer, ticks_per_second};
 
 use crate::{Line, WARM_UP, metric};
@@ -48,7 +48,7 @@ impl User {
         let block = BlockClient::from_env(env).map_err(|missing| format!("{missing}"))?;
         let pages = 1 + u64::from(LARGE) / 8;
         let buffer = SharedBuffer::new(pages).map_err(|error| format!("no buffer: {error:?}"))?;
-        let rings = ClientRings::reset(&buffer).map_err(|error| format!("{error:?}"))?;
+        let rings = RINGS.client(&buffer).map_err(|error| format!("{error:?}"))?;
         let notification = ipc::signal_only(NOTIFICATION).map_err(|error| format!("{error}"))?;
         block.attach(&buffer, SignalOn { notification, bits: 1 }).map_err(|error| format!("block: {error}"))?;
         let sectors = block.info().map_err(|error| format!("block: {error}"))?.sectors;
@@ -87,7 +87,7 @@ impl User {
                 tag,
                 operation: operation as u32,
             };
-            self.rings.request(&self.buffer, &request).map_err(|error| format!("block: {error:?}"))?;
+            self.rings.ask(&self.buffer, &request).map_err(|error| format!("block: {error:?}"))?;
             self.next = (self.next + u64::from(sectors)) % (self.sectors - u64::from(LARGE));
         }
         self.block.submit().map_err(|error| format!("block: {error}"))?;
