@@ -34,9 +34,11 @@ impl<T, const N: usize> Sessions<T, N> {
         self.0.iter_mut().find(is).map(|entry| &mut entry.session)
     }
 
-    /// Ends what session the component had, and returns it: of this instance or of one that is gone.
+    /// Ends what session the component had, and returns it: of this instance or of one that is gone. What a former instance left
+    /// to others does not end the session of its successor.
     pub fn close(&mut self, badge: Badge) -> Option<T> {
-        let index = self.0.iter().position(|entry| entry.component == badge.component())?;
+        let is = |entry: &Entry<T>| entry.component == badge.component() && !is_later(entry.epoch, badge.epoch());
+        let index = self.0.iter().position(is)?;
         Some(self.0.swap_remove(index).session)
     }
 
@@ -44,12 +46,15 @@ impl<T, const N: usize> Sessions<T, N> {
     /// no other's.
     ///
     /// # Errors
-    /// `NoSession` as `E`, and those of `make`.
+    /// `NoSession` as `E`, also where a later instance of the client has one; and those of `make`.
     pub fn open<E: From<NoSession>>(
         &mut self,
         badge: Badge,
         make: impl FnOnce(usize) -> Result<T, E>,
     ) -> Result<&mut T, E> {
+        if self.0.iter().any(|entry| entry.component == badge.component()) {
+            return Err(NoSession.into());
+        }
         let free = |place: &usize| self.0.iter().all(|entry| entry.place != *place);
         let place = (0..N).find(free).ok_or(NoSession)?;
         let entry = Entry { component: badge.component(), epoch: badge.epoch(), place, session: make(place)? };
@@ -67,6 +72,11 @@ impl<T, const N: usize> Sessions<T, N> {
     pub fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
         self.0.retain_mut(|entry| keep(&mut entry.session));
     }
+}
+
+/// Instances are counted round and round.
+const fn is_later(epoch: u16, other: u16) -> bool {
+    epoch.wrapping_sub(other).cast_signed() > 0
 }
 
 impl<T, const N: usize> Default for Sessions<T, N> {
@@ -93,6 +103,17 @@ mod tests {
         assert_eq!(open(&mut sessions, second, 11), Ok(11));
         assert_eq!(sessions.get(first), None);
         assert_eq!(sessions.get(second), Some(&mut 11));
+    }
+
+    #[test]
+    fn what_is_left_of_a_former_instance_does_not_end_its_successors_session() {
+        let mut sessions = Sessions::<u32, 2>::new();
+        let (former, last, first) = (Badge::new(3, 1, 0), Badge::new(3, u16::MAX, 0), Badge::new(3, 0, 0));
+        assert_eq!(open(&mut sessions, last, 10), Ok(10));
+        assert_eq!((sessions.close(Badge::new(3, u16::MAX - 1, 0)), sessions.get(last).copied()), (None, Some(10)));
+        assert_eq!(open(&mut sessions, Badge::new(3, u16::MAX - 1, 0), 9), Err(NoSession));
+        assert_eq!((sessions.close(first), open(&mut sessions, first, 11)), (Some(10), Ok(11)));
+        assert_eq!((sessions.close(former), open(&mut sessions, former, 12)), (Some(11), Ok(12)));
     }
 
     #[test]
