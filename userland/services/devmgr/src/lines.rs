@@ -9,6 +9,10 @@ use tree::{Device, Interrupt, Phandle, Phandles, Tree, Trigger};
 
 /// Most lines about one node.
 const MOST: usize = 256;
+/// Most names or cells in a line.
+const WORDS: usize = 16;
+/// Most bytes of a name; of a longer one the end is left out.
+const NAME: usize = 64;
 
 /// A line for everything that the node at this offset has and needs. What is malformed is said in its place.
 pub fn lines(tree: &Tree<'_>, offset: usize) -> Vec<String> {
@@ -28,7 +32,7 @@ pub fn lines(tree: &Tree<'_>, offset: usize) -> Vec<String> {
 
 /// What belongs to it.
 fn own(tree: &Tree<'_>, device: &Device<'_, '_>, phandles: &Phandles<'_>) -> Vec<String> {
-    let names: Vec<&str> = device.compatible().collect();
+    let names: Vec<&str> = device.compatible().take(WORDS).map(short).collect();
     let mut lines = vec![format!("compatible {}", names.join(", "))];
     let mut names = device.register_names();
     lines.extend(device.registers().take(MOST).map(|range| {
@@ -58,13 +62,13 @@ fn own(tree: &Tree<'_>, device: &Device<'_, '_>, phandles: &Phandles<'_>) -> Vec
 /// What belongs to others.
 fn needed(tree: &Tree<'_>, device: &Device<'_, '_>, phandles: &Phandles<'_>) -> Vec<String> {
     let bus = device.bus().map(|bus| {
-        let address: Vec<String> = bus.address.iter().map(|cell| format!("{cell:#x}")).collect();
+        let address: Vec<String> = bus.address.iter().take(WORDS).map(|cell| format!("{cell:#x}")).collect();
         format!("on the bus of {} at {}", place(tree, bus.at), address.join(" "))
     });
     let references = device.references(phandles).take(MOST).map(|reference| match reference {
         Err(error) => error.to_string(),
         Ok(it) => {
-            let arguments: String = it.arguments.iter().map(|cell| format!(" {cell:#x}")).collect();
+            let arguments: String = it.arguments.iter().take(WORDS).map(|cell| format!(" {cell:#x}")).collect();
             format!("{} {}{arguments}{}", it.dependency.word(), place(tree, it.provider), named(it.name))
         }
     });
@@ -72,7 +76,11 @@ fn needed(tree: &Tree<'_>, device: &Device<'_, '_>, phandles: &Phandles<'_>) -> 
 }
 
 fn named(name: Option<&str>) -> String {
-    name.filter(|name| !name.is_empty()).map_or(String::new(), |name| format!(" ({name})"))
+    name.filter(|name| !name.is_empty()).map_or(String::new(), |name| format!(" ({})", short(name)))
+}
+
+fn short(name: &str) -> &str {
+    &name[..name.floor_char_boundary(NAME)]
 }
 
 fn interrupt_words(tree: &Tree<'_>, interrupt: Interrupt<'_>) -> String {
@@ -83,7 +91,7 @@ fn interrupt_words(tree: &Tree<'_>, interrupt: Interrupt<'_>) -> String {
         }
         Interrupt::Other { controller: None, .. } => "of no controller".into(),
         Interrupt::Other { controller: Some(at), arguments } => {
-            let arguments: String = arguments.iter().map(|cell| format!(" {cell:#x}")).collect();
+            let arguments: String = arguments.iter().take(WORDS).map(|cell| format!(" {cell:#x}")).collect();
             format!("{}{arguments}", place(tree, at))
         }
     }
@@ -94,4 +102,24 @@ pub fn place(tree: &Tree<'_>, at: usize) -> String {
     let mut walk = tree.walk();
     let path = walk.seek(at).map(|node| node.path().to_string()).unwrap_or_default();
     tree.label(&path).map_or(path, |label| format!("&{label}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tree::Builder;
+
+    #[test]
+    fn a_node_that_says_much_is_said_in_short() {
+        let name = "x".repeat(5_000);
+        let mut builder = Builder::new();
+        builder.begin("soc").cells("#address-cells", &[1]).cells("#size-cells", &[1]).flag("ranges").begin("much");
+        builder.texts("compatible", &[name.as_str(); 100]).texts("reg-names", &[name.as_str(); 2]);
+        let bytes = builder.cells("reg", &[0x1000, 0x100, 0x2000, 0x100]).end().end().finish();
+        let tree = Tree::parse(&bytes).unwrap();
+        let offset = tree.walk().find("/soc/much").unwrap().offset();
+        let lines = lines(&tree, offset);
+        assert!(lines.iter().any(|line| line.starts_with("registers 0x2000..0x2100 (xxx")), "{lines:?}");
+        assert!(lines.iter().all(|line| line.len() <= WORDS * (NAME + 2) + 20), "{:?}", lines.iter().map(String::len));
+    }
 }
