@@ -15,7 +15,8 @@ struct Layer {
 /// The longest folder that matches a crate is its layer.
 const LAYERS: &[Layer] = &[
     Layer { folder: "kernel/abi", may_use: &[] },
-    Layer { folder: "kernel/tree", may_use: &[] },
+    Layer { folder: "kernel/tree/writer", may_use: &[] },
+    Layer { folder: "kernel/tree", may_use: &["kernel/tree/writer"] },
     Layer { folder: "kernel", may_use: &["kernel/abi", "kernel/tree"] },
     Layer { folder: "userland/rt", may_use: &["kernel/abi"] },
     Layer { folder: "userland/ipc/macros", may_use: &[] },
@@ -29,10 +30,13 @@ const LAYERS: &[Layer] = &[
     Layer { folder: "userland/services", may_use: COMPONENT },
     Layer {
         folder: "userland/services/devmgr",
-        may_use: &["kernel/abi", "kernel/tree", "userland/bundle", "userland/ipc", "userland/rt"],
+        may_use: &["kernel/abi", "kernel/tree", "kernel/tree/writer", "userland/bundle", "userland/ipc", "userland/rt"],
     },
     Layer { folder: "userland/apps", may_use: COMPONENT },
-    Layer { folder: "drivers/kit", may_use: &["kernel/abi", "kernel/tree", "userland/rt", "userland/ipc"] },
+    Layer {
+        folder: "drivers/kit",
+        may_use: &["kernel/abi", "kernel/tree", "kernel/tree/writer", "userland/rt", "userland/ipc"],
+    },
     Layer { folder: "drivers", may_use: &["drivers/kit", "userland/ipc", "userland/rt"] },
     Layer { folder: "tests/programs/agent", may_use: &["kernel/abi", "userland/rt"] },
     Layer {

@@ -23,6 +23,8 @@ use alloc::vec::Vec;
 use rt::Env;
 use tree::{Tree, Walk};
 
+pub use tree::{PciSpace, PciWindow, pci_windows};
+
 use crate::error::{Cause, Error};
 
 /// A node of the device tree: its properties, and the nodes in it. Numbers that refer to other nodes are as the tree has them; what
@@ -175,7 +177,7 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tree::Builder;
+    use tree_writer::Builder;
 
     #[test]
     fn a_tree_is_a_node() {

@@ -2,8 +2,8 @@
 
 use core::ops::Deref;
 
-use crate::interrupt::{Controller, Controllers, Source};
-use crate::{Interrupts, Node, Strings, Tree, Walk};
+use crate::interrupt::{self, Controller, Controllers, Source};
+use crate::{Interrupts, Line, Node, Strings, Tree, TreeError, Walk};
 
 /// A walk over the enabled nodes that say what they are compatible with.
 #[derive(Clone, Debug)]
@@ -43,6 +43,20 @@ impl<'w, 'a> Device<'w, 'a> {
     /// Its interrupts, in order.
     pub fn interrupts(&self) -> Interrupts<'w, 'a> {
         Source::of(&self.node).read(self.tree, self.controllers)
+    }
+
+    /// The line of the GIC behind a pin of a PCI function on the bus of this host bridge, as its `interrupt-map` says; none where it
+    /// goes elsewhere. `address` is the first cell of the function's `reg` (bus, device and function from bit 8 on), `pin` 1 for
+    /// INTA to 4 for INTD.
+    ///
+    /// # Errors
+    /// The map does not have it, or is malformed.
+    pub fn function_line(&self, address: u32, pin: u32) -> Result<Option<Line>, TreeError> {
+        let mut unit = [0; 12];
+        unit[..4].copy_from_slice(&address.to_be_bytes());
+        let at = self.node.offset();
+        interrupt::passed_on(self.controllers, at, &unit, &pin.to_be_bytes())
+            .map_err(|fault| self.tree.error(at, "interrupt-map", fault))
     }
 
     /// The names of its interrupts, in order.

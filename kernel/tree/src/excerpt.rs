@@ -122,9 +122,10 @@ impl Writer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Builder, Tree};
+    use crate::Tree;
     use std::string::ToString;
     use std::vec::Vec;
+    use tree_writer::Builder;
 
     fn excerpt(node: &Node<'_, '_>) -> Vec<u8> {
         let mut room = [0xff; 2000];

@@ -233,6 +233,24 @@ fn route<'a>(
     Err(Fault::TooMany(MAX_MAPS))
 }
 
+/// The line of the GIC to which the node at this offset passes on an interrupt of a device at `address`; none where it goes
+/// elsewhere.
+///
+/// # Errors
+/// It passes none on, or not this one.
+pub(crate) fn passed_on(
+    controllers: &[Controller<'_>],
+    at: usize,
+    address: &[u8],
+    entry: &[u8],
+) -> Result<Option<Line>, Fault> {
+    let first = find(controllers, InterruptParent::Node(at)).ok_or(Fault::Missing)?;
+    Ok(match route(controllers, first, address, entry)? {
+        Interrupt::Gic(line) => Some(line),
+        Interrupt::Other { .. } => None,
+    })
+}
+
 /// An interrupt of a controller that is not known. How many cells it takes is not known either, so that in a plain
 /// `interrupts` one stands for all.
 fn unknown<'a>(parent: InterruptParent, extended: bool, rest: &'a [u8]) -> Result<(Interrupt<'a>, &'a [u8]), Fault> {

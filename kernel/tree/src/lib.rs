@@ -15,14 +15,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-#[cfg(any(test, feature = "build"))]
-extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
 mod address;
-#[cfg(any(test, feature = "build"))]
-mod build;
 mod console;
 mod device;
 mod dma;
@@ -33,6 +29,7 @@ mod interrupt;
 mod interrupt_map;
 mod machine;
 mod node;
+mod pci;
 mod phandle;
 mod reference;
 mod region;
@@ -47,8 +44,6 @@ mod walk;
 mod tests;
 
 pub use address::{Range, Registers};
-#[cfg(any(test, feature = "build"))]
-pub use build::Builder;
 pub use console::Console;
 pub use device::{Device, Devices};
 pub use dma::{Window, Windows};
@@ -57,6 +52,7 @@ pub use header::{HEADER_BYTES, MAX_TREE_BYTES};
 pub use interrupt::{Interrupt, Interrupts, Line, Trigger};
 pub use machine::{Conduit, Cpu, EnableMethod, Gic, MAX_CPUS, MEMRESERVE, Machine, Reserved, Timer};
 pub use node::{Bus, Node, Path, Status};
+pub use pci::{PciSpace, PciWindow, pci_windows};
 pub use phandle::{Phandle, Phandles};
 pub use reference::{Arguments, Dependency, Reference, References};
 pub use region::{Region, Regions};

@@ -10,7 +10,7 @@ mod resources;
 
 use std::vec::Vec;
 
-use crate::Builder;
+use tree_writer::Builder;
 
 /// Trees that QEMU 7.2 made, padding cut off: `-machine virt,dumpdtb=…` and `xlnx-versal-virt`.
 pub(crate) const QEMU: [(&str, &[u8]); 5] = [

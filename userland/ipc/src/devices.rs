@@ -1,6 +1,8 @@
 //! devices: the enabled nodes of the device tree, and what drives them. Served by devmgr.
 
-use crate::{Text, Wire};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::{Client, Text, Wire};
 
 /// The enabled nodes of the device tree that say what they are compatible with, in the order of the tree.
 #[crate::protocol(name = "devices", version = 1)]
@@ -12,6 +14,11 @@ pub trait Devices {
     /// Line `line` of what the node at `index` has and needs; none behind the last.
     #[method(2)]
     fn resource(&mut self, index: u32, line: u32) -> Result<Option<Text<MAX_LINE>>, Status>;
+
+    /// The caller drives a bus, and found this function on it. The component that is started for it; none where there is no
+    /// driver, or it cannot be started, which `list` says why.
+    #[method(3)]
+    fn found(&mut self, client: Client, function: Function) -> Result<Option<u32>, Status>;
 }
 
 /// Longest path, in bytes; of a longer one the end is left out.
@@ -26,6 +33,48 @@ pub const MAX_LINE: usize = 488;
 crate::statuses! {
     /// No node at this place of the list.
     NoNode = 1, "no such node";
+    /// The caller drives nothing that has functions.
+    NoBus = 2, "the caller drives no bus";
+    /// Registers that the bus does not pass on, that share a page, or that another function has.
+    BadFunction = 3, "its registers are not the bus' to give, or another's";
+    /// The list is full.
+    TooMany = 4, "there are too many functions";
+}
+
+/// A function of PCI, with places for its registers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Wire, FromBytes, IntoBytes, Immutable)]
+#[wire(layout)]
+#[repr(C)]
+pub struct Function {
+    /// Vendor ID.
+    pub vendor: u16,
+    /// Device ID.
+    pub device: u16,
+    /// Subsystem Vendor ID.
+    pub subsystem_vendor: u16,
+    /// Subsystem ID.
+    pub subsystem: u16,
+    /// Class code, and the revision in the lowest eight bits.
+    pub class: u32,
+    /// Its requester ID: bus, device (five bits) and function (three).
+    pub address: u16,
+    /// Which pin it interrupts on, 1 for INTA to 4 for INTD; 0 for none.
+    pub pin: u8,
+    /// 0.
+    pub reserved: u8,
+    /// What its base address registers say; of those that are not there the size is 0.
+    pub bars: [Bar; 6],
+}
+
+/// Registers of a function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Wire, FromBytes, IntoBytes, Immutable)]
+#[wire(layout)]
+#[repr(C)]
+pub struct Bar {
+    /// First byte, as the CPU has it.
+    pub base: u64,
+    /// Bytes.
+    pub size: u64,
 }
 
 /// A node.

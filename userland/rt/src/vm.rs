@@ -60,9 +60,16 @@ pub(crate) fn discard<K>(cap: Cap<K>) {
     }
 }
 
+/// Pages of a block: what of a Frame is aligned to one takes a single entry of the page tables, if its address is as well.
+const BLOCK: u64 = 512;
+
 /// Addresses for `pages` pages, which nothing else gets, with one between that nothing gets.
 pub(crate) fn addresses(pages: u64) -> u64 {
-    NEXT.fetch_add((pages + 1) * PAGE, Ordering::Relaxed)
+    if pages < BLOCK {
+        return NEXT.fetch_add((pages + 1) * PAGE, Ordering::Relaxed);
+    }
+    let first = NEXT.fetch_add((pages + BLOCK + 1) * PAGE, Ordering::Relaxed);
+    first.next_multiple_of(BLOCK * PAGE)
 }
 
 /// Maps a whole Frame of `pages` pages at a free address.

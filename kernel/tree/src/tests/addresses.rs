@@ -2,7 +2,9 @@
 
 use std::vec::Vec;
 
-use crate::{Builder, Fault, Range, Tree, TreeError};
+use tree_writer::Builder;
+
+use crate::{Fault, Range, Tree, TreeError};
 
 /// The registers of `/bus/device` with one-cell addresses on a bus with these `ranges`.
 fn through(ranges: &[u32], reg: &[u32]) -> Vec<Result<Range, TreeError>> {

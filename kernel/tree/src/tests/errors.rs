@@ -4,7 +4,9 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 
 use super::qemu;
-use crate::{Builder, Fault, HEADER_BYTES, MAX_DEPTH, MAX_TREE_BYTES, Tree};
+use tree_writer::Builder;
+
+use crate::{Fault, HEADER_BYTES, MAX_DEPTH, MAX_TREE_BYTES, Tree};
 
 fn patched(at: usize, word: u32) -> Vec<u8> {
     let mut bytes = qemu("virt-gic2.dtb").to_vec();

@@ -5,7 +5,9 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 
 use super::{QEMU, qemu};
-use crate::{Builder, Dependency, Device, Fault, Interrupt, Line, Phandle, Phandles, Range, Tree, TreeError, Window};
+use tree_writer::Builder;
+
+use crate::{Dependency, Device, Fault, Interrupt, Line, Phandle, Phandles, Range, Tree, TreeError, Window};
 
 /// A tree with everything that one device can refer to.
 pub(crate) fn board() -> Vec<u8> {

@@ -77,7 +77,8 @@ fn lists_the_tree(lab: &mut Lab) -> Result<()> {
     wanted.sort();
     let mut console = lab.boot_to_prompt(Boot::default())?;
     let rows = rows(&mut console)?;
-    let listed: Vec<String> = rows.keys().cloned().collect();
+    // What a bus finds is not in the tree.
+    let listed: Vec<String> = rows.keys().filter(|path| !path.contains("/pci1b36,")).cloned().collect();
     ensure!(listed == wanted, "devices lists\n{listed:#?}\nand fdtget finds\n{wanted:#?}");
     ensure!(wanted.len() > 40, "only {} nodes", wanted.len());
     let state = |path: &str| rows.get(path).map(|(driver, state)| (driver.as_str(), state.as_str()));

@@ -22,6 +22,7 @@ mod keys;
 mod kit;
 mod memory;
 mod net;
+mod pci;
 mod shell;
 mod template;
 mod versions;
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Case> {
         input::cases(),
         keys::cases(),
         net::cases(),
+        pci::cases(),
         isolation::cases(),
         memory::cases(),
         kit::cases(),

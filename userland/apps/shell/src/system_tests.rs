@@ -401,6 +401,10 @@ impl log::Log for Servers {
 }
 
 impl devices::Devices for Servers {
+    fn found(&mut self, _: Client, _: devices::Function) -> Result<Option<u32>, devices::Status> {
+        Err(devices::Status::NoBus)
+    }
+
     fn list(&mut self, index: u32) -> Result<Option<Device>, devices::Status> {
         let row = |path, driver, state, reason| Device {
             path: Text::cut(path),

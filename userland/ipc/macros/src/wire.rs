@@ -16,7 +16,16 @@ pub fn derive(item: &DeriveInput) -> Result<TokenStream> {
         Data::Union(data) => return Err(Error::new(data.union_token.span, "a union says not what it is")),
     };
     let ident = &item.ident;
+    let laid = is_layout(item)?.then(|| {
+        quote! {
+            impl ::ipc::Laid for #ident {
+                const SHAPE: &'static ::ipc::Shape = <Self as ::ipc::Wire>::SHAPE;
+            }
+        }
+    });
     Ok(quote! {
+        #laid
+
         impl ::ipc::Wire for #ident {
             type Sent<'a> = Self;
             type Given = Self;

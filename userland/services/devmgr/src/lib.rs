@@ -8,6 +8,7 @@
 extern crate alloc;
 
 mod drivers;
+mod function;
 mod lines;
 mod manager;
 mod node;

@@ -107,7 +107,7 @@ pub fn place(tree: &Tree<'_>, at: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tree::Builder;
+    use tree_writer::Builder;
 
     #[test]
     fn a_node_that_says_much_is_said_in_short() {

@@ -6,12 +6,13 @@ use alloc::vec::Vec;
 
 use bundle::Bundle;
 use ipc::broker::{self, BrokerClient};
-use ipc::devices::{Device, Devices, MAX_LINE, State, Status};
+use ipc::devices::{Device, Devices, Function, MAX_LINE, State, Status};
 use ipc::supervisor::State as Running;
-use ipc::{Call, Error, Text};
+use ipc::{Call, Client, Error, Text};
 use tree::{Range, Tree};
 
 use crate::drivers::{Driver, drivers};
+use crate::function;
 use crate::lines::lines;
 use crate::node;
 use crate::plan::{Identify, Outcome, Row, plan};
@@ -21,10 +22,14 @@ use crate::resources::{Description, Identification, Trouble};
 pub struct Manager<'a, C> {
     tree: Tree<'a>,
     broker: BrokerClient<C>,
+    drivers: Vec<Driver<'a>>,
     nodes: Vec<Node<'a>>,
     /// The lines about a node that were asked for last, as they are asked for one by one.
     shown: Option<(usize, Vec<String>)>,
 }
+
+/// Most functions of buses.
+const FUNCTIONS: usize = 128;
 
 /// A node, and what became of it when it was decided about.
 struct Node<'a> {
@@ -36,6 +41,8 @@ struct Node<'a> {
     driver: &'a str,
     state: State,
     reason: String,
+    /// Of a function of a bus: its registers, and what it has in words.
+    function: Option<(Vec<Range>, Vec<String>)>,
 }
 
 /// A component that init has.
@@ -64,15 +71,15 @@ impl<'a, C: Call> Manager<'a, C> {
             node.component = node.component.or(component);
             nodes.push(node);
         }
-        let manager = Self { tree, broker, nodes, shown: None };
-        manager.refuse(&drivers, &known).map_err(|error| format!("broker: {error}"))?;
+        let manager = Self { tree, broker, drivers, nodes, shown: None };
+        manager.refuse(&known).map_err(|error| format!("broker: {error}"))?;
         manager.broker.settle().map_err(|error| format!("broker: {error}"))?;
         Ok(manager)
     }
 
     /// Tells init of the drivers that have no device.
-    fn refuse(&self, drivers: &[Driver<'a>], known: &[Known]) -> Result<(), Failure> {
-        for driver in drivers {
+    fn refuse(&self, known: &[Known]) -> Result<(), Failure> {
+        for driver in &self.drivers {
             let mine = |node: &&Node<'_>| node.driver == driver.name;
             let has_one = self.nodes.iter().filter(mine).any(|node| node.component.is_some())
                 || known.iter().any(|it| it.program == driver.number && !it.path.is_empty());
@@ -85,6 +92,71 @@ impl<'a, C: Call> Manager<'a, C> {
             }
         }
         Ok(())
+    }
+
+    /// The node of a bus that this component drives.
+    fn bus_of(&self, client: Client) -> Result<usize, Status> {
+        let drives = |node: &Node<'_>| node.component == Some(client.component()) && node.function.is_none();
+        let bus = self.nodes.iter().find(|&node| drives(node)).ok_or(Status::NoBus)?;
+        Ok(bus.offset)
+    }
+
+    /// Decides about a function of the bus whose node is at this offset.
+    fn add(&mut self, offset: usize, function: &Function) -> Result<Option<u32>, Status> {
+        let mut devices = self.tree.devices();
+        let bus = loop {
+            let device = devices.next().ok_or(Status::NoBus)?;
+            if device.offset() == offset {
+                break device;
+            }
+        };
+        if bus.text("device_type").ok().flatten() != Some("pci") {
+            return Err(Status::NoBus);
+        }
+        let registers = function::registers(function, bus.property("ranges").unwrap_or_default());
+        let registers = registers.ok_or(Status::BadFunction)?;
+        let ranges: Vec<Range> = registers.iter().map(|block| block.range).collect();
+        let path = format!("{}/{}", bus.path(), function::name(function));
+        for node in &self.nodes {
+            let Some((others, _)) = &node.function else { continue };
+            if node.path == path {
+                // Its bus' driver was started again, or says it twice.
+                return if *others == ranges { Ok(node.component) } else { Err(Status::BadFunction) };
+            }
+            if others.iter().any(|other| ranges.iter().any(|own| function::overlap(*own, *other))) {
+                return Err(Status::BadFunction);
+            }
+        }
+        if self.nodes.iter().filter(|node| node.function.is_some()).count() >= FUNCTIONS {
+            return Err(Status::TooMany);
+        }
+        let words = function::words(function, &registers, &function::lines(&bus, function));
+        let known = known(&self.broker).unwrap_or_default();
+        let running = known.iter().find(|it| it.path == path).map(|it| it.number);
+        let driver = function::compatible(function)
+            .iter()
+            .find_map(|name| self.drivers.iter().find(|driver| driver.names(name).any(|id| id.is_none())));
+        let started = match (running, driver) {
+            (Some(number), _) => Ok(Some(number)),
+            (None, None) => Ok(None),
+            (None, Some(driver)) => function::describe(&bus, function, registers, driver).and_then(|description| {
+                let node = function::node(&bus, function);
+                let started = start(&self.broker, &path, &node, driver.number, &description);
+                started.unwrap_or_else(|error| Err(format!("broker: {error}"))).map(Some)
+            }),
+        };
+        let (component, state, reason) = match started {
+            Ok(Some(number)) => (Some(number), State::Running, String::new()),
+            Ok(None) => (None, State::NoDriver, String::new()),
+            Err(why) => (None, State::Refused, why),
+        };
+        let driver = driver.map_or("", |driver| driver.name);
+        let node = Node { path, offset, component, driver, state, reason, function: Some((ranges, words)) };
+        // Behind its bus and what was found before.
+        let behind = self.nodes.iter().rposition(|node| node.offset == offset).map_or(0, |last| last + 1);
+        self.nodes.insert(behind, node);
+        self.shown = None;
+        Ok(component)
     }
 
     /// What becomes of a node now: whether its driver runs, init knows.
@@ -133,19 +205,21 @@ fn decide<'a>(
         Outcome::NoDriver(Some(id)) => ("", State::NoDriver, format!("(it says {id:#x})")),
         Outcome::Not { driver, trouble: Trouble::Waiting(whom) } => (name(driver), State::Waiting, whom),
         Outcome::Not { driver, trouble: Trouble::Refused(why) } => (name(driver), State::Refused, why),
-        Outcome::Start { driver, description } => match start(tree, broker, &path, offset, driver, &description)? {
-            Ok(number) => {
-                component = Some(number);
-                (name(driver), State::Running, String::new())
+        Outcome::Start { driver, description } => {
+            match start_node(tree, broker, &path, offset, driver, &description)? {
+                Ok(number) => {
+                    component = Some(number);
+                    (name(driver), State::Running, String::new())
+                }
+                Err(why) => (name(driver), State::Refused, why),
             }
-            Err(why) => (name(driver), State::Refused, why),
-        },
+        }
     };
-    Ok(Node { path, offset, component, driver, state, reason })
+    Ok(Node { path, offset, component, driver, state, reason, function: None })
 }
 
-/// Has init start a driver; why it did not.
-fn start(
+/// Has init start a driver for a node of the tree; why it did not.
+fn start_node(
     tree: &Tree<'_>,
     broker: &BrokerClient<impl Call>,
     path: &str,
@@ -153,10 +227,21 @@ fn start(
     driver: u32,
     description: &Description,
 ) -> Result<Result<u32, String>, Failure> {
-    let Some(node) = node::alone(tree, offset) else {
-        return Ok(Err("its node says more than a driver is given".into()));
-    };
-    match describe(broker, path, &node, description) {
+    match node::alone(tree, offset) {
+        Some(node) => start(broker, path, &node, driver, description),
+        None => Ok(Err("its node says more than a driver is given".into())),
+    }
+}
+
+/// Has init start a driver for a device that says this; why it did not.
+fn start(
+    broker: &BrokerClient<impl Call>,
+    path: &str,
+    node: &[u8],
+    driver: u32,
+    description: &Description,
+) -> Result<Result<u32, String>, Failure> {
+    match describe(broker, path, node, description) {
         Ok(()) => {}
         Err(Error::TooLong) => return Ok(Err("its path or a name in its node is too long".into())),
         Err(Error::Status(broker::Status::NoDevice)) => {
@@ -207,12 +292,21 @@ impl<C: Call> Devices for Manager<'_, C> {
     }
 
     fn resource(&mut self, index: u32, line: u32) -> Result<Option<Text<MAX_LINE>>, Status> {
-        let offset = self.nodes.get(index as usize).ok_or(Status::NoNode)?.offset;
+        let node = self.nodes.get(index as usize).ok_or(Status::NoNode)?;
+        if let Some((_, words)) = &node.function {
+            return Ok(words.get(line as usize).map(|line| Text::cut(line)));
+        }
+        let offset = node.offset;
         if self.shown.as_ref().is_none_or(|(shown, _)| *shown != offset) {
             self.shown = Some((offset, lines(&self.tree, offset)));
         }
         let shown = self.shown.as_ref().map_or(&[][..], |(_, lines)| lines.as_slice());
         Ok(shown.get(line as usize).map(|line| Text::cut(line)))
+    }
+
+    fn found(&mut self, client: Client, function: Function) -> Result<Option<u32>, Status> {
+        let bus = self.bus_of(client)?;
+        self.add(bus, &function)
     }
 }
 

@@ -21,7 +21,8 @@ pub fn alone(tree: &Tree<'_>, offset: usize) -> Option<Vec<u8>> {
 mod tests {
     use std::string::{String, ToString};
 
-    use tree::{Builder, Node};
+    use tree::Node;
+    use tree_writer::Builder;
 
     use super::*;
 

@@ -158,7 +158,7 @@ fn named(name: Option<&str>) -> String {
 }
 
 /// Nothing tells a driver yet under which address its device finds memory.
-fn reaches_as_the_cpu_does(device: &Device<'_, '_>) -> Result<(), Trouble> {
+pub fn reaches_as_the_cpu_does(device: &Device<'_, '_>) -> Result<(), Trouble> {
     for window in device.dma_windows() {
         let window = window.map_err(|error| Trouble::Refused(error.to_string()))?;
         if window.bus != window.cpu.base {

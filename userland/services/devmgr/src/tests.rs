@@ -1,5 +1,6 @@
 //! Plans for written trees and for those of QEMU.
 
+mod bus;
 mod manager;
 
 use std::collections::HashMap;
@@ -8,7 +9,8 @@ use std::vec::Vec;
 
 use bundle::write::{self, Drive, Manifest, Program, Segment};
 use bundle::{Bundle, Restart};
-use tree::{Builder, Range, Tree};
+use tree::{Range, Tree};
+use tree_writer::Builder;
 
 use crate::resources::{Block, Description, Identification, Line, Trouble};
 use crate::{Identify, Outcome, Row, drivers, plan};

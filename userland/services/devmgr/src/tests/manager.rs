@@ -17,7 +17,7 @@ use crate::Manager;
 
 /// What init would do.
 #[derive(Default)]
-struct World {
+pub struct World {
     components: Vec<Component>,
     calls: Vec<String>,
     refuses: Option<&'static str>,
@@ -26,10 +26,21 @@ struct World {
 }
 
 #[derive(Clone, Default)]
-struct Init(Rc<RefCell<World>>);
+pub struct Init(Rc<RefCell<World>>);
 
 impl Init {
-    fn with(drivers: &[&str]) -> Self {
+    /// What it was asked for since the last look.
+    pub fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.borrow_mut().calls)
+    }
+
+    /// What the nodes of the drivers that were started say.
+    pub fn node(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.borrow_mut().node)
+    }
+
+    /// With the components that no device has yet.
+    pub fn with(drivers: &[&str]) -> Self {
         let init = Self::default();
         for (number, name) in (1..).zip(drivers) {
             init.add(number, number, name, "");
@@ -37,7 +48,8 @@ impl Init {
         init
     }
 
-    fn add(&self, number: u32, program: u32, name: &str, path: &str) {
+    /// Adds a component.
+    pub fn add(&self, number: u32, program: u32, name: &str, path: &str) {
         let (name, path) = (Text::cut(name), Text::cut(path));
         let component = Component { number, program, state: Running::Running, name, path };
         self.0.borrow_mut().components.push(component);

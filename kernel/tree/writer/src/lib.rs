@@ -1,4 +1,8 @@
-//! A writer of trees, for tests. It writes what it is told, also what is wrong.
+//! A writer of small device trees, for what a bus finds and for tests. It writes what it is told, also what is wrong.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
 
 use alloc::vec::Vec;
 

@@ -1,0 +1,65 @@
+//! Configuration space (PCI Express Base Specification 5.0, 7.2.2): a page for each function.
+
+use core::fmt;
+
+use kit::Node;
+use kit::mmio::{Mmio, ReadWrite, Readable, Writeable};
+
+/// Where a function is: its requester ID, of bus, device and function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Address(pub u16);
+
+impl Address {
+    /// From its parts: bus, device below 32, function below 8.
+    pub const fn new(bus: u8, device: u8, function: u8) -> Self {
+        Self((bus as u16) << 8 | (device as u16 & 31) << 3 | function as u16 & 7)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02x}:{:02x}.{}", self.0 >> 8, self.0 >> 3 & 31, self.0 & 7)
+    }
+}
+
+/// The first bus behind a bridge: of `bus-range`, or 0.
+pub fn first_bus(node: &Node) -> u8 {
+    let buses = node.cells("bus-range").unwrap_or_default();
+    buses.first().and_then(|&first| u8::try_from(first).ok()).unwrap_or(0)
+}
+
+/// The configuration space of all functions behind a bridge, from its first bus on.
+#[derive(Debug)]
+pub struct Ecam {
+    mmio: Mmio,
+    first: u8,
+}
+
+impl Ecam {
+    /// Behind these registers; the first bus is that of the node's `bus-range`.
+    pub const fn new(mmio: Mmio, first: u8) -> Self {
+        Self { mmio, first }
+    }
+
+    /// The first bus.
+    pub const fn first(&self) -> u8 {
+        self.first
+    }
+
+    /// 32 bits at `register`, a multiple of 4. All ones where there is nothing.
+    pub fn read(&self, at: Address, register: u16) -> u32 {
+        self.place(at, register).map_or(u32::MAX, |place| place.get())
+    }
+
+    /// Writes 32 bits.
+    pub fn write(&self, at: Address, register: u16, value: u32) {
+        if let Some(place) = self.place(at, register) {
+            place.set(value);
+        }
+    }
+
+    fn place(&self, at: Address, register: u16) -> Option<ReadWrite<u32>> {
+        let function = usize::from(at.0).checked_sub(usize::from(self.first) << 8)?;
+        self.mmio.register((function << 12) + usize::from(register & 0xffc)).ok()
+    }
+}

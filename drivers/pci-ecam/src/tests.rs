@@ -1,0 +1,220 @@
+//! The scan against a bus that lives in the test.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use ipc::devices::Function;
+use kit::mmio::{Bank, Mmio};
+
+use super::*;
+
+/// What a base address register answers to all ones, and what it holds.
+#[derive(Clone, Copy, Default)]
+struct Bar {
+    writable: u32,
+    fixed: u32,
+    value: u32,
+}
+
+#[derive(Clone)]
+struct Fake {
+    at: Address,
+    id: u32,
+    header: u8,
+    command: u32,
+    bars: [Bar; 6],
+    /// Decoding was on while a register was written.
+    unsafe_write: bool,
+}
+
+impl Fake {
+    fn new(device: u8, function: u8, id: u32) -> Self {
+        let at = Address::new(0, device, function);
+        Self { at, id, header: 0, command: 0, bars: [Bar::default(); 6], unsafe_write: false }
+    }
+
+    /// A register of 32 bits.
+    fn narrow(mut self, index: usize, size: u32) -> Self {
+        self.bars[index].writable = size.wrapping_neg();
+        self
+    }
+
+    /// A register of 64 bits.
+    fn wide(mut self, index: usize, size: u64) -> Self {
+        let mask = size.wrapping_neg();
+        self.bars[index] = Bar { writable: mask as u32, fixed: 0xc, value: 0 };
+        self.bars[index + 1].writable = (mask >> 32) as u32;
+        self
+    }
+
+    fn holds(&self, index: usize) -> u64 {
+        u64::from(self.bars[index].value) | u64::from(self.bars[index + 1].value) << 32
+    }
+}
+
+struct Bus(RefCell<Vec<Fake>>);
+
+impl Bank for Bus {
+    fn load(&self, offset: usize, bytes: usize) -> u64 {
+        assert_eq!(bytes, 4);
+        let functions = self.0.borrow();
+        let Some(it) = functions.iter().find(|it| usize::from(it.at.0) == offset >> 12) else { return 0xffff_ffff };
+        u64::from(match offset & 0xfff {
+            0x00 => it.id,
+            0x04 => it.command | 0x10_0000,
+            0x08 => 0x0108_0205,
+            0x0c => u32::from(it.header) << 16,
+            bar @ 0x10..0x28 => {
+                let Bar { fixed, value, .. } = it.bars[(bar - 0x10) / 4];
+                value | fixed
+            }
+            0x2c => 0x1100_1af4,
+            0x3c => 0x0100,
+            _ => 0,
+        })
+    }
+
+    fn store(&self, offset: usize, bytes: usize, value: u64) {
+        assert_eq!(bytes, 4);
+        let mut functions = self.0.borrow_mut();
+        let Some(it) = functions.iter_mut().find(|it| usize::from(it.at.0) == offset >> 12) else { return };
+        match offset & 0xfff {
+            0x04 => it.command = value as u32 & 0x7,
+            bar @ 0x10..0x28 => {
+                it.unsafe_write |= it.command & 0b10 != 0;
+                let bar = &mut it.bars[(bar - 0x10) / 4];
+                bar.value = value as u32 & bar.writable;
+            }
+            other => panic!("a write to {other:#x}"),
+        }
+    }
+}
+
+fn bus(functions: Vec<Fake>) -> (Rc<Bus>, Ecam) {
+    let bus = Rc::new(Bus(RefCell::new(functions)));
+    (bus.clone(), Ecam::new(Mmio::fake(bus, 1 << 20), 0))
+}
+
+/// 1 MiB of memory below 4 GiB, which the CPU has elsewhere, and 16 MiB above.
+fn windows() -> Windows {
+    let cells = [
+        [0x100_0000, 0, 0, 0, 0x3eff_0000, 0, 0x1_0000],
+        [0x200_0000, 0, 0x1000_0000, 0, 0x5000_0000, 0, 0x10_0000],
+        [0x4300_0000, 0x80, 0, 0x80, 0, 0, 0x100_0000u32],
+    ];
+    let bytes: Vec<u8> = cells.as_flattened().iter().flat_map(|cell| cell.to_be_bytes()).collect();
+    Windows::of(&bytes)
+}
+
+fn bases(function: &Function) -> Vec<(usize, u64, u64)> {
+    let all = function.bars.iter().enumerate().filter(|(_, bar)| bar.size != 0);
+    all.map(|(index, bar)| (index, bar.base, bar.size)).collect()
+}
+
+#[test]
+fn functions_get_places_of_their_own() {
+    let nvme = Fake::new(1, 0, 0x0010_1b36).wide(0, 0x4000).narrow(2, 0x100);
+    let other = Fake::new(3, 0, 0x1042_1af4).narrow(1, 0x1000).wide(4, 0x4000);
+    let (bus, ecam) = bus(vec![Fake::new(0, 0, 0x0008_1b36), nvme, other]);
+    let found: Vec<_> = scan(&ecam, &mut windows()).into_iter().map(Result::unwrap).collect();
+    assert_eq!(
+        found.iter().map(|it| (it.vendor, it.device, it.address)).collect::<Vec<_>>(),
+        [(0x1b36, 8, 0), (0x1b36, 0x10, 8), (0x1af4, 0x1042, 24)]
+    );
+    assert!(bases(&found[0]).is_empty());
+    // As the CPU has it: a page at least, and the wide ones above.
+    assert_eq!(bases(&found[1]), [(0, 0x80_0000_0000, 0x4000), (2, 0x5000_0000, 0x100)]);
+    assert_eq!(bases(&found[2]), [(1, 0x5000_1000, 0x1000), (4, 0x80_0000_4000, 0x4000)]);
+    assert_eq!((found[2].class, found[2].subsystem, found[2].pin), (0x0108_0205, 0x1100, 1));
+    let all = bus.0.borrow();
+    // As the bus has it.
+    assert_eq!((all[1].holds(0), all[1].bars[2].value, all[2].holds(4)), (0x80_0000_0000, 0x1000_0000, 0x80_0000_4000));
+    assert!(all.iter().all(|it| it.command == 2 && !it.unsafe_write), "they decode memory, and are no bus masters");
+}
+
+#[test]
+fn what_has_a_place_keeps_it() {
+    let functions =
+        || vec![Fake::new(1, 0, 0x0010_1b36).wide(0, 0x4000), Fake::new(2, 0, 0x0010_1b36).narrow(0, 0x1000)];
+    let (first, ecam) = bus(functions());
+    let before: Vec<_> = scan(&ecam, &mut windows()).into_iter().map(Result::unwrap).collect();
+    assert_eq!(scan(&ecam, &mut windows()).into_iter().map(Result::unwrap).collect::<Vec<_>>(), before);
+    // Another came between; what firmware put on one place is apart afterwards.
+    let mut all = first.0.borrow().clone();
+    all.insert(0, Fake::new(0, 0, 0x0010_1b36).wide(0, 0x4000));
+    all.push(Fake { bars: all[2].bars, command: 2, ..Fake::new(3, 0, 0x0010_1b36) });
+    let (_, ecam) = bus(all);
+    let after: Vec<_> = scan(&ecam, &mut windows()).into_iter().map(Result::unwrap).collect();
+    assert_eq!(after[1..3], before);
+    assert_eq!(bases(&after[0]), [(0, 0x80_0000_4000, 0x4000)]);
+    assert_eq!(bases(&after[3]), [(0, 0x5000_1000, 0x1000)]);
+}
+
+#[test]
+fn a_function_that_does_not_fit_or_lies_harms_no_other() {
+    let mut gap = Fake::new(2, 0, 0x0002_0001);
+    gap.bars[0].writable = 0xf0f0_0000;
+    let half = Fake::new(3, 0, 0x0003_0001).wide(4, 0x1000);
+    let mut half = Fake { bars: half.bars, ..half };
+    half.bars[5].fixed = 0xc;
+    let (_, ecam) = bus(vec![
+        Fake::new(1, 0, 0x0001_0001).narrow(0, 0x20_0000),
+        gap,
+        half,
+        Fake { header: 2, ..Fake::new(4, 0, 0x0004_0001) },
+        Fake::new(5, 0, 0x0005_0001).narrow(0, 0x1000),
+    ]);
+    let mut words = Vec::new();
+    let mut fine = Vec::new();
+    for found in scan(&ecam, &mut windows()) {
+        match found {
+            Ok(it) => fine.push(it.device),
+            Err(fault) => words.push(fault.to_string()),
+        }
+    }
+    assert_eq!(
+        words,
+        [
+            "00:01.0: BAR 0 of 0x200000 bytes fits in no window of the bridge",
+            "00:02.0: BAR 0 says no size that there is",
+            "00:04.0: a header of type 2, which nobody knows",
+        ]
+    );
+    assert_eq!(fine, [3, 5]);
+}
+
+#[test]
+fn functions_behind_the_first_are_looked_for_where_there_are_several() {
+    let several = |function| Fake { header: 0x80, ..Fake::new(1, function, 0x0001_0001) };
+    let (_, ecam) =
+        bus(vec![several(0), several(3), Fake::new(2, 0, 0x0002_0001), Fake::new(2, 1, 0x0002_0001), several(7)]);
+    let found: Vec<_> = scan(&ecam, &mut windows()).into_iter().map(|it| it.unwrap().address).collect();
+    assert_eq!(found, [0x08, 0x0b, 0x0f, 0x10]);
+}
+
+#[test]
+fn whatever_a_bus_answers_does_no_harm() {
+    struct Noise(RefCell<u64>);
+    impl Bank for Noise {
+        fn load(&self, _: usize, _: usize) -> u64 {
+            let mut seed = self.0.borrow_mut();
+            *seed ^= *seed << 13;
+            *seed ^= *seed >> 7;
+            *seed ^= *seed << 17;
+            *seed & 0xffff_ffff
+        }
+        fn store(&self, _: usize, _: usize, _: u64) {}
+    }
+    for seed in 1..200 {
+        let ecam = Ecam::new(Mmio::fake(Rc::new(Noise(RefCell::new(seed * 0x9e37_79b9))), 1 << 20), 0);
+        for function in scan(&ecam, &mut windows()).into_iter().flatten() {
+            for (_, base, size) in bases(&function) {
+                let inside = |from: u64, to: u64| from <= base && base + size <= to;
+                assert!(
+                    inside(0x5000_0000, 0x5010_0000) || inside(0x80_0000_0000, 0x80_0100_0000),
+                    "{base:#x} {size:#x}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Functions of PCI, as a driver of their bus found them: what they are called, whether their registers are the bus' to give,
+//! and what a driver is given.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use ipc::devices::Function;
+use tree::{Device, PciSpace, Range, Trigger};
+
+use tree_writer::Builder;
+
+use crate::drivers::Driver;
+use crate::resources::{Block, Description, Line, Trouble, reaches_as_the_cpu_does};
+
+/// A page, which is the least that a driver is given.
+const PAGE: u64 = 4096;
+
+/// Its name below the bus, as in a device tree: what it is, device and function; with the bus in front where that is not the
+/// first.
+pub fn name(function: &Function) -> String {
+    let Function { vendor, device, address, .. } = function;
+    let (bus, slot, number) = (address >> 8, address >> 3 & 31, address & 7);
+    let bus = if bus == 0 { String::new() } else { format!("{bus:x}:") };
+    format!("pci{vendor:x},{device:x}@{bus}{slot:x},{number:x}")
+}
+
+/// What it is compatible with, the most specific name first (PCI Bus Binding to IEEE 1275, revision 2.1, 4.1.2.1).
+pub fn compatible(function: &Function) -> Vec<String> {
+    let Function { vendor, device, subsystem_vendor, subsystem, class, .. } = function;
+    let (code, revision) = (class >> 8, class & 0xff);
+    let mut names = Vec::new();
+    if *subsystem_vendor != 0 {
+        names.push(format!("pci{vendor:x},{device:x}.{subsystem_vendor:x}.{subsystem:x}"));
+    }
+    names.push(format!("pci{vendor:x},{device:x}.{revision:x}"));
+    names.push(format!("pci{vendor:x},{device:x}"));
+    names.push(format!("pciclass,{code:06x}"));
+    names.push(format!("pciclass,{:04x}", code >> 8));
+    names
+}
+
+/// Its registers, if they lie in memory that this bus passes on, each in pages of its own.
+pub fn registers(function: &Function, ranges: &[u8]) -> Option<Vec<Block>> {
+    let mut registers: Vec<Block> = Vec::new();
+    for (index, bar) in function.bars.iter().enumerate().filter(|(_, bar)| bar.size != 0) {
+        let range = pages(Range::new(bar.base, bar.size)?)?;
+        let is_in = |cpu: Range| cpu.base <= range.base && range.end() <= cpu.end();
+        let passed_on = tree::pci_windows(ranges).any(|window| window.space != PciSpace::Io && is_in(window.cpu));
+        let apart = registers.iter().all(|other| !overlap(other.range, range));
+        if !passed_on || !apart {
+            return None;
+        }
+        registers.push(Block { range: Range::new(bar.base, bar.size)?, name: format!("bar{index}") });
+    }
+    Some(registers)
+}
+
+/// The pages of registers that begin at one.
+fn pages(range: Range) -> Option<Range> {
+    let size = range.size.checked_next_multiple_of(PAGE)?;
+    Range::new(range.base, size).filter(|pages| pages.base.is_multiple_of(PAGE))
+}
+
+/// Whether these registers have a page in common.
+pub fn overlap(one: Range, other: Range) -> bool {
+    let end = |range: Range| range.end().checked_next_multiple_of(PAGE).unwrap_or(u64::MAX);
+    one.base < end(other) && other.base < end(one)
+}
+
+/// What its driver is given.
+///
+/// # Errors
+/// In words.
+pub fn describe(
+    bus: &Device<'_, '_>,
+    function: &Function,
+    registers: Vec<Block>,
+    driver: &Driver<'_>,
+) -> Result<Description, String> {
+    let dma = driver.manifest.dma();
+    if dma {
+        reaches_as_the_cpu_does(bus).map_err(|(Trouble::Waiting(why) | Trouble::Refused(why))| why)?;
+    }
+    Ok(Description { registers, lines: lines(bus, function)?, memory: Vec::new(), dma })
+}
+
+/// Its interrupt: the line behind its pin.
+///
+/// # Errors
+/// In words.
+pub fn lines(bus: &Device<'_, '_>, function: &Function) -> Result<Vec<Line>, String> {
+    if !(1..=4).contains(&function.pin) {
+        return Ok(Vec::new());
+    }
+    let line = bus.function_line(u32::from(function.address) << 8, function.pin.into());
+    let line = line.map_err(|error| error.to_string())?.ok_or("its interrupt goes to no interrupt controller")?;
+    Ok(vec![Line { intid: line.intid, edge: line.trigger == Trigger::Edge, name: "intx".into() }])
+}
+
+/// What it says, as a node of its own.
+pub fn node(bus: &Device<'_, '_>, function: &Function) -> Vec<u8> {
+    let names = compatible(function);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut node = Builder::new();
+    node.texts("compatible", &names).cells("reg", &[u32::from(function.address) << 8, 0, 0, 0, 0]);
+    node.cells("vendor-id", &[function.vendor.into()]).cells("device-id", &[function.device.into()]);
+    node.cells("class-code", &[function.class >> 8]).cells("revision-id", &[function.class & 0xff]);
+    if bus.is_dma_coherent() {
+        node.flag("dma-coherent");
+    }
+    node.finish()
+}
+
+/// What it has, in words.
+pub fn words(function: &Function, registers: &[Block], lines: &Result<Vec<Line>, String>) -> Vec<String> {
+    let mut words = vec![format!("compatible {}", compatible(function).join(", "))];
+    words.extend(registers.iter().map(|block| {
+        let Block { range, name } = block;
+        format!("registers {:#x}..{:#x} ({name})", range.base, range.end())
+    }));
+    match lines {
+        Ok(lines) => words.extend(lines.iter().map(|line| {
+            let trigger = if line.edge { "edge" } else { "level" };
+            format!("interrupt {}, {trigger} ({})", line.intid, line.name)
+        })),
+        Err(error) => words.push(error.clone()),
+    }
+    words
+}
