@@ -49,9 +49,22 @@ pub fn bundle(
     Ok(path)
 }
 
+/// Refuses what is no crate outside of the repository before anything is built for it.
+pub fn check_folder(workspace: &Workspace, folder: &Path) -> Result<()> {
+    let manifest = folder.join("Cargo.toml");
+    ensure!(manifest.is_file(), "--with {}: there is no {}", folder.display(), manifest.display());
+    let file = manifest.canonicalize()?;
+    let packages = &workspace.metadata.packages;
+    ensure!(
+        !packages.iter().any(|package| package.manifest_path.as_std_path() == file),
+        "--with {}: a crate of the repository stands in a set of board.toml: --set starts it",
+        folder.display()
+    );
+    Ok(())
+}
+
 fn components(workspace: &Workspace, folder: &Path) -> Result<BTreeMap<String, Description>> {
     let manifest = folder.join("Cargo.toml");
-    ensure!(manifest.is_file(), "there is no {}", manifest.display());
     let mut command = MetadataCommand::new();
     command.cargo_path(workspace.cargo_path()).manifest_path(&manifest).no_deps();
     let metadata = command.exec().context("cargo cannot read the crate")?;

@@ -1,7 +1,7 @@
 //! `run`: builds everything and boots it, to the shell's prompt.
 
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -75,7 +75,10 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
         needed.extend(tools::DISK);
     }
     setup.require(&needed)?;
+    options.disk.as_deref().map_or(Ok(()), check_disk)?;
     let board = Board::read(workspace, &options.board)?;
+    board.selection(options.set.as_deref())?;
+    options.with.iter().try_for_each(|folder| outside::check_folder(workspace, folder))?;
     let built = build::build(workspace, setup, &board)?;
     let serial = if options.headless { Serial::Pipe } else { Serial::Terminal };
     let (set, with) = (options.set.clone(), options.with.clone());
@@ -109,10 +112,17 @@ fn machine(workspace: &Workspace, board: &Board, built: &Built, options: Options
     })
 }
 
+/// Refuses what cannot be a disk before anything is built for it.
+pub fn check_disk(file: &Path) -> Result<()> {
+    ensure!(file.exists(), "--disk {}: there is no such file", file.display());
+    ensure!(file.is_file(), "--disk {}: it is no plain file; a raw disk image is wanted", file.display());
+    Ok(())
+}
+
 /// The disk that was chosen, or a small one with a few files.
 pub fn disk_image(workspace: &Workspace, chosen: Option<PathBuf>) -> Result<PathBuf> {
     if let Some(file) = chosen {
-        ensure!(file.is_file(), "--disk {}: there is no such file", file.display());
+        check_disk(&file)?;
         return Ok(file);
     }
     let sample = workspace.tutti().join("sample.img");
