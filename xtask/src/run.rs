@@ -23,10 +23,10 @@ pub struct Options {
     /// A folder of board/
     #[arg(long, default_value = "virt")]
     board: String,
-    /// The core: cortex-a53, cortex-a72, cortex-a76, max
+    /// The core: cortex-a53, cortex-a72, cortex-a76, max, or another of QEMU's
     #[arg(long)]
     cpu: Option<String>,
-    /// How many cores
+    /// How many cores, 1 to 8
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=8))]
     smp: Option<u32>,
     /// Memory, such as 512M or 8G
@@ -44,7 +44,7 @@ pub struct Options {
     /// How much is logged
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: Level,
-    /// Version of the interrupt controller
+    /// Version of the interrupt controller, 2 or 3
     #[arg(long, value_parser = clap::value_parser!(u8).range(2..=3))]
     gic: Option<u8>,
     /// Enter the kernel at EL2
