@@ -173,7 +173,7 @@ fn component(
         ),
     };
     let folder = match outside {
-        Some(path) => absolute(path)?,
+        Some(path) => outside_of(workspace, path)?,
         None => workspace.root.join(kind.folder()).join(&names.package),
     };
     ensure!(!folder.join("Cargo.toml").exists(), "there is a crate in {} already", folder.display());
@@ -205,7 +205,7 @@ fn protocol(workspace: &Workspace, name: &str, outside: Option<&Path>) -> Result
         plan.next.extend(["cargo test -p tutti-ipc", "cargo xtask docs --generate"].map(str::to_owned));
         return Ok(plan);
     };
-    let folder = absolute(path)?;
+    let folder = outside_of(workspace, path)?;
     let names = Names::new(workspace, name)?;
     let served = Protocol::own(name)?;
     let template = Template {
@@ -243,6 +243,16 @@ fn stand_alone(workspace: &Workspace, plan: &mut Plan, folder: &Path) -> Result<
     Ok(())
 }
 
-fn absolute(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path).with_context(|| format!("--path {}", path.display()))
+/// The folder of a crate of its own. In one of the repository's it would be a second workspace, and cargo would read neither.
+fn outside_of(workspace: &Workspace, path: &Path) -> Result<PathBuf> {
+    let folder = std::path::absolute(path).with_context(|| format!("--path {}", path.display()))?;
+    let there = folder.ancestors().find_map(|folder| folder.canonicalize().ok());
+    let inside = there.is_some_and(|there| there.starts_with(&workspace.root));
+    let built = folder.starts_with(workspace.tutti());
+    ensure!(
+        !inside || built,
+        "--path {}: it lies in the repository; without --path a crate is made there",
+        path.display()
+    );
+    Ok(folder)
 }
