@@ -30,8 +30,9 @@ pub struct Options {
 #[derive(Subcommand)]
 pub enum What {
     /// A driver of a device
+    #[command(after_help = "Example: cargo xtask new driver my-clock --compatible arm,pl031 --protocol clock")]
     Driver {
-        /// Its name, such as pl031
+        /// Its name, such as my-clock: at most 16 letters, digits and -
         name: String,
         /// What the device tree calls the device, such as arm,pl031
         #[arg(long)]
@@ -39,26 +40,28 @@ pub enum What {
         /// The protocol that it serves; with --path one that Tutti does not have is made with it
         #[arg(long)]
         protocol: String,
-        /// The folder of a crate of its own
+        /// The folder of a crate of its own, outside of the repository
         #[arg(long, value_name = "DIR")]
         path: Option<PathBuf>,
     },
     /// A service
+    #[command(after_help = "Example: cargo xtask new service my-service")]
     Service {
-        /// Its name
+        /// Its name: at most 16 letters, digits and -
         name: String,
         /// The protocol that it serves; without it, one of the service's name is made
         #[arg(long)]
         protocol: Option<String>,
-        /// The folder of a crate of its own
+        /// The folder of a crate of its own, outside of the repository
         #[arg(long, value_name = "DIR")]
         path: Option<PathBuf>,
     },
     /// A protocol
+    #[command(after_help = "Example: cargo xtask new protocol thermometer")]
     Protocol {
         /// Its name, of at most 16 letters, digits and -
         name: String,
-        /// The folder of a crate of its own
+        /// The folder of a crate of its own, outside of the repository
         #[arg(long, value_name = "DIR")]
         path: Option<PathBuf>,
     },
