@@ -113,7 +113,10 @@ impl Board {
         let mut cores = self.cores.clone();
         let mut memory = BTreeMap::new();
         if let Some(name) = set {
-            let set = self.sets.get(name).with_context(|| format!("board {} has no set {name:?}", self.name))?;
+            let set = self.sets.get(name).with_context(|| {
+                let sets: Vec<_> = self.sets.keys().map(String::as_str).collect();
+                format!("board {} has no set {name:?}; it has {}", self.name, sets.join(", "))
+            })?;
             components.retain(|component| !set.without.contains(component));
             components.extend(set.add.iter().cloned());
             cores.extend(set.cores.iter().map(|(component, &core)| (component.clone(), core)));

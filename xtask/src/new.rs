@@ -30,8 +30,9 @@ pub struct Options {
 #[derive(Subcommand)]
 pub enum What {
     /// A driver of a device
+    #[command(after_help = "Example: cargo xtask new driver my-clock --compatible arm,pl031 --protocol clock")]
     Driver {
-        /// Its name, such as pl031
+        /// Its name, such as my-clock: at most 16 letters, digits and -
         name: String,
         /// What the device tree calls the device, such as arm,pl031
         #[arg(long)]
@@ -39,26 +40,28 @@ pub enum What {
         /// The protocol that it serves; with --path one that Tutti does not have is made with it
         #[arg(long)]
         protocol: String,
-        /// The folder of a crate of its own
+        /// The folder of a crate of its own, outside of the repository
         #[arg(long, value_name = "DIR")]
         path: Option<PathBuf>,
     },
     /// A service
+    #[command(after_help = "Example: cargo xtask new service my-service")]
     Service {
-        /// Its name
+        /// Its name: at most 16 letters, digits and -
         name: String,
         /// The protocol that it serves; without it, one of the service's name is made
         #[arg(long)]
         protocol: Option<String>,
-        /// The folder of a crate of its own
+        /// The folder of a crate of its own, outside of the repository
         #[arg(long, value_name = "DIR")]
         path: Option<PathBuf>,
     },
     /// A protocol
+    #[command(after_help = "Example: cargo xtask new protocol thermometer")]
     Protocol {
         /// Its name, of at most 16 letters, digits and -
         name: String,
-        /// The folder of a crate of its own
+        /// The folder of a crate of its own, outside of the repository
         #[arg(long, value_name = "DIR")]
         path: Option<PathBuf>,
     },
@@ -173,7 +176,7 @@ fn component(
         ),
     };
     let folder = match outside {
-        Some(path) => absolute(path)?,
+        Some(path) => outside_of(workspace, path)?,
         None => workspace.root.join(kind.folder()).join(&names.package),
     };
     ensure!(!folder.join("Cargo.toml").exists(), "there is a crate in {} already", folder.display());
@@ -205,7 +208,7 @@ fn protocol(workspace: &Workspace, name: &str, outside: Option<&Path>) -> Result
         plan.next.extend(["cargo test -p tutti-ipc", "cargo xtask docs --generate"].map(str::to_owned));
         return Ok(plan);
     };
-    let folder = absolute(path)?;
+    let folder = outside_of(workspace, path)?;
     let names = Names::new(workspace, name)?;
     let served = Protocol::own(name)?;
     let template = Template {
@@ -243,6 +246,16 @@ fn stand_alone(workspace: &Workspace, plan: &mut Plan, folder: &Path) -> Result<
     Ok(())
 }
 
-fn absolute(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path).with_context(|| format!("--path {}", path.display()))
+/// The folder of a crate of its own. In one of the repository's it would be a second workspace, and cargo would read neither.
+fn outside_of(workspace: &Workspace, path: &Path) -> Result<PathBuf> {
+    let folder = std::path::absolute(path).with_context(|| format!("--path {}", path.display()))?;
+    let there = folder.ancestors().find_map(|folder| folder.canonicalize().ok());
+    let inside = there.is_some_and(|there| there.starts_with(&workspace.root));
+    let built = folder.starts_with(workspace.tutti());
+    ensure!(
+        !inside || built,
+        "--path {}: it lies in the repository; without --path a crate is made there",
+        path.display()
+    );
+    Ok(folder)
 }

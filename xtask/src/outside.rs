@@ -39,7 +39,7 @@ pub fn bundle(
                 );
             }
             compile(workspace, &toolchain, &description)?;
-            selection.components.push(name.clone());
+            selection.components.insert(place(&selection.components, &known, &description), name.clone());
             known.insert(name, description);
         }
     }
@@ -49,15 +49,36 @@ pub fn bundle(
     Ok(path)
 }
 
+/// Refuses what is no crate outside of the repository before anything is built for it.
+pub fn check_folder(workspace: &Workspace, folder: &Path) -> Result<()> {
+    let manifest = folder.join("Cargo.toml");
+    ensure!(manifest.is_file(), "--with {}: there is no {}", folder.display(), manifest.display());
+    let file = manifest.canonicalize()?;
+    let packages = &workspace.metadata.packages;
+    ensure!(
+        !packages.iter().any(|package| package.manifest_path.as_std_path() == file),
+        "--with {}: a crate of the repository stands in a set of board.toml: --set starts it",
+        folder.display()
+    );
+    Ok(())
+}
+
 fn components(workspace: &Workspace, folder: &Path) -> Result<BTreeMap<String, Description>> {
     let manifest = folder.join("Cargo.toml");
-    ensure!(manifest.is_file(), "there is no {}", manifest.display());
     let mut command = MetadataCommand::new();
     command.cargo_path(workspace.cargo_path()).manifest_path(&manifest).no_deps();
     let metadata = command.exec().context("cargo cannot read the crate")?;
     let found = component::of(&metadata.packages)?;
     ensure!(!found.is_empty(), "it has no component: a program needs [package.metadata.component] in its Cargo.toml");
     Ok(found)
+}
+
+/// In front of what drives the same device, as the first of the bundle gets it; else at the end.
+fn place(components: &[String], known: &BTreeMap<String, Description>, new: &Description) -> usize {
+    let same = |name: &String| {
+        known.get(name).is_some_and(|other| other.manifest.drives.iter().any(|it| new.manifest.drives.contains(it)))
+    };
+    components.iter().position(same).unwrap_or(components.len())
 }
 
 /// With the flags and into the folder of everything else that runs on the target.

@@ -11,10 +11,7 @@ use crate::tools;
 pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machine> {
     let qemu = tools::QEMU.find().context("qemu-system-aarch64 is not there")?;
     let table = board.machine.clone();
-    if let Some(set) = set {
-        let sets: Vec<_> = board.sets.keys().map(String::as_str).collect();
-        ensure!(sets.contains(&set), "board {} has no set {set:?}; it has {}", board.name, sets.join(", "));
-    }
+    board.selection(set)?;
     ensure!(matches!(table.gic, 2 | 3), "board/{}/board.toml: machine.gic is 2 or 3", board.name);
     Ok(Machine {
         qemu,

@@ -1,7 +1,7 @@
 //! `run`: builds everything and boots it, to the shell's prompt.
 
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -23,10 +23,10 @@ pub struct Options {
     /// A folder of board/
     #[arg(long, default_value = "virt")]
     board: String,
-    /// The core: cortex-a53, cortex-a72, cortex-a76, max
+    /// The core: cortex-a53, cortex-a72, cortex-a76, max, or another of QEMU's
     #[arg(long)]
     cpu: Option<String>,
-    /// How many cores
+    /// How many cores, 1 to 8
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=8))]
     smp: Option<u32>,
     /// Memory, such as 512M or 8G
@@ -44,7 +44,7 @@ pub struct Options {
     /// How much is logged
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: Level,
-    /// Version of the interrupt controller
+    /// Version of the interrupt controller, 2 or 3
     #[arg(long, value_parser = clap::value_parser!(u8).range(2..=3))]
     gic: Option<u8>,
     /// Enter the kernel at EL2
@@ -75,7 +75,10 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
         needed.extend(tools::DISK);
     }
     setup.require(&needed)?;
+    options.disk.as_deref().map_or(Ok(()), check_disk)?;
     let board = Board::read(workspace, &options.board)?;
+    board.selection(options.set.as_deref())?;
+    options.with.iter().try_for_each(|folder| outside::check_folder(workspace, folder))?;
     let built = build::build(workspace, setup, &board)?;
     let serial = if options.headless { Serial::Pipe } else { Serial::Terminal };
     let (set, with) = (options.set.clone(), options.with.clone());
@@ -109,10 +112,17 @@ fn machine(workspace: &Workspace, board: &Board, built: &Built, options: Options
     })
 }
 
+/// Refuses what cannot be a disk before anything is built for it.
+pub fn check_disk(file: &Path) -> Result<()> {
+    ensure!(file.exists(), "--disk {}: there is no such file", file.display());
+    ensure!(file.is_file(), "--disk {}: it is no plain file; a raw disk image is wanted", file.display());
+    Ok(())
+}
+
 /// The disk that was chosen, or a small one with a few files.
 pub fn disk_image(workspace: &Workspace, chosen: Option<PathBuf>) -> Result<PathBuf> {
     if let Some(file) = chosen {
-        ensure!(file.is_file(), "--disk {}: there is no such file", file.display());
+        check_disk(&file)?;
         return Ok(file);
     }
     let sample = workspace.tutti().join("sample.img");

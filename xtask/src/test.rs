@@ -50,7 +50,8 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
         if let Some(filter) = options.filter.as_deref().filter(|_| cases.is_empty()) {
             bail!(missed(filter));
         }
-        cases.iter().for_each(|case| println!("{:<40} {}", case.id, case.says));
+        let list: String = cases.iter().map(|case| format!("{:<40} {}\n", case.id, case.says)).collect();
+        stdout().write_all(list.as_bytes()).context("the list cannot be written")?;
         return Ok(ExitCode::SUCCESS);
     }
     let tally = tests(workspace, setup, &options, &cases)?;

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::workspace::Workspace;
 
 /// Names under which crates know each other.
-const TAKEN: [&str; 6] = ["abi", "ipc", "kit", "log", "rt", "test"];
+const TAKEN: [&str; 9] = ["abi", "alloc", "core", "ipc", "kit", "log", "rt", "std", "test"];
 /// Longest name of a component: it is written into slots of 24 bytes.
 const LONGEST: usize = 16;
 
@@ -94,6 +94,7 @@ mod tests {
     fn names_of_other_crates_are_taken() {
         let workspace = Workspace::find().expect("a workspace");
         assert!(Names::new(&workspace, "pl011").is_err() && Names::new(&workspace, "kit").is_err());
+        assert!(Names::new(&workspace, "core").is_err(), "every crate has it already");
         assert!(Names::new(&workspace, "some-device").is_ok());
     }
 

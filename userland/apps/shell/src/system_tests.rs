@@ -697,7 +697,7 @@ fn errors_take_one_line() {
 fn the_system_is_shown() {
     assert_eq!(run("uptime"), "03:04:05.006 since reset\n");
     let ps = run("ps");
-    assert_eq!(ps.lines().nth(2), Some("  1  pl011            running        1      64K       5K      19.753"));
+    assert_eq!(ps.lines().nth(2), Some("  1  pl011              running        1      64K       5K      19.753"));
     assert_eq!(run("caps pl011"), "irq:0  Irq, line 33\n");
     assert_eq!(run("caps 1"), "irq:0  Irq, line 33\n");
     let world = world();
@@ -958,10 +958,10 @@ fn random_keys_do_no_harm() {
 #[test]
 fn devices_and_what_they_have() {
     let all = [
-        "NODE                                 DRIVER           STATE",
-        "/uart@1000                           pl011            running",
-        "/uart@2000                           uart             waiting for &gcc (qcom,gcc: no driver)",
-        "/gpu@3000                            -                no driver",
+        "NODE                                 DRIVER             STATE",
+        "/uart@1000                           pl011              running",
+        "/uart@2000                           uart               waiting for &gcc (qcom,gcc: no driver)",
+        "/gpu@3000                            -                  no driver",
     ];
     assert_eq!(run("devices"), all.map(|line| format!("{line}\n")).concat());
     let one = format!("{}\n    compatible arm,pl011\n    registers 0x1000..0x2000\n", all[1]);

@@ -22,7 +22,7 @@ pub fn devices(shell: &mut Shell, arguments: &[String]) -> Result {
 
 /// A line for each node.
 fn all(shell: &mut Shell) -> Result {
-    shell.console.print(format_args!("{:<36} {:<16} STATE\n", "NODE", "DRIVER"))?;
+    shell.console.print(format_args!("{:<36} {:<18} STATE\n", "NODE", "DRIVER"))?;
     for index in 0..MOST {
         let Some(device) = shell.devices.list(index).map_err(failed)? else { break };
         row(shell, &device)?;
@@ -34,7 +34,7 @@ fn row(shell: &mut Shell, device: &Device) -> Result {
     let driver = if device.driver.is_empty() { "-" } else { &device.driver };
     let space = if device.reason.is_empty() { "" } else { " " };
     Ok(shell.console.print(format_args!(
-        "{:<36} {:<16} {}{space}{}\n",
+        "{:<36} {:<18} {}{space}{}\n",
         Plain(&device.path),
         Plain(driver),
         device.state.name(),

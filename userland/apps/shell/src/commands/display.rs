@@ -18,7 +18,7 @@ use crate::shell::Shell;
 
 type Drawn = core::result::Result<(), ScreenError>;
 
-/// `fb-test [DISPLAY [MODE]]`
+/// `fb-test [N [MODE]]`
 pub fn fb_test(shell: &mut Shell, arguments: &[String]) -> Result {
     let display = number(arguments.first(), "display")? as usize;
     let index = number(arguments.get(1), "mode")?;

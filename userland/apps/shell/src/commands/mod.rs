@@ -80,8 +80,8 @@ const COMMANDS: &[Command] = &[
     Command { name: "caps", arguments: "NAME", about: "what a component holds", count: (1, 1), run: system::caps },
     Command {
         name: "fb-test",
-        arguments: "[DISPLAY [MODE]]",
-        about: "shows a test pattern until a key is typed",
+        arguments: "[N [MODE]]",
+        about: "a test pattern on display N, until a key is typed",
         count: (0, 2),
         run: display::fb_test,
     },

@@ -26,13 +26,13 @@ pub fn ps(shell: &mut Shell, _: &[String]) -> Result {
     names::for_each(&shell.supervisor, |component| all.push(*component)).map_err(failed)?;
     let console = &mut shell.console;
     console.print(format_args!(
-        "{:>3}  {:<16} {:<9} {:>6} {:>8} {:>8} {:>11}\n",
+        "{:>3}  {:<18} {:<9} {:>6} {:>8} {:>8} {:>11}\n",
         "ID", "NAME", "STATE", "STARTS", "MEMORY", "USED", "CPU ms"
     ))?;
     for component in all {
         let micros = console.machine().nanoseconds(component.ticks) / 1000;
         console.print(format_args!(
-            "{:>3}  {:<16} {:<9} {:>6} {:>8} {:>8} {:>7}.{:03}\n",
+            "{:>3}  {:<18} {:<9} {:>6} {:>8} {:>8} {:>7}.{:03}\n",
             component.component,
             Plain(&component.name),
             component.state.name(),
