@@ -19,6 +19,21 @@ struct State {
     raw: u64,
     busy: bool,
     changed_while_on: bool,
+    /// The next byte that arrives, as soon as the one before was read and another register is touched.
+    next: Option<u64>,
+    was_read: bool,
+    /// A byte was in the receiver when the FIFO was switched on, which forgets it, or gives it twice.
+    lost: bool,
+}
+
+impl State {
+    /// A register other than those by which one receives is touched.
+    fn touch(&mut self, offset: usize) {
+        if !matches!(offset, 0x00 | 0x18 | 0x2c) && self.was_read {
+            self.received.extend(self.next.take());
+        }
+        self.was_read |= offset == 0x00;
+    }
 }
 
 /// The other end of the line, and the chip.
@@ -74,6 +89,15 @@ impl Chip {
         self.0.borrow_mut().busy = true;
     }
 
+    /// Another byte arrives soon after the first was read.
+    pub fn receives_soon(&self, byte: u8) {
+        self.0.borrow_mut().next = Some(byte.into());
+    }
+
+    pub fn has_lost(&self) -> bool {
+        self.0.borrow().lost
+    }
+
     pub fn changed_frame_while_on(&self) -> bool {
         self.0.borrow().changed_while_on
     }
@@ -83,6 +107,7 @@ impl Bank for Chip {
     fn load(&self, offset: usize, bytes: usize) -> u64 {
         assert_eq!(bytes, 4);
         let mut state = self.0.borrow_mut();
+        state.touch(offset);
         match offset {
             0x00 => {
                 let word = state.received.pop_front().expect("a byte read from an empty FIFO");
@@ -106,6 +131,7 @@ impl Bank for Chip {
     fn store(&self, offset: usize, bytes: usize, value: u64) {
         assert_eq!(bytes, 4);
         let mut state = self.0.borrow_mut();
+        state.touch(offset);
         match offset {
             0x00 => {
                 assert!(state.sending.len() < FIFO, "a byte written to a full FIFO is lost");
@@ -116,6 +142,8 @@ impl Bank for Chip {
             }
             0x44 => state.raw &= !value,
             _ => {
+                let switched_on = offset == 0x2c && (value & !state.registers[offset / 4]) & 0x10 != 0;
+                state.lost |= switched_on && !state.received.is_empty();
                 state.changed_while_on |= offset == 0x2c && state.registers[0x30 / 4] & 1 != 0;
                 state.registers[offset / 4] = value;
             }

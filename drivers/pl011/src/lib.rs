@@ -31,32 +31,32 @@ impl Pl011 {
     /// The register block is too short.
     pub fn new(mmio: &Mmio) -> Result<Self, kit::Error> {
         let mut uart = Self { registers: Registers::new(mmio)?, early: None };
-        if !uart.registers.line_control.is_set(LCR_H::FEN) {
-            uart.early = uart.receive();
-        }
-        set_up(&uart.registers);
+        uart.set_up();
         Ok(uart)
     }
-}
 
-/// DDI 0183, 3.3.8: LCR_H changes only while the UART is off and has stopped sending. Writing it also takes over the divisor,
-/// which nobody changed.
-fn set_up(registers: &Registers) {
-    registers.interrupt_mask.set(0);
-    registers.dma_control.set(0);
-    let _ = (0..DRAIN).find(|_| !registers.flags.is_set(FR::BUSY));
-    let was_on = registers.control.is_set(CR::UARTEN);
-    if !was_on || !registers.line_control.is_set(LCR_H::FEN) {
-        registers.control.modify(CR::UARTEN::CLEAR);
-        match was_on {
-            true => registers.line_control.modify(LCR_H::FEN::SET),
-            false => registers.line_control.write(LCR_H::FEN::SET + LCR_H::WLEN::Eight),
+    /// DDI 0183, 3.3.8: LCR_H changes only while the UART is off and has stopped sending. Writing it also takes over the
+    /// divisor, which nobody changed.
+    fn set_up(&mut self) {
+        self.registers.interrupt_mask.set(0);
+        self.registers.dma_control.set(0);
+        let _ = (0..DRAIN).find(|_| !self.registers.flags.is_set(FR::BUSY));
+        let was_on = self.registers.control.is_set(CR::UARTEN);
+        if !was_on || !self.registers.line_control.is_set(LCR_H::FEN) {
+            self.registers.control.modify(CR::UARTEN::CLEAR);
+            let control = self.registers.line_control.extract();
+            // Right before: what comes in between is lost, or comes twice.
+            self.early = self.receive();
+            self.registers.line_control.set(match was_on {
+                true => control.get() | LCR_H::FEN::SET.value,
+                false => (LCR_H::FEN::SET + LCR_H::WLEN::Eight).value,
+            });
         }
+        self.registers.fifo_levels.write(IFLS::TXIFLSEL::Eighth + IFLS::RXIFLSEL::Half);
+        self.registers.interrupt_clear.write(INT::ALL.val(0x7ff));
+        self.registers.control.modify(CR::UARTEN::SET + CR::TXE::SET + CR::RXE::SET + CR::DTR::SET + CR::RTS::SET);
+        self.registers.interrupt_mask.write(INT::RX::SET + INT::RT::SET);
     }
-    registers.fifo_levels.write(IFLS::TXIFLSEL::Eighth + IFLS::RXIFLSEL::Half);
-    registers.interrupt_clear.write(INT::ALL.val(0x7ff));
-    registers.control.modify(CR::UARTEN::SET + CR::TXE::SET + CR::RXE::SET + CR::DTR::SET + CR::RTS::SET);
-    registers.interrupt_mask.write(INT::RX::SET + INT::RT::SET);
 }
 
 impl Uart for Pl011 {

@@ -47,6 +47,14 @@ fn what_was_typed_before_is_kept() {
     chip.receive(b'l'.into());
     let mut uart = open(&chip);
     assert_eq!((uart.receive(), uart.receive()), (Some(Received::Byte(b'l')), None));
+    // And whoever typed it goes on.
+    let chip = Chip::new();
+    chip.poke(0x30, 0x301);
+    chip.receive(b'l'.into());
+    chip.receives_soon(b's');
+    let mut uart = open(&chip);
+    assert!(!chip.has_lost());
+    assert_eq!((uart.receive(), uart.receive()), (Some(Received::Byte(b'l')), Some(Received::Byte(b's'))));
 }
 
 #[test]
