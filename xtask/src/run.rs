@@ -10,6 +10,7 @@ use system_tests::{Disk, Machine, Net, Serial, disk};
 
 use crate::board::Board;
 use crate::build::{self, Built};
+use crate::component;
 use crate::outside;
 use crate::qemu;
 use crate::setup::Setup;
@@ -76,6 +77,7 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
     }
     setup.require(&needed)?;
     options.disk.as_deref().map_or(Ok(()), check_disk)?;
+    options.memory.as_deref().map_or(Ok(()), check_memory)?;
     let board = Board::read(workspace, &options.board)?;
     board.selection(options.set.as_deref())?;
     options.with.iter().try_for_each(|folder| outside::check_folder(workspace, folder))?;
@@ -116,6 +118,18 @@ fn machine(workspace: &Workspace, board: &Board, built: &Built, options: Options
 pub fn check_disk(file: &Path) -> Result<()> {
     ensure!(file.exists(), "--disk {}: there is no such file", file.display());
     ensure!(file.is_file(), "--disk {}: it is no plain file; a raw disk image is wanted", file.display());
+    Ok(())
+}
+
+/// The least in which the board boots.
+const LEAST: u64 = 16 << 20;
+/// What QEMU's `virt` takes at most.
+const MOST: u64 = 255 << 30;
+
+/// Refuses what QEMU would take for something else, or the system does not fit in.
+fn check_memory(text: &str) -> Result<()> {
+    let fits = component::bytes(text).is_ok_and(|bytes| (LEAST..=MOST).contains(&bytes));
+    ensure!(fits && text.ends_with(['M', 'G']), "--memory {text}: it is between 16M and 255G, such as 512M or 2G");
     Ok(())
 }
 
@@ -217,5 +231,16 @@ mod tests {
         let mut to = Patient(Slow(Vec::new(), false));
         to.write_all(b"many bytes").unwrap();
         assert_eq!(to.0.0, b"many bytes");
+    }
+
+    #[test]
+    fn memory_that_cannot_be_is_refused() {
+        for fine in ["16M", "512M", "255G"] {
+            assert!(check_memory(fine).is_ok(), "{fine}");
+        }
+        for wrong in ["0", "1M", "256G", "abc", "", "512", "99999999999G", "1048576K"] {
+            let error = check_memory(wrong).expect_err(wrong).to_string();
+            assert!(error.starts_with(&format!("--memory {wrong}: ")), "{error}");
+        }
     }
 }
