@@ -94,12 +94,22 @@ pub struct Selection {
     pub memory: BTreeMap<String, u64>,
 }
 
+/// The folders of board/.
+fn names(workspace: &Workspace) -> Vec<String> {
+    let entries = fs::read_dir(workspace.root.join("board")).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.path().join("board.toml").is_file());
+    let mut names: Vec<_> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
 impl Board {
     /// Reads a board's file.
     pub fn read(workspace: &Workspace, name: &str) -> Result<Self> {
         let file = workspace.root.join("board").join(name).join("board.toml");
         let text = fs::read_to_string(&file).with_context(|| {
-            format!("there is no board {name:?}: cannot read {}; the boards are the folders of board/", file.display())
+            let boards = names(workspace).join(", ");
+            format!("there is no board {name:?}: cannot read {}; there are {boards}", file.display())
         })?;
         let mut board: Self = toml::from_str(&text).with_context(|| format!("{}", file.display()))?;
         board.name = name.into();

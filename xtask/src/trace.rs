@@ -4,7 +4,7 @@ mod recording;
 mod timeline;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -66,6 +66,7 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
     setup.require(&[&tools::QEMU])?;
     setup.require(&tools::DISK)?;
     let (line, time) = options.line()?;
+    check_output(&options.output)?;
     let board = Board::read(workspace, &options.board)?;
     let built = build::build(workspace, setup, &board)?;
     let mut machine = qemu::machine(&board, &built, Some(SET))?;
@@ -89,6 +90,14 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
         options.output.display()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses a file that cannot be written before anything is recorded for it.
+fn check_output(file: &Path) -> Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    ensure!(folder.is_dir(), "--output {}: there is no folder {}", file.display(), folder.display());
+    ensure!(!file.is_dir(), "--output {}: it is a folder", file.display());
+    Ok(())
 }
 
 fn record(console: &mut Console, line: &str, patience: Duration) -> Result<String> {

@@ -18,6 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 use system_tests::{Machine, Serial};
 
 use super::boots::{Bench, NET};
+use super::goals::ROWS;
 use crate::build::KERNEL;
 use crate::remote::{Remote, register};
 use listing::{Listing, Sum};
@@ -79,6 +80,7 @@ fn one<T>(bench: &Bench, cpu: &str, metric: &str, of: impl FnOnce(&Listing<'_>) 
 
 /// The set that measures a metric.
 fn set_of(metric: &str) -> Result<&'static str> {
+    ensure!(ROWS.iter().any(|row| row.name == metric), "there is no metric {metric:?}: `cargo xtask bench` lists them");
     Ok(match metric {
         "thread.create"
         | "notify.ping_pong"
@@ -236,7 +238,7 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use super::super::goals::{Goal, ROWS};
+    use super::super::goals::Goal;
     use super::*;
 
     /// Every metric is explained, or it is said why it cannot be.
@@ -249,5 +251,7 @@ mod tests {
             }
         }
         assert!(set_of("mem.after_boot").is_err() && set_of("cap.copy").is_ok());
+        let error = set_of("nosuch").expect_err("no metric").to_string();
+        assert!(error.contains("no metric \"nosuch\""), "{error}");
     }
 }

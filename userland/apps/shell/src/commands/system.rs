@@ -3,8 +3,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use ipc::Error;
 use ipc::log::Line;
-use ipc::supervisor::SupervisorClient;
+use ipc::supervisor::{Status, SupervisorClient};
 
 use super::disk::kibibytes;
 use super::{Fail, Result};
@@ -52,6 +53,7 @@ pub fn caps(shell: &mut Shell, arguments: &[String]) -> Result {
     for line in 0..u32::MAX {
         match shell.supervisor.caps(component, line).map_err(failed)? {
             Some(text) => shell.console.print(format_args!("{}\n", Plain(&text)))?,
+            None if line == 0 => return Err(about(arguments, "it does not run: `ps` says why")),
             None => break,
         }
     }
@@ -104,7 +106,14 @@ pub fn uptime(shell: &mut Shell, _: &[String]) -> Result {
 /// `kill NAME`
 pub fn kill(shell: &mut Shell, arguments: &[String]) -> Result {
     let component = named(shell, arguments)?;
-    shell.supervisor.kill(component).map_err(failed)
+    shell.supervisor.kill(component).map_err(|error| match error {
+        Error::Status(Status::NotPossible) => about(arguments, "it does not run, or nothing runs without it"),
+        error => failed(error),
+    })
+}
+
+fn about(arguments: &[String], why: &str) -> Fail {
+    Fail::about(arguments.first().map_or("", String::as_str), why)
 }
 
 /// `poweroff`
