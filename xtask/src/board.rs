@@ -143,6 +143,14 @@ impl Board {
         Ok(Selection { components, grants, cores, memory })
     }
 
+    /// As [`Self::selection`]; what a set adds gets the devices that it drives.
+    pub fn arranged(&self, set: Option<&str>, known: &BTreeMap<String, Description>) -> Result<Selection> {
+        let mut selection = self.selection(set)?;
+        let added = set.and_then(|name| self.sets.get(name)).map_or(&[][..], |set| &set.add);
+        added.iter().for_each(|name| selection.add(name, known));
+        Ok(selection)
+    }
+
     /// Every component of every bundle. They are built together, so that it does not depend on the verb which features
     /// a shared crate is built with.
     pub fn all_components(&self) -> BTreeSet<&str> {
@@ -152,6 +160,17 @@ impl Board {
 }
 
 impl Selection {
+    /// Takes a component in, in front of what drives the same device, as the first of the bundle gets it; else at the end.
+    pub fn add(&mut self, name: &str, known: &BTreeMap<String, Description>) {
+        self.components.retain(|other| other != name);
+        let drives = known.get(name).map_or(&[][..], |it| &it.manifest.drives);
+        let same = |other: &String| {
+            known.get(other).is_some_and(|other| other.manifest.drives.iter().any(|it| drives.contains(it)))
+        };
+        let place = self.components.iter().position(same).unwrap_or(self.components.len());
+        self.components.insert(place, name.into());
+    }
+
     /// Refuses what could not work: an unknown component, a use that nothing provides, a cycle of synchronous calls, a
     /// request without a grant.
     pub fn check(&self, known: &BTreeMap<String, Description>) -> Result<()> {
@@ -321,6 +340,35 @@ mod tests {
         let shell = [description("shell", &[], &[], &["power"])];
         assert!(check(&shell, &[("shell", "kill")]).expect_err("refused").contains("requests \"power\""));
         assert!(check(&shell, &[("other", "power")]).is_err());
+    }
+
+    #[test]
+    fn what_a_set_adds_gets_its_device() {
+        let board: Board = toml::from_str(
+            r#"
+            machine = { model = "virt", cpu = "max", smp = 1, memory = "1G", gic = 3, virtio-slots = [31] }
+            components.list = ["shell", "clock", "disk"]
+            sets.mine = { add = ["service", "my-clock"] }
+            "#,
+        )
+        .expect("board");
+        let drives = |name: &str, compatible: Option<&str>| {
+            let (name, mut it) = description(name, &[], &[], &[]);
+            let drive = |compatible: &str| bundle::write::Drive { compatible: compatible.into(), id: None };
+            it.manifest.drives = compatible.map(drive).into_iter().collect();
+            (name, it)
+        };
+        let all = [
+            drives("shell", None),
+            drives("clock", Some("arm,pl031")),
+            drives("disk", Some("virtio,mmio")),
+            drives("service", None),
+            drives("my-clock", Some("arm,pl031")),
+        ];
+        let known = all.into_iter().collect();
+        let mine = board.arranged(Some("mine"), &known).expect("a set");
+        assert_eq!(mine.components, ["shell", "my-clock", "clock", "disk", "service"]);
+        assert_eq!(board.arranged(None, &known).expect("the board's own").components, ["shell", "clock", "disk"]);
     }
 
     #[test]

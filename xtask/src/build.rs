@@ -62,7 +62,7 @@ pub fn build(workspace: &Workspace, setup: &Setup, board: &Board) -> Result<Buil
     let sets = std::iter::once(None).chain(board.sets.keys().map(|name| Some(name.as_str())));
     let mut selections = Vec::new();
     for set in sets {
-        let selection = board.selection(set)?;
+        let selection = board.arranged(set, &known)?;
         selection.check(&known).with_context(|| match set {
             None => format!("board/{}/board.toml", board.name),
             Some(set) => format!("board/{}/board.toml, set {set}", board.name),

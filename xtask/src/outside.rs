@@ -26,7 +26,7 @@ pub fn bundle(
 ) -> Result<PathBuf> {
     let toolchain = Toolchain::find(workspace, setup)?;
     let mut known = component::all(workspace)?;
-    let mut selection = board.selection(set)?;
+    let mut selection = board.arranged(set, &known)?;
     for folder in folders {
         for (name, description) in
             components(workspace, folder).with_context(|| format!("--with {}", folder.display()))?
@@ -39,8 +39,8 @@ pub fn bundle(
                 );
             }
             compile(workspace, &toolchain, &description)?;
-            selection.components.insert(place(&selection.components, &known, &description), name.clone());
-            known.insert(name, description);
+            known.insert(name.clone(), description);
+            selection.add(&name, &known);
         }
     }
     selection.check(&known)?;
@@ -71,14 +71,6 @@ fn components(workspace: &Workspace, folder: &Path) -> Result<BTreeMap<String, D
     let found = component::of(&metadata.packages)?;
     ensure!(!found.is_empty(), "it has no component: a program needs [package.metadata.component] in its Cargo.toml");
     Ok(found)
-}
-
-/// In front of what drives the same device, as the first of the bundle gets it; else at the end.
-fn place(components: &[String], known: &BTreeMap<String, Description>, new: &Description) -> usize {
-    let same = |name: &String| {
-        known.get(name).is_some_and(|other| other.manifest.drives.iter().any(|it| new.manifest.drives.contains(it)))
-    };
-    components.iter().position(same).unwrap_or(components.len())
 }
 
 /// With the flags and into the folder of everything else that runs on the target.
