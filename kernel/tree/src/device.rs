@@ -27,6 +27,11 @@ impl<'a> Devices<'a> {
                 break;
             }
         }
+        self.device()
+    }
+
+    /// The device that [`Self::next`] gave last.
+    pub fn device(&self) -> Option<Device<'_, 'a>> {
         Some(Device { node: self.walk.node()?, tree: &self.tree, controllers: self.controllers.list() })
     }
 }

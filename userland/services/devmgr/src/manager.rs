@@ -16,7 +16,7 @@ use crate::function;
 use crate::lines::lines;
 use crate::node;
 use crate::plan::{Identify, Outcome, Row, plan};
-use crate::resources::{Description, Identification, Trouble};
+use crate::resources::{Block, Description, Identification, Trouble};
 
 /// Answers what becomes of each node.
 pub struct Manager<'a, C> {
@@ -104,59 +104,68 @@ impl<'a, C: Call> Manager<'a, C> {
     /// Decides about a function of the bus whose node is at this offset.
     fn add(&mut self, offset: usize, function: &Function) -> Result<Option<u32>, Status> {
         let mut devices = self.tree.devices();
-        let bus = loop {
-            let device = devices.next().ok_or(Status::NoBus)?;
-            if device.offset() == offset {
-                break device;
-            }
-        };
-        if bus.text("device_type").ok().flatten() != Some("pci") {
-            return Err(Status::NoBus);
-        }
+        let bus = bus_at(&mut devices, offset)?;
         let registers = function::registers(function, bus.property("ranges").unwrap_or_default());
         let registers = registers.ok_or(Status::BadFunction)?;
         let ranges: Vec<Range> = registers.iter().map(|block| block.range).collect();
         let path = format!("{}/{}", bus.path(), function::name(function));
-        for node in &self.nodes {
-            let Some((others, _)) = &node.function else { continue };
-            if node.path == path {
-                // Its bus' driver was started again, or says it twice.
-                return if *others == ranges { Ok(node.component) } else { Err(Status::BadFunction) };
-            }
-            if others.iter().any(|other| ranges.iter().any(|own| function::overlap(*own, *other))) {
-                return Err(Status::BadFunction);
-            }
-        }
-        if self.nodes.iter().filter(|node| node.function.is_some()).count() >= FUNCTIONS {
-            return Err(Status::TooMany);
+        if let Some(known) = self.known_function(&path, &ranges)? {
+            return Ok(self.nodes.get(known).and_then(|node| node.component));
         }
         let words = function::words(function, &registers, &function::lines(&bus, function));
-        let known = known(&self.broker).unwrap_or_default();
-        let running = known.iter().find(|it| it.path == path).map(|it| it.number);
-        let driver = function::compatible(function)
-            .iter()
-            .find_map(|name| self.drivers.iter().find(|driver| driver.names(name).any(|id| id.is_none())));
-        let started = match (running, driver) {
-            (Some(number), _) => Ok(Some(number)),
-            (None, None) => Ok(None),
-            (None, Some(driver)) => function::describe(&bus, function, registers, driver).and_then(|description| {
-                let node = function::node(&bus, function);
-                let started = start(&self.broker, &path, &node, driver.number, &description);
-                started.unwrap_or_else(|error| Err(format!("broker: {error}"))).map(Some)
-            }),
-        };
+        let (driver, started) = self.start_function(&bus, function, registers, &path);
         let (component, state, reason) = match started {
             Ok(Some(number)) => (Some(number), State::Running, String::new()),
             Ok(None) => (None, State::NoDriver, String::new()),
             Err(why) => (None, State::Refused, why),
         };
-        let driver = driver.map_or("", |driver| driver.name);
         let node = Node { path, offset, component, driver, state, reason, function: Some((ranges, words)) };
         // Behind its bus and what was found before.
         let behind = self.nodes.iter().rposition(|node| node.offset == offset).map_or(0, |last| last + 1);
         self.nodes.insert(behind, node);
         self.shown = None;
         Ok(component)
+    }
+
+    /// Where a function is in the list, if its bus' driver was started again or says it twice.
+    fn known_function(&self, path: &str, ranges: &[Range]) -> Result<Option<usize>, Status> {
+        let mut count = 0;
+        for (index, node) in self.nodes.iter().enumerate() {
+            let Some((others, _)) = &node.function else { continue };
+            if node.path == path {
+                return if others == ranges { Ok(Some(index)) } else { Err(Status::BadFunction) };
+            }
+            if others.iter().any(|other| ranges.iter().any(|own| function::overlap(*own, *other))) {
+                return Err(Status::BadFunction);
+            }
+            count += 1;
+        }
+        if count < FUNCTIONS { Ok(None) } else { Err(Status::TooMany) }
+    }
+
+    /// The name of the driver that is for a function, and the component that drives it, now if not already.
+    fn start_function(
+        &self,
+        bus: &tree::Device<'_, '_>,
+        function: &Function,
+        registers: Vec<Block>,
+        path: &str,
+    ) -> (&'a str, Result<Option<u32>, String>) {
+        let names = function::compatible(function);
+        let is_for = |driver: &&Driver<'a>, name: &str| driver.names(name).any(|id| id.is_none());
+        let driver = names.iter().find_map(|name| self.drivers.iter().find(|driver| is_for(driver, name)));
+        let known = known(&self.broker).unwrap_or_default();
+        let running = known.iter().find(|it| it.path == path).map(|it| it.number);
+        let started = match (running, driver) {
+            (Some(number), _) => Ok(Some(number)),
+            (None, None) => Ok(None),
+            (None, Some(driver)) => function::describe(bus, function, registers, driver).and_then(|description| {
+                let node = function::node(bus, function);
+                let started = start(&self.broker, path, &node, driver.number, &description);
+                started.unwrap_or_else(|error| Err(format!("broker: {error}"))).map(Some)
+            }),
+        };
+        (driver.map_or("", |driver| driver.name), started)
     }
 
     /// What becomes of a node now: whether its driver runs, init knows.
@@ -172,6 +181,14 @@ impl<'a, C: Call> Manager<'a, C> {
         let driver = component.map_or(Text::cut(node.driver), |component| component.name);
         Device { state, driver, path: Text::cut(&node.path), reason: Text::cut(&node.reason) }
     }
+}
+
+/// The host bridge whose node is at this offset.
+fn bus_at<'w, 'a>(devices: &'w mut tree::Devices<'a>, offset: usize) -> Result<tree::Device<'w, 'a>, Status> {
+    while devices.next().ok_or(Status::NoBus)?.offset() != offset {}
+    let bus = devices.device().ok_or(Status::NoBus)?;
+    let is_one = bus.text("device_type").ok().flatten() == Some("pci");
+    is_one.then_some(bus).ok_or(Status::NoBus)
 }
 
 /// All components that init has.
