@@ -14,5 +14,5 @@ mod windows;
 
 pub use config::{Address, Ecam, first_bus};
 pub use report::tell;
-pub use scan::{Fault, scan};
+pub use scan::{Fault, allow_interrupt, scan};
 pub use windows::{Place, Windows};

@@ -15,7 +15,7 @@ fn run(env: &'static rt::Env) -> kit::Result<rt::SyscallError> {
     log::info!("{} functions on bus {}", found.iter().flatten().count(), ecam.first());
     kit::spawn(async move {
         loop {
-            tell(&devices, &found);
+            tell(&devices, &ecam, &found);
             // Its successor knows nothing.
             ended.wait().await;
         }

@@ -18,8 +18,9 @@ const BAR: u16 = 0x10;
 const SUBSYSTEM: u16 = 0x2c;
 const INTERRUPT: u16 = 0x3c;
 
-/// Bits of the command register: the function answers to addresses of memory, and INTx is off.
+/// Bits of the command register: the function answers to addresses of memory; it raises no INTx.
 const MEMORY: u32 = 1 << 1;
+const INTX_DISABLE: u32 = 1 << 10;
 
 /// What is wrong with a function. It is left alone, and its neighbours are served.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,7 +79,12 @@ fn keep(ecam: &Ecam, windows: &mut Windows, at: Address, bars: &[Found]) -> Vec<
     places.collect()
 }
 
-/// Gives each register of a function a place, and switches the function on.
+/// Whether a function may raise its INTx: only with a driver, as else nobody would serve it, and its line may be shared.
+pub fn allow_interrupt(ecam: &Ecam, at: Address, allowed: bool) {
+    ecam.write(at, COMMAND, if allowed { MEMORY } else { MEMORY | INTX_DISABLE });
+}
+
+/// Gives each register of a function a place, and switches the function on, without interrupts.
 fn settle(ecam: &Ecam, windows: &mut Windows, at: Address, bars: &[Found], kept: &[Kept]) -> Result<Function, Fault> {
     let mut function = describe(ecam, at);
     for bar in bars {
@@ -94,7 +100,7 @@ fn settle(ecam: &Ecam, windows: &mut Windows, at: Address, bars: &[Found], kept:
         }
         function.bars[usize::from(bar.index)] = Bar { base: place.cpu, size: bar.size };
     }
-    ecam.write(at, COMMAND, MEMORY);
+    allow_interrupt(ecam, at, false);
     Ok(function)
 }
 

@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use ipc::devices::Function;
+use ipc::devices::{Device, Devices, DevicesClient, DevicesServer, Function, MAX_LINE, Status};
+use ipc::{Client, Loopback, Text};
 use kit::mmio::{Bank, Mmio};
 
 use super::*;
@@ -79,7 +80,7 @@ impl Bank for Bus {
         let mut functions = self.0.borrow_mut();
         let Some(it) = functions.iter_mut().find(|it| usize::from(it.at.0) == offset >> 12) else { return };
         match offset & 0xfff {
-            0x04 => it.command = value as u32 & 0x7,
+            0x04 => it.command = value as u32 & 0x407,
             bar @ 0x10..0x28 => {
                 it.unsafe_write |= it.command & 0b10 != 0;
                 let bar = &mut it.bars[(bar - 0x10) / 4];
@@ -129,7 +130,36 @@ fn functions_get_places_of_their_own() {
     let all = bus.0.borrow();
     // As the bus has it.
     assert_eq!((all[1].holds(0), all[1].bars[2].value, all[2].holds(4)), (0x80_0000_0000, 0x1000_0000, 0x80_0000_4000));
-    assert!(all.iter().all(|it| it.command == 2 && !it.unsafe_write), "they decode memory, and are no bus masters");
+    assert!(all.iter().all(|it| it.command == 0x402 && !it.unsafe_write), "memory, no bus master, no interrupt");
+}
+
+/// A devmgr that has a driver for one device.
+struct Devmgr;
+
+impl Devices for Devmgr {
+    fn list(&mut self, _: u32) -> Result<Option<Device>, Status> {
+        Ok(None)
+    }
+    fn resource(&mut self, _: u32, _: u32) -> Result<Option<Text<MAX_LINE>>, Status> {
+        Ok(None)
+    }
+    fn found(&mut self, _: Client, function: Function) -> Result<Option<u32>, Status> {
+        match function.device {
+            1 => Ok(Some(7)),
+            2 => Ok(None),
+            _ => Err(Status::TooMany),
+        }
+    }
+}
+
+#[test]
+fn only_who_has_a_driver_interrupts() {
+    let (bus, ecam) = bus((1..4).map(|number| Fake::new(number, 0, u32::from(number) << 16 | 1)).collect());
+    let devices = DevicesClient(Loopback::new(DevicesServer(Devmgr)));
+    for _ in 0..2 {
+        tell(&devices, &ecam, &scan(&ecam, &mut windows()));
+        assert_eq!(bus.0.borrow().iter().map(|it| it.command).collect::<Vec<_>>(), [0x2, 0x402, 0x402]);
+    }
 }
 
 #[test]

@@ -75,7 +75,7 @@ impl<D: Disk> Service<D> {
     pub fn interrupt(&mut self) {
         self.disk.acknowledge();
         while let Some((id, status)) = self.disk.finished() {
-            if let Some(owner) = self.clients.ended_at(id) {
+            if let Some(owner) = self.clients.take_ended(id) {
                 self.clients.finish(owner, status);
             }
         }

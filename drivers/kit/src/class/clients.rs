@@ -178,7 +178,7 @@ impl<R: Rings> Clients<R> {
     }
 
     /// Whose the request was that the device had under this number. It has none now.
-    pub fn ended_at(&mut self, id: usize) -> Option<Owner<R::Request>> {
+    pub fn take_ended(&mut self, id: usize) -> Option<Owner<R::Request>> {
         let owner = self.under_way.get_mut(id).and_then(Option::take)?;
         self.free.push(id);
         Some(owner)
@@ -221,8 +221,8 @@ impl<R: Rings> Session<R> {
         &mut self.rings
     }
 
-    /// It is to be signalled.
-    pub const fn has_news(&mut self) {
+    /// It is signalled when the batch ends.
+    pub const fn tell_later(&mut self) {
         self.news = true;
     }
 

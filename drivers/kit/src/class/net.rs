@@ -97,10 +97,10 @@ impl<N: Nic> Service<N> {
     /// The device wants attention: completes what was sent, hands out what has come, and wakes whom it concerns.
     pub fn interrupt(&mut self) {
         if self.nic.acknowledge() {
-            self.clients.iter_mut().for_each(Session::has_news);
+            self.clients.iter_mut().for_each(Session::tell_later);
         }
         while let Some((id, out)) = self.nic.sent() {
-            let Some(owner) = self.clients.ended_at(id) else { continue };
+            let Some(owner) = self.clients.take_ended(id) else { continue };
             self.count_sent(&owner.request, out);
             self.clients.finish(owner, if out { owner.request.bytes } else { outcome::DEVICE_FAILED });
         }

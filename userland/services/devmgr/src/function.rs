@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 
 use ipc::devices::Function;
 use tree::{Device, PciSpace, Range, Trigger};
-
 use tree_writer::Builder;
 
 use crate::drivers::Driver;

@@ -154,18 +154,18 @@ impl<'a, C: Call> Manager<'a, C> {
         let names = function::compatible(function);
         let is_for = |driver: &&Driver<'a>, name: &str| driver.names(name).any(|id| id.is_none());
         let driver = names.iter().find_map(|name| self.drivers.iter().find(|driver| is_for(driver, name)));
+        let Some(driver) = driver else { return ("", Ok(None)) };
+        // Of a devmgr that was there before.
         let known = known(&self.broker).unwrap_or_default();
-        let running = known.iter().find(|it| it.path == path).map(|it| it.number);
-        let started = match (running, driver) {
-            (Some(number), _) => Ok(Some(number)),
-            (None, None) => Ok(None),
-            (None, Some(driver)) => function::describe(bus, function, registers, driver).and_then(|description| {
-                let node = function::node(bus, function);
-                let started = start(&self.broker, path, &node, driver.number, &description);
-                started.unwrap_or_else(|error| Err(format!("broker: {error}"))).map(Some)
-            }),
-        };
-        (driver.map_or("", |driver| driver.name), started)
+        if let Some(running) = known.iter().find(|it| it.path == path) {
+            return (driver.name, Ok(Some(running.number)));
+        }
+        let started = function::describe(bus, function, registers, driver).and_then(|description| {
+            let node = function::node(bus, function);
+            let started = start(&self.broker, path, &node, driver.number, &description);
+            started.unwrap_or_else(|error| Err(format!("broker: {error}"))).map(Some)
+        });
+        (driver.name, started)
     }
 
     /// What becomes of a node now: whether its driver runs, init knows.
