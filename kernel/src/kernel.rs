@@ -7,6 +7,7 @@ use crate::cores::Cores;
 use crate::mm::regions::Regions;
 use crate::mm::{Mem, Ref};
 use crate::object::{Grave, Lines, Thread};
+use crate::smmu::{self, Smmu};
 
 /// The result of an operation that can be refused.
 pub type Res<T> = Result<T, SyscallError>;
@@ -45,6 +46,8 @@ pub struct Kernel {
     pub forbidden: Regions,
     /// Which address space has which ASID.
     pub asids: crate::mm::Asids,
+    /// What keeps devices from memory that is not theirs.
+    pub smmus: [Option<Smmu>; smmu::MOST],
     /// Where events are written.
     pub trace: crate::trace::Tracing,
     /// Init's thread: from its table on a debugger finds all others.
@@ -63,6 +66,7 @@ impl Kernel {
             graves: None,
             forbidden,
             asids: crate::mm::Asids::new(),
+            smmus: [const { None }; smmu::MOST],
             trace: crate::trace::Tracing::new(),
             first: None,
             machine,

@@ -28,6 +28,7 @@ pub mod mitigation;
 pub mod mm;
 pub mod object;
 pub mod sched;
+pub mod smmu;
 pub mod syscall;
 pub mod trace;
 pub mod unmapped;

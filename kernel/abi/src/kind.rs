@@ -67,6 +67,8 @@ kinds! {
     Debug = 19,
     /// The kernel's console and log ring.
     KernelConsole = 20,
+    /// The right to bind DmaSpaces to streams of IOMMUs.
+    IommuControl = 21,
 }
 
 bitflags! {
@@ -126,7 +128,7 @@ bitflags! {
         const TRACE_CONTROL = 1;
         /// Trace: be tied to a core, map its records.
         const TRACE_MAP = 2;
-        /// Reserve, Timer, Reply, DmaSpace, Smc, IrqControl, SmcControl, Debug, KernelConsole: the only right there is.
+        /// Reserve, Timer, Reply, DmaSpace, Smc, IrqControl, SmcControl, Debug, KernelConsole, IommuControl: the only right there is.
         const INVOKE = 1;
     }
 }
@@ -160,6 +162,6 @@ mod tests {
             assert_eq!(kind as usize, index);
             assert_eq!(Kind::from_number(index as u8), Some(kind));
         }
-        assert_eq!(Kind::from_number(21), None);
+        assert_eq!(Kind::from_number(22), None);
     }
 }

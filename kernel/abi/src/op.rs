@@ -39,7 +39,7 @@ ops! {
     /// Notification: x0 out = bits, cleared; 0 when there are none.
     Poll = 10,
     /// Untyped: x0 = kind, x1 = size (Untyped, Frame: pages; AddressSpace: pages with its pool, at least 2; CapTable:
-    /// log2 of slots; Trace: pages, one more than a power of two; else ignored), x2 = log2 of alignment (0: natural), x3 = destination table slot, x4 = index there,
+    /// log2 of slots; DmaSpace: pages with its pool, at least 2; Trace: pages, one more than a power of two; else ignored), x2 = log2 of alignment (0: natural), x3 = destination table slot, x4 = index there,
     /// x5 = physical address for device memory (0 for RAM), x6 = memory type for a Frame.
     Retype = 16,
     /// CapTable: copy into this table. x0 = index here, x1 = slot of the source table, x2 = index there, x3 = rights to
@@ -86,22 +86,32 @@ ops! {
     IrqBind = 49,
     /// Irq: the device was served, the line may fire again.
     IrqAck = 50,
-    /// DmaSpace: x0 = Frame slot; x0 out = bus address.
+    /// DmaSpace: x0 = Frame slot, x1 = bus address, x2 = permissions, x3 = pages from its first on; x0 out = the bus address at
+    /// which the device finds it: of an unprotected space the physical one, else x1.
     DmaAttach = 56,
     /// DmaSpace: x0 = Frame slot.
     DmaDetach = 57,
+    /// IommuControl: x0 = DmaSpace slot, x1 = address of the IOMMU's registers, x2 = stream, which translates from now on; x1 = 0:
+    /// the space is unprotected from now on.
+    DmaBind = 58,
+    /// IommuControl: out x0 = 1 if a device tried what it may not (else 0), x1 = address of its IOMMU's registers, x2 = stream,
+    /// x3 = bus address, x4 = 1 if it wanted to write, x5 = the event as the IOMMU has it. The stream aborts from now on.
+    DmaFault = 59,
     /// Smc: x0 = function identifier, x1–x7 = arguments; out x0–x7 = results.
     SmcCall = 60,
     /// SmcControl: x0 = index in the own table, which gets an Smc; x1 = identifier of its first function, x2 = how many.
     SmcMake = 61,
     /// Smc: x0 = index in the own table, which gets an Smc for some of its functions; x1 = the first, x2 = how many.
     SmcNarrow = 62,
+    /// IommuControl: x0 = index of an IOMMU; out x0 = address of its registers, x1 = line of its events (0: none), x2 = 1 if
+    /// that fires on an edge, x3 = 1 if it translates (else it aborts everything).
+    IommuInfo = 63,
     /// KernelConsole: print the message words as bytes; x0 = number of bytes, the text follows from x1 on (at most 504).
     ConsoleWrite = 64,
     /// KernelConsole: x0 = index in the own table, which gets a read-only Frame of the log ring.
     ConsoleRing = 65,
     /// Debug: x0 = CapTable slot, x1 = index; out x0 = kind, x1 = rights, x2 = base address, x3 = bytes, x4 = badge,
-    /// mapped address, line or period (of an Smc x2 is its first function and x3 how many), x5 = bytes in use (Untyped) or mapped (Frame), or budget, or 1 for a Thread that may
+    /// mapped or attached address, line, period, or of a DmaSpace 0 if it is unbound, 1 if it is unprotected and 2 more than its stream otherwise (of an Smc x2 is its first function and x3 how many), x5 = bytes in use (Untyped) or mapped (Frame), budget, Frames attached (DmaSpace), or 1 for a Thread that may
     /// use vector registers.
     DebugCap = 72,
     /// Debug: x0 = Thread slot, x1 = first register; out x0–x7 = registers, numbered as in `ThreadWriteRegisters`.

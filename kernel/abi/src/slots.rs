@@ -34,8 +34,8 @@ pub const SLOT_DEBUG: u32 = 17;
 pub const SLOT_CONSOLE: u32 = 18;
 /// init: power off and reset.
 pub const SLOT_SMC: u32 = 19;
-/// init: the identity DmaSpace.
-pub const SLOT_DMA: u32 = 20;
+/// init: the right to bind DmaSpaces to streams of IOMMUs.
+pub const SLOT_IOMMU_CONTROL: u32 = 20;
 /// init: Frame of the device tree, read-only.
 pub const SLOT_TREE: u32 = 21;
 /// init: Frame of the bundle, readable and executable; empty when there is none.

@@ -234,7 +234,7 @@ pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>,
     fill(abi::SLOT_SMC, Cap::smc(POWER));
     fill(abi::SLOT_SMC_CONTROL, Cap::control(Kind::SmcControl));
     fill(abi::SLOT_TRACE, Cap { rights: Rights::TRACE_CONTROL, ..Cap::control(Kind::Trace) });
-    fill(abi::SLOT_DMA, Cap::control(Kind::DmaSpace));
+    fill(abi::SLOT_IOMMU_CONTROL, Cap::control(Kind::IommuControl));
     fill(abi::SLOT_TREE, kept(handover.tree, Rights::READ));
     if let Some(bundle) = handover.bundle {
         fill(abi::SLOT_BUNDLE, kept(bundle, Rights::READ | Rights::EXECUTE));

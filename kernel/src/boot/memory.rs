@@ -76,6 +76,9 @@ pub fn plan(machine: &Machine<'_>, image: Range, tree: Range, reach: u64) -> Res
     for block in gic_blocks(machine) {
         forbidden.add(block.outer_pages())?;
     }
+    for smmu in &machine.smmus {
+        forbidden.add(range(smmu.registers).outer_pages())?;
+    }
     let limit = (first & !((1 << 30) - 1)).saturating_add(reach);
     let mut mapped = ram;
     mapped.subtract(Range { start: limit, end: u64::MAX })?;

@@ -4,7 +4,10 @@ use abi::{Kind, layout::PAGE};
 
 use super::{Cap, Slot};
 use crate::kernel::Kernel;
-use crate::object::{AddressSpace, CapTable, Endpoint, Irq, Notification, Reply, SchedContext, Thread, Trace};
+use crate::mm::Ref;
+use crate::object::{
+    AddressSpace, CapTable, DmaSpace, Endpoint, Irq, Notification, Reach, Reply, SchedContext, Thread, Trace,
+};
 
 impl Kernel {
     /// Kind, rights, base, bytes, badge or address, bytes in use: the results of `DebugCap`.
@@ -29,6 +32,16 @@ impl Kernel {
             Kind::Notification => self.place::<Notification>(cap, |_| size_of::<Notification>() as u64),
             Kind::Reply => self.place::<Reply>(cap, |_| size_of::<Reply>() as u64),
             Kind::AddressSpace => self.place::<AddressSpace>(cap, |space| u64::from(space.pages) * PAGE),
+            Kind::DmaSpace => {
+                let space = cap.object_of::<DmaSpace>().map(|space| &self.mem[space.tables()]);
+                let (base, bytes) = (self.place::<DmaSpace>(cap, |_| 0).0, space.map_or(0, |space| space.pages.into()));
+                let reach = match space.map_or(Reach::Nothing, |space| space.reach) {
+                    Reach::Nothing => 0,
+                    Reach::Everything => 1,
+                    Reach::Stream(stream) => u64::from(stream.id) + 2,
+                };
+                (base, bytes * PAGE, reach, space.map_or(0, |space| self.attached(space.maps)))
+            }
             Kind::SchedContext => {
                 let time = cap.object_of::<SchedContext>().map(|time| &self.mem[time]);
                 let (base, bytes, ..) = self.place::<SchedContext>(cap, |_| size_of::<SchedContext>() as u64);
@@ -45,6 +58,11 @@ impl Kernel {
         };
         let badge = if matches!(cap.kind, Kind::Endpoint | Kind::Notification) { cap.word } else { extra };
         [cap.kind as u64, cap.rights.bits().into(), base, bytes, badge, used, 0, 0]
+    }
+
+    /// Frames in a space's list, up to 1000.
+    fn attached(&self, first: Option<Ref<Slot>>) -> u64 {
+        core::iter::successors(first, |&slot| self.mem[slot].links.map_next).take(1000).count() as u64
     }
 
     fn place<T: crate::mm::Object>(&self, cap: &Cap, bytes: impl Fn(&T) -> u64) -> (u64, u64, u64, u64) {

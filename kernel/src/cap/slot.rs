@@ -40,7 +40,7 @@ pub(crate) const COHERENT: u8 = 2;
 /// | --- | --- | --- | --- | --- | --- |
 /// | Untyped | physical address | size | bytes handed out | end of zeroed bytes | page table memory of, or slots of |
 /// | Reserve | physical address | size | first address | | tied to |
-/// | Frame | physical address | size | address mapped at | pages mapped, pages done | mapped in |
+/// | Frame | physical address | size | address mapped or attached at | pages mapped, pages done | mapped in, attached to |
 /// | Endpoint, Notification | reference, as [`Direct`] has it | | badge | | |
 /// | Smc | first function | how many | | | |
 /// | others | reference, as [`Direct`] has it, or 0 | | | | |

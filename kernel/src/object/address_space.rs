@@ -5,6 +5,7 @@ use abi::{
     layout::{PAGE, PAGE_BITS},
 };
 
+use super::dma_space::Reach;
 use super::tables::{OWN, give_page};
 use super::{Header, Thread};
 use crate::arch::pte;
@@ -40,6 +41,8 @@ pub struct AddressSpace {
     pub maps: Option<Ref<Slot>>,
     /// How many Reserves it has.
     pub windows: u32,
+    /// Of a DmaSpace: what its device reaches.
+    pub reach: Reach,
 }
 
 impl Object for AddressSpace {
@@ -49,10 +52,15 @@ impl Object for AddressSpace {
 impl AddressSpace {
     /// A new one of `pages` zeroed pages at `place`.
     pub fn create(mem: &mut Mem, place: Phys, pages: u64) -> Ref<Self> {
+        Self::create_as(Kind::AddressSpace, mem, place, pages)
+    }
+
+    /// The same as an object of a kind that is an address space, too.
+    pub(super) fn create_as(kind: Kind, mem: &mut Mem, place: Phys, pages: u64) -> Ref<Self> {
         mem.create(
             place,
             Self {
-                header: Header::new(Kind::AddressSpace),
+                header: Header::new(kind),
                 pages: pages as u32,
                 root: Phys(place.0 + PAGE),
                 ttbr: crate::arch::empty_space(),
@@ -63,6 +71,7 @@ impl AddressSpace {
                 free_pages: pages as u32 - OWN,
                 maps: None,
                 windows: 0,
+                reach: Reach::Nothing,
             },
         )
     }

@@ -7,7 +7,9 @@ use core::mem::offset_of;
 
 use abi::{Kind, trace::Event};
 
-use super::{AddressSpace, CapTable, Endpoint, Header, Irq, Notification, Reply, SchedContext, Thread, Timer, Trace};
+use super::{
+    AddressSpace, CapTable, DmaSpace, Endpoint, Header, Irq, Notification, Reply, SchedContext, Thread, Timer, Trace,
+};
 use crate::cap::Cap;
 use crate::kernel::{Kernel, Preempted};
 use crate::mm::{Direct, Ref};
@@ -21,6 +23,7 @@ const FIRST: u32 = 1 << Kind::CapTable as u32
     | 1 << Kind::Reply as u32
     | 1 << Kind::Notification as u32
     | 1 << Kind::AddressSpace as u32
+    | 1 << Kind::DmaSpace as u32
     | 1 << Kind::Irq as u32
     | 1 << Kind::Trace as u32;
 /// Those in which it stands behind something else.
@@ -93,6 +96,11 @@ impl Kernel {
             Kind::CapTable => cap.object_of().map(Grave::Table),
             Kind::Endpoint => cap.object_of().map(Grave::Endpoint),
             Kind::AddressSpace => cap.object_of().map(Grave::Space),
+            Kind::DmaSpace => {
+                let space = cap.object_of::<DmaSpace>().map(Ref::tables);
+                space.into_iter().for_each(|space| self.unbind_stream(space));
+                space.map(Grave::Space)
+            }
             Kind::Thread => {
                 let thread = cap.object_of::<Thread>();
                 if let Some(thread) = thread {

@@ -1,44 +1,254 @@
-//! DmaSpace: what a bus master can reach. Without an IOMMU this is the identity: attaching names the bus address of a
-//! Frame, and nothing keeps the device from the rest of memory. `docs/threat-model.md` says what that means.
+//! DmaSpace: what a bus master can reach. It is an address space that no thread enters; bound to a stream of an IOMMU, its
+//! tables are what the device's accesses go through. Bound to none it is unprotected: attaching names the physical address, and
+//! nothing keeps the device from the rest of memory. `docs/threat-model.md` says what that means. One that was not bound at all is
+//! of no use.
 
-use abi::{ErrorCode, Kind, Rights, SyscallError};
+use abi::{
+    ErrorCode, Kind, Perms, Rights, SyscallError,
+    layout::{PAGE, PAGE_BITS, USER_END},
+};
 
-use super::Thread;
-use crate::cap::{Cap, Flags};
-use crate::kernel::{Kernel, Next, Res};
-use crate::mm::Ref;
+use super::tables::Piece;
+use super::{AddressSpace, Thread};
+use crate::arch::pte;
+use crate::cap::{Cap, Flags, Slot};
+use crate::kernel::{Kernel, Next, Preempted, Res};
+use crate::mm::{Mem, Object, Phys, Ref};
+use crate::smmu::{self, Stream, Unbound};
 use crate::syscall::Args;
 
-fn decode(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<Cap> {
-    k.get_cap(caller, args.target(), Kind::DmaSpace, Rights::INVOKE, 0)?;
-    let (_, cap) = k.get_cap(caller, args.words[0], Kind::Frame, Rights::DMA, 1)?;
-    if cap.flags.contains(Flags::DEVICE) {
-        return Err(SyscallError::new(ErrorCode::InvalidArgument, 1));
-    }
-    Ok(cap)
+/// The lowest bus address at which a Frame can be attached: below are the doorbells of interrupts.
+const LOWEST: u64 = 0x1_0000;
+
+/// Where in the first page the stream's context descriptor lies, behind the structure.
+const CONTEXT: u64 = 2048;
+
+/// What the device of a DmaSpace reaches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach {
+    /// It was not bound yet.
+    Nothing,
+    /// All memory, whatever is attached.
+    Everything,
+    /// What is attached: this stream goes through its tables.
+    Stream(Stream),
 }
 
-/// Lets the bus master reach a Frame.
+impl Reach {
+    /// The stream that goes through the tables.
+    #[inline(always)]
+    pub const fn stream(self) -> Option<Stream> {
+        match self {
+            Self::Stream(stream) => Some(stream),
+            _ => None,
+        }
+    }
+}
+
+/// A DmaSpace.
+#[repr(transparent)]
+#[derive(Debug)]
+pub struct DmaSpace(AddressSpace);
+
+impl Object for DmaSpace {
+    const KIND: Kind = Kind::DmaSpace;
+}
+
+const _: () = assert!(size_of::<DmaSpace>() as u64 <= CONTEXT);
+
+impl DmaSpace {
+    /// A new one of `pages` zeroed pages at `place`.
+    pub fn create(mem: &mut Mem, place: Phys, pages: u64) -> Ref<Self> {
+        AddressSpace::create_as(Kind::DmaSpace, mem, place, pages).offset(0)
+    }
+}
+
+impl Ref<DmaSpace> {
+    /// Its tables.
+    #[inline(always)]
+    pub fn tables(self) -> Ref<AddressSpace> {
+        self.offset(0)
+    }
+}
+
+fn bad(argument: u8) -> SyscallError {
+    SyscallError::new(ErrorCode::InvalidArgument, argument)
+}
+
+/// The space, and the Frame that its device may reach.
+fn decode(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<AddressSpace>, Ref<Slot>)> {
+    let (space, _) = k.get::<DmaSpace>(caller, args.target(), Rights::INVOKE, 0)?;
+    let slot = k.get_slot(caller, args.words[0], Kind::Frame, Rights::DMA, 1)?;
+    if k.mem[slot].cap.flags.contains(Flags::DEVICE) {
+        return Err(bad(1));
+    }
+    Ok((space.tables(), slot))
+}
+
+/// What the device may do with a Frame: at least read.
+fn permissions(cap: &Cap, bits: u64) -> Res<Perms> {
+    let known = Perms::READ | Perms::WRITE;
+    let perms = u8::try_from(bits).ok().and_then(Perms::from_bits).filter(|perms| known.contains(*perms));
+    let perms = perms.filter(|perms| perms.contains(Perms::READ)).ok_or(bad(3))?;
+    // The bits of Perms and of a Frame's rights are the same.
+    let allowed = cap.rights.bits() & perms.bits() == perms.bits();
+    if allowed { Ok(perms) } else { Err(SyscallError::new(ErrorCode::MissingRight, 3)) }
+}
+
+/// Lets the bus master reach the first pages of a Frame, through this capability: it is not mapped meanwhile.
 ///
 /// # Rights
-/// DmaSpace. Frame: dma.
+/// DmaSpace. Frame: dma, and those of the permissions.
 /// # Returns
-/// x0: the bus address of the Frame's first byte.
+/// x0: the bus address of the Frame's first byte: the one that was asked for, or of an unprotected space the physical one.
 /// # Errors
-/// `InvalidArgument`: device memory.
+/// `InvalidState` (the space was not bound), `AlreadyMapped`, `Overlap`, `NoPool`, `Misaligned` (bus address), `InvalidArgument`
+/// (device memory; a bus address below 64 KiB or beyond 48 bits; permissions without read, or others than read and write; pages not in
+/// the Frame), and those of the look-ups.
 pub fn attach(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    let cap = decode(k, caller, args)?;
-    Ok(k.answer_one(caller, cap.object))
+    let [_, address, perms, pages, ..] = args.words;
+    let (space, slot) = decode(k, caller, args)?;
+    let cap = k.mem[slot].cap;
+    let perms = permissions(&cap, perms)?;
+    if !address.is_multiple_of(PAGE) {
+        return Err(SyscallError::new(ErrorCode::Misaligned, 2));
+    }
+    if pages == 0 || pages > cap.pages.into() {
+        return Err(bad(4));
+    }
+    match k.mem[space].reach {
+        Reach::Nothing => return Err(ErrorCode::InvalidState.into()),
+        Reach::Everything if cap.space.is_some() => return Err(SyscallError::new(ErrorCode::AlreadyMapped, 1)),
+        Reach::Everything => {
+            k.begin_mapping(slot, space, Piece { address: cap.object, base: cap.object, pages: 0 }, 0);
+            return Ok(k.answer_one(caller, cap.object));
+        }
+        Reach::Stream(_) => {}
+    }
+    if !(LOWEST..USER_END).contains(&address) || USER_END - address < pages << PAGE_BITS {
+        return Err(bad(2));
+    }
+    let piece = Piece { address, base: cap.object, pages };
+    // The device does not execute, and sees what it shares with the cores as they do.
+    let attributes = pte::attributes(perms, cap.memory_type());
+    Ok(match k.map_frame(slot, space, piece, 0, attributes)? {
+        Next::Done => k.answer_one(caller, address),
+        next => next,
+    })
 }
 
-/// Takes a Frame away again; with the identity that changes nothing.
+/// Takes a Frame away again. When this returns, what the device did with it is complete.
 ///
 /// # Rights
 /// DmaSpace. Frame: dma.
 /// # Returns
 /// Nothing.
 /// # Errors
-/// `InvalidArgument`: device memory.
+/// `NotMapped` (not attached, or to another space), `InvalidArgument` (device memory), and those of the look-ups.
 pub fn detach(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
-    decode(k, caller, args).map(|_| Next::Done)
+    let (space, slot) = decode(k, caller, args)?;
+    if k.mem[slot].cap.space != Some(space) {
+        return Err(SyscallError::new(ErrorCode::NotMapped, 1));
+    }
+    Ok(match k.unmap_slot(slot) {
+        Ok(()) => Next::Done,
+        Err(Preempted) => Next::Restart,
+    })
+}
+
+/// From now on a stream of an IOMMU goes through this space, until that is destroyed. Without an IOMMU (registers 0) the space is
+/// unprotected from now on.
+///
+/// # Rights
+/// IommuControl. DmaSpace: invoke.
+/// # Returns
+/// Nothing.
+/// # Errors
+/// `InvalidState` (the space was bound), `InvalidArgument` (no IOMMU with these registers translates; no
+/// such stream), `Busy` (the stream has a space), `OutOfMemory` (the IOMMU's tables of streams are full), and those of the look-ups.
+pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let [space, base, stream, ..] = args.words;
+    k.get_cap(caller, args.target(), Kind::IommuControl, Rights::INVOKE, 0)?;
+    let (space, _) = k.get::<DmaSpace>(caller, space, Rights::INVOKE, 1)?;
+    let tables = space.tables();
+    if k.mem[tables].reach != Reach::Nothing {
+        return Err(SyscallError::new(ErrorCode::InvalidState, 1));
+    }
+    if base == 0 {
+        k.mem[tables].reach = Reach::Everything;
+        return Ok(Next::Done);
+    }
+    let (root, context) = (k.mem[tables].root, Phys(k.mem.address(space).0 + CONTEXT));
+    let Kernel { mem, smmus, .. } = k;
+    let mut known = smmus.iter_mut().enumerate();
+    let found =
+        known.find_map(|(index, smmu)| smmu.as_mut().filter(|smmu| smmu.base == base).map(|smmu| (index, smmu)));
+    let (index, smmu) = found.filter(|(_, smmu)| smmu.translates()).ok_or(bad(2))?;
+    let id = u16::try_from(stream).map_err(|_| bad(3))?;
+    smmu.bind(mem, id.into(), root, context).map_err(|why| match why {
+        Unbound::NoStream => bad(3),
+        Unbound::Taken => SyscallError::new(ErrorCode::Busy, 3),
+        Unbound::Full => SyscallError::new(ErrorCode::OutOfMemory, 3),
+    })?;
+    k.mem[tables].reach = Reach::Stream(Stream { smmu: index as u8, id });
+    Ok(Next::Done)
+}
+
+/// What a device tried that it may not, the oldest that was not told yet. Its stream aborts from now on, until another space is
+/// bound to it.
+///
+/// # Rights
+/// IommuControl.
+/// # Returns
+/// x0 = 1 if there is one (else 0), x1 = registers of the IOMMU, x2 = stream, x3 = bus address, x4 = 1 if it wanted to write,
+/// x5 = the event (ARM IHI 0070, 7.3).
+/// # Errors
+/// Those of the look-ups.
+pub fn fault(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    k.get_cap(caller, args.target(), Kind::IommuControl, Rights::INVOKE, 0)?;
+    let Kernel { mem, smmus, .. } = k;
+    let refused = smmus.iter_mut().flatten().find_map(|smmu| Some((smmu.base, smmu.refused(mem)?)));
+    let results = refused
+        .map_or([0; 8], |(base, it)| [1, base, it.stream.into(), it.address, it.write.into(), it.event.into(), 0, 0]);
+    Ok(k.answer_with(caller, results))
+}
+
+/// What there is of an IOMMU.
+///
+/// # Rights
+/// IommuControl.
+/// # Returns
+/// x0 = address of its registers, x1 = the line of its events (0: none), x2 = 1 if that fires on an
+/// edge, x3 = 1 if it translates, 0 if it aborts everything.
+/// # Errors
+/// `InvalidArgument`: no IOMMU with this index.
+pub fn info(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    k.get_cap(caller, args.target(), Kind::IommuControl, Rights::INVOKE, 0)?;
+    let index = usize::try_from(args.words[0]).unwrap_or(smmu::MOST);
+    let smmu = k.smmus.get(index).and_then(Option::as_ref).ok_or(bad(1))?;
+    let results = [smmu.base, smmu.line.into(), smmu.edge.into(), smmu.translates().into(), 0, 0, 0, 0];
+    Ok(k.answer_with(caller, results))
+}
+
+impl Kernel {
+    /// Its stream, if it has one, aborts. What the device did before is complete.
+    pub(super) fn unbind_stream(&mut self, space: Ref<AddressSpace>) {
+        let Self { mem, smmus, .. } = self;
+        if let Some(stream) = core::mem::replace(&mut mem[space].reach, Reach::Nothing).stream()
+            && let Some(smmu) = smmus.get_mut(usize::from(stream.smmu)).and_then(Option::as_mut)
+        {
+            smmu.unbind(mem, stream.id.into());
+        }
+    }
+
+    /// The IOMMU forgets what it knows of some entries of a space's tables, if a stream goes through them.
+    #[cold]
+    pub(super) fn invalidate_stream(&mut self, space: Ref<AddressSpace>, start: u64, entries: u64, bits: u32) {
+        let Self { mem, smmus, .. } = self;
+        if let Some(stream) = mem[space].reach.stream()
+            && let Some(smmu) = smmus.get_mut(usize::from(stream.smmu)).and_then(Option::as_mut)
+        {
+            smmu.invalidate(mem, stream.id.into(), start, entries, bits);
+        }
+    }
 }

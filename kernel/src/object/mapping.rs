@@ -116,36 +116,51 @@ pub fn map(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     }
     let piece = Piece { address, base: cap.object + (first << PAGE_BITS), pages };
     let attributes = pte::attributes(k.machine.usable(perms), cap.memory_type());
-    if cap.space.is_none() && !perms.contains(Perms::EXECUTE) {
-        // The usual case; if one table has all its entries, there is nothing to be remembered.
-        let done = if pages <= RUN {
-            k.map_entries::<3>(space, piece, attributes, RUN)?
-        } else {
-            k.map_run(space, piece, attributes, RUN)?
-        };
-        k.begin_mapping(slot, space, piece, first);
-        if done == pages {
-            return Ok(Next::Done);
-        }
-        k.mem[slot].cap.set_mapped(done, Work::Map, 0);
-    } else if cap.space.is_none() {
-        k.begin_mapping(slot, space, piece, first);
-        k.mem[slot].cap.set_mapped(0, Work::Map, 0);
-    } else {
-        // What is in the tables already is in the piece, or it would be forgotten there.
-        let within = cap.mapped() <= pages;
-        let same = cap.space == Some(space) && cap.word == address && u64::from(cap.holder) == first && within;
-        if !same || !matches!(cap.work().0, Work::Map | Work::Undo(_)) {
-            return Err(SyscallError::new(ErrorCode::AlreadyMapped, 1));
-        }
-    }
-    k.go_on_mapping(slot, space, piece, attributes)
+    k.map_frame(slot, space, piece, first, attributes)
 }
 
 impl Kernel {
+    /// Maps a piece of a Frame, from its page `first` on, or goes on with that.
+    #[inline(always)]
+    pub(super) fn map_frame(
+        &mut self,
+        slot: Ref<Slot>,
+        space: Ref<AddressSpace>,
+        piece: Piece,
+        first: u64,
+        attributes: u64,
+    ) -> Res<Next> {
+        let (cap, pages) = (&self.mem[slot].cap, piece.pages);
+        if cap.space.is_none() && !pte::is_executable(attributes) {
+            // The usual case; if one table has all its entries, there is nothing to be remembered.
+            let done = if pages <= RUN {
+                self.map_entries::<3>(space, piece, attributes, RUN)?
+            } else {
+                self.map_run(space, piece, attributes, RUN)?
+            };
+            self.begin_mapping(slot, space, piece, first);
+            if done == pages {
+                return Ok(Next::Done);
+            }
+            self.mem[slot].cap.set_mapped(done, Work::Map, 0);
+        } else if cap.space.is_none() {
+            self.begin_mapping(slot, space, piece, first);
+            self.mem[slot].cap.set_mapped(0, Work::Map, 0);
+        } else {
+            // What is in the tables already is in the piece, or it would be forgotten there.
+            let within = cap.mapped() <= pages;
+            let same =
+                cap.space == Some(space) && cap.word == piece.address && u64::from(cap.holder) == first && within;
+            if !same || !matches!(cap.work().0, Work::Map | Work::Undo(_)) {
+                return Err(SyscallError::new(ErrorCode::AlreadyMapped, 1));
+            }
+        }
+        self.go_on_mapping(slot, space, piece, attributes)
+    }
+
     /// A Frame capability has this mapping from now on.
     #[inline(always)]
-    fn begin_mapping(&mut self, slot: Ref<Slot>, space: Ref<AddressSpace>, piece: Piece, first: u64) {
+    pub(super) fn begin_mapping(&mut self, slot: Ref<Slot>, space: Ref<AddressSpace>, piece: Piece, first: u64) {
         let cap = &mut self.mem[slot].cap;
         (cap.word, cap.extra, cap.holder) = (piece.address, piece.pages, first as u32);
         self.link_mapping(slot, space);

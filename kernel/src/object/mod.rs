@@ -24,6 +24,7 @@ mod untyped;
 
 pub use address_space::AddressSpace;
 pub use destroy::Grave;
+pub use dma_space::{DmaSpace, Reach};
 pub use endpoint::{Endpoint, Gate};
 pub use header::Header;
 pub use irq::{Irq, LINES, Lines};
@@ -46,7 +47,9 @@ pub(crate) mod ops {
     pub use super::address_space::add_pool;
     pub use super::console::{ring, write};
     pub use super::debug::{cap, read, registers, thread};
-    pub use super::dma_space::{attach, detach};
+    pub use super::dma_space::{
+        attach as dma_attach, bind as dma_bind, detach as dma_detach, fault as dma_fault, info as iommu_info,
+    };
     pub use super::endpoint::{close, open};
     pub use super::irq::{ack, bind, set};
     pub use super::mapping::{map, protect, unmap};

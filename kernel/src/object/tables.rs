@@ -302,6 +302,8 @@ impl Kernel {
         let ttbr = self.mem[space].ttbr;
         if pte::asid(ttbr) != 0 {
             self.machine.flush_page(ttbr, address);
+        } else if self.mem[space].reach.stream().is_some() {
+            self.invalidate_stream(space, address, 1, PAGE_BITS);
         }
         true
     }
@@ -394,6 +396,8 @@ impl Kernel {
         let ttbr = self.mem[space].ttbr;
         if pte::asid(ttbr) != 0 {
             self.machine.flush_entries(ttbr, start, entries, bits);
+        } else if self.mem[space].reach.stream().is_some() {
+            self.invalidate_stream(space, start, entries, bits);
         }
     }
 

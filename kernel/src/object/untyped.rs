@@ -7,7 +7,7 @@ use abi::{
     trace::Event,
 };
 
-use super::{AddressSpace, CapTable, Endpoint, Irq, Notification, Reply, SchedContext, Thread, Timer, Trace};
+use super::{AddressSpace, CapTable, DmaSpace, Endpoint, Irq, Notification, Reply, SchedContext, Thread, Timer, Trace};
 use crate::cap::{COHERENT, Cap, Flags, Slot, table};
 use crate::kernel::{Kernel, Next, Preempted, Res};
 use crate::mm::raw::GRANULE;
@@ -68,9 +68,9 @@ fn measure(kind: Kind, size: u64) -> Res<(u64, u64)> {
         Kind::SchedContext => object(size_of::<SchedContext>()),
         Kind::Timer => object(size_of::<Timer>()),
         Kind::Trace if Trace::fits(size) => Ok((size << PAGE_BITS, PAGE)),
-        Kind::AddressSpace if (2..1 << 16).contains(&size) => Ok((size << PAGE_BITS, PAGE)),
+        Kind::AddressSpace | Kind::DmaSpace if (2..1 << 16).contains(&size) => Ok((size << PAGE_BITS, PAGE)),
         Kind::Untyped | Kind::Frame if size >= 1 && size <= u64::from(u32::MAX) => Ok((size << PAGE_BITS, PAGE)),
-        Kind::CapTable | Kind::AddressSpace | Kind::Trace | Kind::Untyped | Kind::Frame => Err(bad(2)),
+        Kind::CapTable | Kind::AddressSpace | Kind::DmaSpace | Kind::Trace | Kind::Untyped | Kind::Frame => Err(bad(2)),
         _ => Err(bad(1)),
     }
 }
@@ -233,6 +233,7 @@ fn perform(k: &mut Kernel, plan: Plan) -> Result<(), Preempted> {
         Kind::Timer => Cap::of(k.mem.create_like(place, const { &Timer::new() })),
         Kind::Trace => Cap { rights: Rights::TRACE_MAP, ..Cap::of(k.mem.create(place, Trace::new(size as u32))) },
         Kind::AddressSpace => Cap::of(AddressSpace::create(&mut k.mem, place, size)),
+        Kind::DmaSpace => Cap::of(DmaSpace::create(&mut k.mem, place, size)),
         _ => unreachable!("decode let only these kinds through"),
     };
     k.insert(target, cap, Some(untyped));

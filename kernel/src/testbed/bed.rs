@@ -23,6 +23,9 @@ pub const RAM: u64 = 0x4000_0000;
 pub const RAM_BYTES: u64 = 4 << 20;
 /// Behind its last byte.
 pub const RAM_END: u64 = RAM + RAM_BYTES;
+/// The registers of the fake machine's IOMMU, and the line of its events.
+pub const SMMU: u64 = 0x905_0000;
+pub const SMMU_LINE: u64 = 106;
 /// Pages of RAM that boot leaves out: the first, and the image.
 const IMAGE: u64 = RAM + PAGE;
 /// The address behind the `svc` that a call pretends to have made.
@@ -91,7 +94,10 @@ impl Bed {
         let boot = Range { start: ram.end - 2 * PAGE, end: ram.end };
         free.add(Range { start: IMAGE + 2 * PAGE, end: boot.start }).unwrap();
         mem.zero(Phys(IMAGE), 2 * PAGE);
+        let (smmu, started) = crate::smmu::fake(&mut mem, &mut free);
+        assert_eq!(started, Ok(()));
         let mut k = Box::new(Kernel::new(mem, Machine::new(), forbidden));
+        k.smmus[0] = Some(smmu);
         (1..cores).for_each(|_| k.sched.add());
         let image = image();
         let handover = Handover {

@@ -25,6 +25,7 @@ macro_rules! must {
     };
 }
 
+mod dma;
 mod fpu;
 mod reserve;
 mod space;
@@ -57,6 +58,8 @@ pub struct Checker {
     boot: Option<Ref<AddressSpace>>,
     /// By TTBR: how many flushes there were when its leaves were looked at, and those.
     cached: HashMap<u64, (usize, Vec<(u64, u64)>)>,
+    /// The same by stream, of what its IOMMU was told.
+    reached: HashMap<u16, (usize, Vec<(u64, u64)>)>,
 }
 
 fn object<T: Object>(number: u64) -> Ref<T> {
@@ -70,7 +73,7 @@ fn header(k: &Kernel, kind: Kind, number: u64) -> Option<&Header> {
         Kind::Endpoint => &k.mem[object::<Endpoint>(number)].header,
         Kind::Reply => &k.mem[object::<Reply>(number)].header,
         Kind::Notification => &k.mem[object::<Notification>(number)].header,
-        Kind::AddressSpace => &k.mem[object::<AddressSpace>(number)].header,
+        Kind::AddressSpace | Kind::DmaSpace => &k.mem[object::<AddressSpace>(number)].header,
         Kind::Irq => &k.mem[object::<Irq>(number)].header,
         Kind::SchedContext => &k.mem[object::<SchedContext>(number)].header,
         Kind::Timer => &k.mem[object::<Timer>(number)].header,
@@ -83,7 +86,7 @@ fn bytes_of(k: &Kernel, kind: Kind, number: u64) -> u64 {
     match kind {
         Kind::CapTable => u64::from(k.mem[object::<CapTable>(number)].slots()) * GRANULE,
         Kind::Thread => Thread::BYTES as u64,
-        Kind::AddressSpace => u64::from(k.mem[object::<AddressSpace>(number)].pages) * PAGE,
+        Kind::AddressSpace | Kind::DmaSpace => u64::from(k.mem[object::<AddressSpace>(number)].pages) * PAGE,
         // Its records are what Frames show.
         Kind::Trace => PAGE,
         Kind::Irq => size_of::<Irq>() as u64,
@@ -94,12 +97,12 @@ fn bytes_of(k: &Kernel, kind: Kind, number: u64) -> u64 {
     }
 }
 
-fn grave(grave: Grave) -> (Kind, u64) {
+fn grave(k: &Kernel, grave: Grave) -> (Kind, u64) {
     match grave {
         Grave::Table(object) => (Kind::CapTable, object.number()),
         Grave::Thread(object) => (Kind::Thread, object.number()),
         Grave::Endpoint(object) => (Kind::Endpoint, object.number()),
-        Grave::Space(object) => (Kind::AddressSpace, object.number()),
+        Grave::Space(object) => (k.mem[object].header.kind, object.number()),
     }
 }
 
@@ -119,6 +122,7 @@ impl Checker {
             deep: true,
             boot,
             cached: HashMap::new(),
+            reached: HashMap::new(),
         }
     }
 
@@ -140,7 +144,7 @@ impl Checker {
                 Kind::Endpoint => self.check_endpoint(k, object(number))?,
                 Kind::Reply => self.check_reply(k, object(number))?,
                 Kind::Notification => self.check_notification(k, object(number))?,
-                Kind::AddressSpace => self.check_space(k, object(number))?,
+                Kind::AddressSpace | Kind::DmaSpace => self.check_space(k, object(number))?,
                 Kind::Irq => self.check_irq(k, object(number))?,
                 Kind::SchedContext => self.check_sched_context(k, object(number))?,
                 Kind::Timer => self.check_timer(k, object(number))?,
@@ -153,6 +157,7 @@ impl Checker {
         self.check_loaded(k)?;
         if self.deep {
             self.check_lost_asids(k)?;
+            self.check_lost_streams(k)?;
         }
         self.check_lines(k)
     }
@@ -192,7 +197,7 @@ impl Checker {
                 let rest = (t.state, t.priority, t.ceiling, t.fault, t.reply, t.debts, t.bound, t.page, vectors.place);
                 format!("{number:#x} {rest:?} {queue:?} {:?}", t.header)
             }
-            Kind::AddressSpace => {
+            Kind::AddressSpace | Kind::DmaSpace => {
                 let s = &k.mem[object::<AddressSpace>(number)];
                 let pages = (s.free, s.fresh, s.dirty, s.lost, s.free_pages);
                 let windows: Vec<_> = k.windows(object(number)).collect();
@@ -404,7 +409,7 @@ impl Checker {
 /// Dead objects that wait to be taken apart, in the order in which that happens.
 pub fn dead(k: &Kernel) -> Vec<(Kind, u64)> {
     let (mut list, mut at) = (Vec::new(), k.graves);
-    while let Some((kind, number)) = at.map(grave).filter(|_| list.len() < 1000) {
+    while let Some((kind, number)) = at.map(|at| grave(k, at)).filter(|_| list.len() < 1000) {
         list.push((kind, number));
         at = header(k, kind, number).and_then(|header| header.next_grave);
     }
@@ -450,6 +455,7 @@ fn header_kind(kind: Kind) -> bool {
             | Kind::Reply
             | Kind::Notification
             | Kind::AddressSpace
+            | Kind::DmaSpace
             | Kind::Irq
             | Kind::SchedContext
             | Kind::Timer

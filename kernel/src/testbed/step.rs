@@ -128,6 +128,8 @@ impl Event {
                 Op::Map
                     | Op::Unmap
                     | Op::Protect
+                    | Op::DmaAttach
+                    | Op::DmaDetach
                     | Op::AddPool
                     | Op::Reserve
                     | Op::ReserveRelease

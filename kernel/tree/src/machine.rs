@@ -5,6 +5,7 @@ mod cpu;
 mod gic;
 mod memory;
 mod psci;
+mod smmu;
 mod timer;
 
 use arrayvec::ArrayVec;
@@ -13,6 +14,7 @@ pub use cpu::{Cpu, EnableMethod};
 pub use gic::Gic;
 pub use memory::{MEMRESERVE, Reserved};
 pub use psci::Conduit;
+pub use smmu::Smmu;
 pub use timer::Timer;
 
 use crate::interrupt::{Controllers, gic_version};
@@ -24,6 +26,8 @@ pub const MAX_MEMORY: usize = 32;
 pub const MAX_RESERVED: usize = 64;
 /// Most CPUs that are listed.
 pub const MAX_CPUS: usize = 16;
+/// Most IOMMUs.
+pub const MAX_SMMUS: usize = 4;
 
 /// What the kernel must know of the machine.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +54,8 @@ pub struct Machine<'a> {
     pub gic: Option<Gic>,
     /// The architected timer.
     pub timer: Option<Timer>,
+    /// The IOMMUs, in the order of the tree.
+    pub smmus: ArrayVec<Smmu, MAX_SMMUS>,
 }
 
 impl<'a> Tree<'a> {
@@ -72,6 +78,7 @@ impl<'a> Tree<'a> {
 enum Kind {
     Gic(u8),
     Psci,
+    Smmu,
     Timer,
 }
 
@@ -81,13 +88,14 @@ impl Kind {
             // From 0.2 on the function numbers are fixed; 0.1 alone is not taken.
             b"arm,psci-1.0" | b"arm,psci-0.2" => Some(Kind::Psci),
             b"arm,armv8-timer" => Some(Kind::Timer),
+            b"arm,smmu-v3" => Some(Kind::Smmu),
             name => gic_version(name).map(Kind::Gic),
         })
     }
 }
 
 impl Node<'_, '_> {
-    /// Whether the kernel drives it itself: interrupt controller, timer, firmware, or a CPU.
+    /// Whether the kernel drives it itself: interrupt controller, timer, IOMMU, firmware, or a CPU.
     pub fn is_kernels(&self) -> bool {
         Kind::of(self).is_some() || self.depth() == 2 && self.is_in("cpus") && cpu::is_cpu(self)
     }
@@ -99,6 +107,7 @@ struct Survey<'a> {
     machine: Machine<'a>,
     gic: Controllers<'a, 1>,
     timer: Option<timer::Source<'a>>,
+    smmus: ArrayVec<smmu::Source<'a>, MAX_SMMUS>,
     initrd: chosen::Initrd,
 }
 
@@ -124,6 +133,8 @@ impl<'a> Survey<'a> {
             }
             Some(Kind::Psci) if machine.psci.is_none() => machine.psci = Some(psci::conduit(node)?),
             Some(Kind::Timer) if self.timer.is_none() => self.timer = Some(timer::Source::of(node)?),
+            // What is behind one too many is not started, as nothing binds its streams.
+            Some(Kind::Smmu) if !self.smmus.is_full() => self.smmus.push(smmu::Source::of(node)?),
             _ => {}
         }
         Ok(())
@@ -132,6 +143,9 @@ impl<'a> Survey<'a> {
     fn finish(mut self, tree: &Tree<'a>) -> Result<Machine<'a>, TreeError> {
         self.machine.initrd = self.initrd.range(tree)?;
         self.machine.timer = self.timer.map(|source| source.resolve(tree, self.gic.list())).transpose()?;
+        for source in self.smmus {
+            self.machine.smmus.push(source.resolve(tree, self.gic.list())?);
+        }
         Ok(self.machine)
     }
 }

@@ -1,6 +1,6 @@
 //! The authority that init alone holds.
 
-use rt::{AddressSpace, Cap, Debug, DmaSpace, IrqControl, KernelConsole, SchedControl, Smc, SmcControl, Untyped};
+use rt::{AddressSpace, Cap, Debug, IommuControl, IrqControl, KernelConsole, SchedControl, Smc, SmcControl, Untyped};
 
 /// Looking into processes.
 pub const DEBUG: Cap<Debug> = Cap::from_slot(abi::SLOT_DEBUG);
@@ -10,8 +10,8 @@ pub const IRQ_CONTROL: Cap<IrqControl> = Cap::from_slot(abi::SLOT_IRQ_CONTROL);
 pub const CONSOLE: Cap<KernelConsole> = Cap::from_slot(abi::SLOT_CONSOLE);
 /// All device memory.
 pub const DEVICES: Cap<Untyped> = Cap::from_slot(abi::SLOT_DEVICES);
-/// What devices can reach.
-pub const DMA: Cap<DmaSpace> = Cap::from_slot(abi::SLOT_DMA);
+/// Saying what devices can reach.
+pub const IOMMU_CONTROL: Cap<IommuControl> = Cap::from_slot(abi::SLOT_IOMMU_CONTROL);
 /// Making Smc capabilities.
 pub const SMC_CONTROL: Cap<SmcControl> = Cap::from_slot(abi::SLOT_SMC_CONTROL);
 /// Power off and reset.

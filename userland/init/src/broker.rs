@@ -79,6 +79,11 @@ impl Broker {
         })
     }
 
+    /// The same for the stream of a bus master.
+    pub fn add_stream(&mut self, badge: Badge, iommu: u64, stream: u32) -> bool {
+        self.draft(badge).is_some_and(|device| device.stream.replace((iommu, stream)).is_none())
+    }
+
     /// The description, which is complete.
     pub fn take(&mut self, badge: Badge) -> Option<Device> {
         self.draft.take().filter(|(own, _)| *own == badge).map(|(_, device)| device)

@@ -86,6 +86,15 @@ impl Init {
         self.died(index);
     }
 
+    /// Its device did what it may not, and is cut off.
+    pub fn lost_its_device(&mut self, index: usize, what: &str) {
+        let name = self.name(index);
+        let number = self.components.get(index).map_or(0, |record| record.number);
+        self.log(Level::Error, 0, &format!("{name} (component {number}) was stopped: {what}"));
+        self.end(index);
+        self.died(index);
+    }
+
     /// Somebody with the right to do so wants it dead.
     pub fn end_by(&mut self, component: u32, by: u32) -> bool {
         let position = |number| self.components.iter().position(|record: &Record| record.number == number);

@@ -47,7 +47,7 @@ impl Init {
                 list(info.rights, &[(Rights::SIGNAL, "signal"), (Rights::WAIT, "wait"),])
             ),
             Kind::Irq => format!("interrupt line {}", info.badge),
-            Kind::DmaSpace => String::from("DMA: all memory, no IOMMU, trusted"),
+            Kind::DmaSpace => dma(info),
             Kind::Thread => format!(
                 "thread{}, may {}",
                 if info.used == 0 { "" } else { " with vector registers" },
@@ -104,6 +104,18 @@ impl Init {
 }
 
 const _: () = assert!(Perms::READ.bits() == Rights::READ.bits());
+
+/// What a bus master reaches.
+fn dma(info: &CapInfo) -> String {
+    match info.badge {
+        0 => String::from("DMA: nothing yet"),
+        1 => String::from("DMA: all memory, no IOMMU, trusted"),
+        stream => {
+            let buffers = if info.used == 1 { "buffer" } else { "buffers" };
+            format!("DMA: {} {buffers} through SMMU stream {:#x}", info.used, stream - 2)
+        }
+    }
+}
 
 /// The rights that are there, in words.
 fn list(rights: Rights, words: &[(Rights, &str)]) -> String {

@@ -40,4 +40,6 @@ pub struct Device {
     pub node: Vec<u8>,
     /// It is a bus master.
     pub dma: bool,
+    /// The registers of the IOMMU that it is behind, and its stream there.
+    pub stream: Option<(u64, u32)>,
 }

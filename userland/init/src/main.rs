@@ -18,6 +18,7 @@ mod crash;
 mod describe;
 mod device;
 mod devices;
+mod iommu;
 mod journal;
 mod kernel_log;
 mod memory;
@@ -44,6 +45,7 @@ struct Init {
     memory: memory::Memory,
     services: services::Services,
     devices: devices::Devices,
+    iommus: iommu::Iommus,
     journal: journal::Journal,
     kernel_log: Option<kernel_log::KernelLog>,
     output: output::Output,
@@ -85,6 +87,7 @@ fn start(env: &'static Env, mut memory: memory::Memory, started: u64) -> Result<
     let bundle = open_bundle(env)?;
     let own = memory.object::<Endpoint>(Kind::Endpoint).map_err(|error| alloc::format!("own endpoint: {error}"))?;
     let devices = devices::Devices::new(env)?;
+    let (iommus, troubles) = iommu::Iommus::new(&mut memory);
     // So that tests can see init's own end.
     assert!(!devices.is_asked_for("selftest=init"), "asked for by selftest=init");
     let mut init = Init {
@@ -92,6 +95,7 @@ fn start(env: &'static Env, mut memory: memory::Memory, started: u64) -> Result<
         memory,
         services: services::Services::default(),
         devices,
+        iommus,
         journal: journal::Journal::new(env.start_info()),
         kernel_log: kernel_log::KernelLog::open(),
         output: output::Output::default(),
@@ -103,6 +107,7 @@ fn start(env: &'static Env, mut memory: memory::Memory, started: u64) -> Result<
         own,
         started,
     };
+    troubles.iter().for_each(|trouble| init.log(ipc::log::Level::Error, 0, trouble));
     init.enlist(&bundle)?;
     for index in 0..init.components.len() {
         // What went wrong is in the log.

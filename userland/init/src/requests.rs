@@ -72,6 +72,10 @@ impl Broker for Init {
         fits(self.broker.add_node(client, &bytes))
     }
 
+    fn add_stream(&mut self, client: Client, iommu: u64, stream: u32) -> Answer<()> {
+        fits(self.broker.add_stream(client, iommu, stream))
+    }
+
     fn start(&mut self, client: Client, driver: u32, dma: bool) -> Answer<(u32, Text<MAX_REASON>)> {
         self.grants(client, DEVICES)?;
         let mut device = self.broker.take(client).ok_or(Status::NoDevice)?;

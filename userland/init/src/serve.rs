@@ -30,7 +30,11 @@ impl Init {
                     }
                     self.own.reply_receive(REPLY, &answer)
                 }
-                Ok(Received::Notified(_)) | Err(_) => self.own.receive(REPLY),
+                Ok(Received::Notified(_)) => {
+                    self.stopped_devices();
+                    self.own.receive(REPLY)
+                }
+                Err(_) => self.own.receive(REPLY),
             };
         }
     }

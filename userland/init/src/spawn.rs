@@ -11,12 +11,12 @@ use bundle::Component;
 use ipc::log::Level;
 use ipc::supervisor::State;
 use rt::{
-    AddressSpace, Badge, Cap, CapTable, Endpoint, Frame, Irq, Kind, Notification, Perms, Retype, Rights, SchedContext,
-    SyscallError, TABLE, Thread, ThreadConfig, Untyped,
+    AddressSpace, Badge, Cap, CapTable, DmaSpace, Endpoint, Frame, Irq, Kind, Notification, Perms, Retype, Rights,
+    SchedContext, SyscallError, TABLE, Thread, ThreadConfig, Untyped,
 };
 
 use crate::Init;
-use crate::authority::{DMA, IRQ_CONTROL, SMC_CONTROL, SPACE, sched_control};
+use crate::authority::{IOMMU_CONTROL, IRQ_CONTROL, SMC_CONTROL, SPACE, sched_control};
 use crate::component::{Instance, Record};
 use crate::device::{Block, Device};
 use crate::devices::{Devices, pages_of};
@@ -28,6 +28,9 @@ use crate::services::{self, Closed};
 const SPACE_PAGES: u64 = 14;
 /// Pages for thread, Reply, Notification and Irqs.
 const OBJECT_PAGES: u64 = 2;
+/// Pages of a DmaSpace: itself and its root; behind an IOMMU, tables for what is attached.
+const UNPROTECTED_PAGES: u64 = 2;
+const STREAM_PAGES: u64 = 24;
 /// Where init maps another process' memory to fill it.
 const SCRATCH: u64 = 0x3f00_0000;
 
@@ -38,7 +41,7 @@ const CONTROLS: [(&str, u32); 7] = [
     ("kernel-console", abi::SLOT_CONSOLE),
     ("smc", abi::SLOT_SMC),
     ("smc-control", abi::SLOT_SMC_CONTROL),
-    ("dma-space", abi::SLOT_DMA),
+    ("iommu-control", abi::SLOT_IOMMU_CONTROL),
     ("trace", abi::SLOT_TRACE),
 ];
 /// The same for the SchedControl of every core.
@@ -137,8 +140,9 @@ impl Init {
             component.segments().iter().filter(|s| is_data(s)).map(|segment| u64::from(segment.pages)).sum();
         let memory = manifest.memory_bytes() / PAGE;
         let node = device.map_or(0, |device| device.node.len() as u64).div_ceil(PAGE);
+        let dma = device.filter(|device| device.masters(manifest)).map_or(0, Device::dma_pages);
         // Start page and message page; a page for each alignment gap.
-        let pages = memory + stack + data + table_pages + node + SPACE_PAGES + OBJECT_PAGES + 2 + 2;
+        let pages = memory + stack + data + table_pages + node + dma + SPACE_PAGES + OBJECT_PAGES + 2 + 2;
         let quota = self.memory.quota(pages).at("memory")?;
         let mut building = Building::new(self, who, quota, pages);
         match building.build(device, memory, stack) {
@@ -197,6 +201,18 @@ impl Who {
 
     fn badge(&self, server: u32) -> Badge {
         Badge::new(self.number, self.epoch, server)
+    }
+}
+
+impl Device {
+    /// Whether its driver gets a DmaSpace.
+    fn masters(&self, manifest: &bundle::Manifest<'_>) -> bool {
+        self.dma && manifest.dma()
+    }
+
+    /// Pages of that.
+    const fn dma_pages(&self) -> u64 {
+        if self.stream.is_some() { STREAM_PAGES } else { UNPROTECTED_PAGES }
     }
 }
 
@@ -443,9 +459,11 @@ impl<'i> Building<'i> {
             self.copy(irq.slot(), slot, Rights::IRQ_BIND | Rights::IRQ_ACK, Badge(0))?;
             self.names("irq:", index, &line.name, slot, 0);
         }
-        if device.dma && self.component.manifest.dma() {
+        if device.masters(&self.component.manifest) {
+            let space = self.object::<DmaSpace>(Kind::DmaSpace, device.dma_pages())?;
+            IOMMU_CONTROL.bind(space, device.stream)?;
             let slot = self.next();
-            self.lend(DMA.slot(), slot, Rights::INVOKE)?;
+            self.copy(space.slot(), slot, Rights::INVOKE, Badge(0))?;
             self.name("dma", "", slot, 0);
         }
         Ok(())

@@ -51,6 +51,10 @@ pub trait Broker {
     #[method(10)]
     fn add_node(&mut self, client: Client, bytes: Bytes<MAX_NODE_PART>) -> Result<(), Status>;
 
+    /// The device is a bus master behind an IOMMU: the address of that one's registers, and the device's stream there.
+    #[method(13)]
+    fn add_stream(&mut self, client: Client, iommu: u64, stream: u32) -> Result<(), Status>;
+
     /// Asks for a signal when a component died. Takes the grant `restarts`.
     #[method(16)]
     fn watch(&mut self, client: Client, signal: Signal) -> Result<(), Status>;

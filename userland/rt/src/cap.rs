@@ -63,6 +63,8 @@ kinds! {
     Reserve,
     /// What a bus master can reach.
     DmaSpace,
+    /// The right to bind DmaSpaces.
+    IommuControl,
     /// An interrupt line.
     Irq,
     /// Functions of the firmware.
@@ -423,20 +425,73 @@ impl Cap<Irq> {
 }
 
 impl Cap<DmaSpace> {
-    /// Lets the bus master reach a Frame; returns its bus address.
+    /// Lets the bus master reach the first pages of a Frame, at a bus address where the space has a stream; returns the bus address.
+    /// The capability is not mapped meanwhile.
     ///
     /// # Errors
-    /// `MissingRight`: the Frame lacks DMA.
-    pub fn attach(self, frame: Cap<Frame>) -> Result<u64, SyscallError> {
-        invoke(Op::DmaAttach, self.slot, [frame.slot.into()]).map(|regs| regs[0])
+    /// `MissingRight` (the Frame lacks DMA or a permission), `AlreadyMapped`, `Overlap`, `NoPool`, `InvalidState` (the space was not
+    /// bound).
+    pub fn attach(self, frame: Cap<Frame>, address: u64, pages: u64, perms: Perms) -> Result<u64, SyscallError> {
+        invoke(Op::DmaAttach, self.slot, [frame.slot.into(), address, perms.bits().into(), pages]).map(|regs| regs[0])
     }
 
-    /// Takes the Frame away again.
+    /// Takes the Frame away again. What the device did with it is complete then.
     ///
     /// # Errors
-    /// `WrongKind` and the like.
+    /// `NotMapped` and the like.
     pub fn detach(self, frame: Cap<Frame>) -> Result<(), SyscallError> {
         invoke(Op::DmaDetach, self.slot, [frame.slot.into()]).map(drop)
+    }
+}
+
+/// An IOMMU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Iommu {
+    /// The address of its registers.
+    pub base: u64,
+    /// The line of its events (0: none), and whether that fires on an edge.
+    pub line: (u32, bool),
+    /// It translates; else it aborts everything.
+    pub translates: bool,
+}
+
+/// What a device tried that it may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DmaFault {
+    /// Registers of its IOMMU, and its stream there.
+    pub stream: (u64, u32),
+    /// The bus address.
+    pub address: u64,
+    /// It wanted to write.
+    pub write: bool,
+    /// The event, as ARM IHI 0070, 7.3 counts.
+    pub event: u8,
+}
+
+impl Cap<IommuControl> {
+    /// A stream of the IOMMU with these registers goes through a space from now on; without one the space is unprotected.
+    ///
+    /// # Errors
+    /// `InvalidState` (the space was bound), `InvalidArgument` (no such IOMMU or stream), `Busy` (another's), `OutOfMemory`.
+    pub fn bind(self, space: Cap<DmaSpace>, stream: Option<(u64, u32)>) -> Result<(), SyscallError> {
+        let (base, stream) = stream.unwrap_or_default();
+        invoke(Op::DmaBind, self.slot, [space.slot.into(), base, stream.into()]).map(drop)
+    }
+
+    /// What a device tried, the oldest that was not told; its stream aborts from then on.
+    ///
+    /// # Errors
+    /// Those of the look-ups.
+    pub fn fault(self) -> Result<Option<DmaFault>, SyscallError> {
+        let [any, base, stream, address, write, event, ..] = invoke(Op::DmaFault, self.slot, [])?;
+        let stream = (base, stream as u32);
+        Ok((any != 0).then_some(DmaFault { stream, address, write: write != 0, event: event as u8 }))
+    }
+
+    /// An IOMMU by its index; none behind the last.
+    pub fn info(self, index: u64) -> Option<Iommu> {
+        let [base, line, edge, translates, ..] = invoke(Op::IommuInfo, self.slot, [index]).ok()?;
+        Some(Iommu { base, line: (line as u32, edge != 0), translates: translates != 0 })
     }
 }
 

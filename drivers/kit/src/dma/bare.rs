@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::layout::MemoryType;
-use rt::{Cap, DmaSpace, ErrorCode, Frame, Kind, MEMORY, Perms, Retype, SPACE, SharedBuffer, TABLE};
+use rt::{Badge, Cap, DmaSpace, ErrorCode, Frame, Kind, MEMORY, Perms, Retype, Rights, SPACE, SharedBuffer, TABLE};
 
 use super::{Coherence, Direction, Space, cache};
 use crate::error::Cause;
@@ -11,14 +11,15 @@ use crate::error::Cause;
 /// Memory of clients is mapped in ranges of this size, which are used again: no client can use up the addresses or the
 /// page tables of a driver by attaching often.
 const RANGE: u64 = 32 * 1024 * 1024;
-const FIRST_RANGE: u64 = 0x40_0000_0000;
+const FIRST_RANGE: u64 = 0x8000_0000;
 static RANGES: AtomicU32 = AtomicU32::new(0);
 
 /// A mapped and attached Frame.
 #[derive(Debug)]
 pub(super) struct Backing {
-    space: Cap<DmaSpace>,
     buffer: SharedBuffer,
+    /// The copy of the capability through which the device reaches the memory, and with which that ends.
+    attached: Option<Cap<Frame>>,
     /// Where memory of a client is mapped.
     range: Option<u32>,
     /// The device does not see the caches, and they may have of this memory.
@@ -40,7 +41,7 @@ impl Backing {
 
     fn of_own(space: Space, pages: u64, frame: Cap<Frame>, maintained: bool) -> Result<(Self, u64), Cause> {
         let buffer = SharedBuffer::map(frame, pages).inspect_err(|_| ipc::discard(frame))?;
-        Self { space: space.cap(), buffer, range: None, maintained }.attached()
+        Self { buffer, attached: None, range: None, maintained }.attach(space.cap(), pages)
     }
 
     /// The caller deletes the capability when this fails.
@@ -49,15 +50,22 @@ impl Backing {
         let address = FIRST_RANGE + u64::from(range) * RANGE;
         let buffer = SharedBuffer::map_at(frame, address, pages).inspect_err(|_| free_range(range))?;
         let maintained = space.coherence() == Coherence::NotCoherent;
-        Self { space: space.cap(), buffer, range: Some(range), maintained }.attached()
+        Self { buffer, attached: None, range: Some(range), maintained }.attach(space.cap(), pages)
     }
 
-    fn attached(mut self) -> Result<(Self, u64), Cause> {
-        match self.space.attach(self.buffer.frame()) {
+    /// The device finds it where the driver has it, if there is an IOMMU.
+    fn attach(mut self, space: Cap<DmaSpace>, pages: u64) -> Result<(Self, u64), Cause> {
+        let address = self.buffer.as_ptr().addr() as u64;
+        let copy = copy(self.buffer.frame());
+        let attached = copy.and_then(|copy| {
+            self.attached = Some(copy);
+            Ok(space.attach(copy, address, pages, Perms::READ | Perms::WRITE)?)
+        });
+        match attached {
             Ok(bus) => Ok((self, bus)),
-            Err(error) => {
+            Err(cause) => {
                 self.release();
-                Err(error.into())
+                Err(cause)
             }
         }
     }
@@ -101,13 +109,21 @@ impl Backing {
     /// Takes the Frame from the device, unmaps it and deletes the capability; what fails is gone already.
     pub(super) fn release(&mut self) {
         let frame = self.buffer.frame();
-        let _ = self.space.detach(frame);
+        self.attached.take().into_iter().for_each(ipc::discard);
         let _ = SPACE.unmap(frame);
         ipc::discard(frame);
         if let Some(range) = self.range.take() {
             free_range(range);
         }
     }
+}
+
+/// A capability that is attached cannot be mapped.
+fn copy(frame: Cap<Frame>) -> Result<Cap<Frame>, Cause> {
+    let slot = rt::alloc_slot()?;
+    let rights = Rights::READ | Rights::WRITE | Rights::DMA;
+    TABLE.copy(slot, TABLE, frame.slot(), rights, Badge(0)).inspect_err(|_| rt::free_slot(slot))?;
+    Ok(Cap::from_slot(slot))
 }
 
 /// A Frame that no cache keeps.

@@ -3,6 +3,12 @@
 
 use core::arch::asm;
 
+/// Memory that was written is seen by devices before what is written to their registers from here on.
+pub fn publish_to_devices() {
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb st", options(nostack, preserves_flags)) };
+}
+
 /// A block of 32-bit registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Registers {

@@ -53,5 +53,6 @@ pub use cache::{clean_invalidate, sync_instructions, zero};
 pub use console::{early_print, set_early};
 pub use cores::{idle_word, pause};
 pub use machine::Machine;
+pub use mmio::{Registers, publish_to_devices};
 pub use mmu::empty_space;
 pub use registers::{clear_scratch, copy_object, copy_words};

@@ -4,7 +4,7 @@ use core::ops;
 
 use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use abi::Protections;
-use tree::{Gic as GicNode, Machine as Described, Tree};
+use tree::{Gic as GicNode, Machine as Described, Tree, Trigger};
 
 use super::cores::{self, Community};
 use super::gic::{Gic, V2, V3};
@@ -17,6 +17,7 @@ use crate::features::Needs;
 use crate::kernel::Kernel;
 use crate::mm::regions::{Range, Regions};
 use crate::mm::{Mem, Phys};
+use crate::smmu::{self, Smmu};
 
 unsafe extern "C" {
     static __image_start: u8;
@@ -74,8 +75,10 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
         super::selftest::run(bootargs);
     }
     let tree_range = Range { start: tree_at, end: tree_at + bytes.len() as u64 };
-    let (mem, machine, forbidden, mut handover) = bring_up(&described, &mut window, tree_range, image, ticks);
+    let (mut mem, machine, forbidden, mut handover) = bring_up(&described, &mut window, tree_range, image, ticks);
+    let smmus = bring_up_smmus(&described, &mut window, &mut mem, &mut handover.free);
     let kernel = trap::install(mem, machine, forbidden);
+    kernel.smmus = smmus;
     switch_fast_paths(described.bootargs.unwrap_or_default());
     let gic_registers = matches!(described.gic, Some(GicNode::V3 { .. }));
     let usable = guard::built_with() | (Protections::FEATURES - Protections::BTI - Protections::AUTH);
@@ -261,6 +264,33 @@ fn map_range(builder: &mut MapBuilder, range: Range, code: Range) -> Option<()> 
         }
     }
     Some(())
+}
+
+/// Every IOMMU aborts what nobody bound.
+fn bring_up_smmus(
+    described: &Described<'_>,
+    window: &mut DeviceWindow,
+    mem: &mut Mem,
+    free: &mut Regions,
+) -> [Option<Smmu>; smmu::MOST] {
+    const BLOCK: u64 = 0x1_0000;
+    let mut smmus = [const { None }; smmu::MOST];
+    for (place, node) in smmus.iter_mut().zip(&described.smmus) {
+        let base = node.registers.base;
+        let line = node.events.map_or((0, false), |line| (line.intid, line.trigger == Trigger::Edge));
+        let mut map =
+            |offset: u64| (node.registers.size >= 2 * BLOCK).then(|| window.map(base + offset, 0x1000)).flatten();
+        let (Some(control), Some(queues)) = (map(0), map(BLOCK)) else {
+            give_up(Some(described), format_args!("device tree: the registers of the SMMU at {base:#x} cannot be used"))
+        };
+        let (smmu, started) = Smmu::start(smmu::Ports { control, queues }, base, line, mem, free);
+        match started {
+            Ok(()) => log::info!("SMMU at {base:#x}: what is not bound aborts"),
+            Err(why) => log::error!("SMMU at {base:#x}: {why}: it aborts everything"),
+        }
+        *place = Some(smmu);
+    }
+    smmus
 }
 
 fn bring_up_gic(described: &Described<'_>, window: &mut DeviceWindow) -> Option<Gic> {

@@ -2,8 +2,10 @@
 #![allow(unsafe_code)]
 
 mod arena;
+mod registers;
 
 pub use arena::{JUNK, arena};
+pub use registers::Registers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -69,6 +71,9 @@ pub fn early_print(_: &[u8]) {}
 pub fn pause() {
     core::hint::spin_loop();
 }
+
+/// Devices of the fake machine see what was written.
+pub fn publish_to_devices() {}
 
 /// Copies an object.
 ///

@@ -42,6 +42,7 @@ impl Checker {
         }
         let (mut leaves, tables) = leaves(k, s.root, 0, 0)?;
         self.check_flushed(k, s.ttbr, &leaves)?;
+        self.check_told(k, s.reach.stream(), &leaves)?;
         self.check_reserved(k, space, &reserves, &mut leaves)?;
         // What boot mapped for init has no capabilities.
         if self.boot == Some(space) {

@@ -47,7 +47,8 @@ impl Cap {
 /// without an object (0).
 pub fn names_object(kind: Kind, object: At) -> bool {
     use Kind::*;
-    let kinds = [CapTable, Thread, Endpoint, Reply, Notification, AddressSpace, SchedContext, Irq, Timer, Trace];
+    let kinds =
+        [CapTable, Thread, Endpoint, Reply, Notification, AddressSpace, DmaSpace, SchedContext, Irq, Timer, Trace];
     kinds.contains(&kind) && object != 0
 }
 

@@ -59,7 +59,10 @@ impl Comparison {
         self.slots(k, m)?;
         self.derivations(k, m)?;
         objects::objects(k, m)?;
-        for (&at, space) in m.spaces.iter().filter(|&(&at, _)| !m.dying.contains(&(Kind::AddressSpace, at))) {
+        let is_dying = |at| {
+            m.dying.iter().any(|&(kind, other)| matches!(kind, Kind::AddressSpace | Kind::DmaSpace) && other == at)
+        };
+        for (&at, space) in m.spaces.iter().filter(|&(&at, _)| !is_dying(at)) {
             self.pages(k, m, at, space)?;
         }
         objects::devices(k, m)?;
@@ -150,6 +153,7 @@ impl Comparison {
     fn pages(&mut self, k: &Kernel, m: &Model, at: At, space: &Space) -> Same {
         let object = &k.mem[object_at::<object::AddressSpace>(at)];
         same!(u64::from(object.pages), space.pages, "pages of the address space at {at:#x}");
+        same!(object.reach.stream().map(|stream| stream.id), space.stream, "the stream of the space at {at:#x}");
         same!(object.lost, space.lost, "whether the address space at {at:#x} loses its tables");
         same!(u64::from(object.free_pages), m.free_pages(at), "free pages of the address space at {at:#x}");
         let Self { leaves, tables, .. } = self;

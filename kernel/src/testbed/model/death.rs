@@ -9,6 +9,12 @@ impl Model {
     pub fn dies(&mut self, kind: Kind, at: At) {
         match kind {
             Kind::CapTable | Kind::Endpoint | Kind::AddressSpace => self.dying.push((kind, at)),
+            Kind::DmaSpace => {
+                if let Some(stream) = self.space(at).stream.take() {
+                    self.streams.remove(&stream);
+                }
+                self.dying.push((kind, at));
+            }
             Kind::Thread => {
                 self.dying.push((kind, at));
                 self.halt(at, State::Suspended);
@@ -87,7 +93,7 @@ impl Model {
                     return Ok(true);
                 }
             }
-            Kind::AddressSpace => {
+            Kind::AddressSpace | Kind::DmaSpace => {
                 self.no_windows(at);
                 let Some(&name) = self.spaces[&at].mapped.first() else { return Ok(true) };
                 self.unlink(name);
@@ -111,7 +117,7 @@ impl Model {
             Kind::Endpoint => drop(self.endpoints.remove(&at)),
             Kind::Reply => drop(self.replies.remove(&at)),
             Kind::Notification => drop(self.notifications.remove(&at)),
-            Kind::AddressSpace => drop(self.spaces.remove(&at)),
+            Kind::AddressSpace | Kind::DmaSpace => drop(self.spaces.remove(&at)),
             Kind::SchedContext => drop(self.times.remove(&at)),
             Kind::Irq => drop(self.irqs.remove(&at)),
             Kind::Timer => drop(self.timers.remove(&at)),

@@ -1,9 +1,13 @@
 //! Interrupt lines, bus addresses, the console.
 
-use abi::{ErrorCode, Kind, MAX_WORDS, REG_WORDS, layout::PAGE};
+use abi::{
+    ErrorCode, Kind, MAX_WORDS, REG_WORDS,
+    layout::{PAGE, USER_END},
+};
 
-use super::{At, Call, Cap, Irq, Model, Name, Next, Out, Place, Stop, refuse};
-use crate::testbed::bed::RAM;
+use super::space::map_frame;
+use super::{At, Call, Cap, Irq, Mapping, Model, Name, Next, Out, Place, Stop, Work, refuse};
+use crate::testbed::bed::{RAM, SMMU, SMMU_LINE};
 
 const INVOKE: u8 = 1;
 const IRQ_BIND: u8 = 1;
@@ -62,24 +66,94 @@ pub fn irq_ack(m: &mut Model, call: &Call) -> Out {
     Ok(Next::Done)
 }
 
-fn dma_frame(m: &Model, call: &Call) -> Result<Name, Stop> {
-    m.get(call, call.target, Kind::DmaSpace, INVOKE, 0)?;
+fn dma_frame(m: &Model, call: &Call) -> Result<(At, Name), Stop> {
+    let space = m.target(call, Kind::DmaSpace, INVOKE)?;
     let frame = m.get(call, call.x[0], Kind::Frame, DMA, 1)?;
     if m.caps[&frame].device {
         return refuse(ErrorCode::InvalidArgument, 1);
     }
-    Ok(frame)
+    Ok((space, frame))
 }
 
 pub fn dma_attach(m: &mut Model, call: &Call) -> Out {
-    let frame = dma_frame(m, call)?;
-    let address = m.caps[&frame].object;
+    let [_, address, perms, pages, ..] = call.x;
+    let (space, frame) = dma_frame(m, call)?;
+    let cap = m.caps[&frame].clone();
+    if !matches!(perms, 1 | 3) {
+        return refuse(ErrorCode::InvalidArgument, 3);
+    }
+    if u64::from(cap.rights) & perms != perms {
+        return refuse(ErrorCode::MissingRight, 3);
+    }
+    if !address.is_multiple_of(PAGE) {
+        return refuse(ErrorCode::Misaligned, 2);
+    }
+    if pages == 0 || pages > cap.pages {
+        return refuse(ErrorCode::InvalidArgument, 4);
+    }
+    if !m.spaces[&space].bound {
+        return refuse(ErrorCode::InvalidState, 0);
+    }
+    if m.spaces[&space].stream.is_none() {
+        if cap.mapping.is_some() {
+            return refuse(ErrorCode::AlreadyMapped, 1);
+        }
+        m.cap(frame).mapping = Some(Mapping { space, address: cap.object, pages: 0, first: 0, work: Work::None });
+        m.space(space).mapped.insert(0, frame);
+        return Ok(m.answer_one(call.caller, cap.object));
+    }
+    if !(0x1_0000..USER_END).contains(&address) || pages * PAGE > USER_END - address {
+        return refuse(ErrorCode::InvalidArgument, 2);
+    }
+    map_frame(m, frame, space, address, 0, pages, perms)?;
     Ok(m.answer_one(call.caller, address))
 }
 
 pub fn dma_detach(m: &mut Model, call: &Call) -> Out {
-    dma_frame(m, call)?;
+    let (space, frame) = dma_frame(m, call)?;
+    if m.caps[&frame].mapping.is_none_or(|mapping| mapping.space != space) {
+        return refuse(ErrorCode::NotMapped, 1);
+    }
+    m.unmap_cap(frame)?;
     Ok(Next::Done)
+}
+
+pub fn dma_bind(m: &mut Model, call: &Call) -> Out {
+    let [space, base, stream, ..] = call.x;
+    m.get(call, call.target, Kind::IommuControl, INVOKE, 0)?;
+    let space = m.object(call, space, Kind::DmaSpace, INVOKE, 1)?;
+    if m.spaces[&space].bound {
+        return refuse(ErrorCode::InvalidState, 1);
+    }
+    if base == 0 {
+        m.space(space).bound = true;
+        return Ok(Next::Done);
+    }
+    if base != SMMU {
+        return refuse(ErrorCode::InvalidArgument, 2);
+    }
+    let Ok(stream) = u16::try_from(stream) else { return refuse(ErrorCode::InvalidArgument, 3) };
+    if m.streams.contains_key(&stream) {
+        return refuse(ErrorCode::Busy, 3);
+    }
+    m.streams.insert(stream, space);
+    let space = m.space(space);
+    (space.stream, space.bound) = (Some(stream), true);
+    Ok(Next::Done)
+}
+
+/// No device of the fake machine does anything.
+pub fn dma_fault(m: &mut Model, call: &Call) -> Out {
+    m.get(call, call.target, Kind::IommuControl, INVOKE, 0)?;
+    Ok(m.answer(call.caller, [0; 8]))
+}
+
+pub fn iommu_info(m: &mut Model, call: &Call) -> Out {
+    m.get(call, call.target, Kind::IommuControl, INVOKE, 0)?;
+    if call.x[0] != 0 {
+        return refuse(ErrorCode::InvalidArgument, 1);
+    }
+    Ok(m.answer(call.caller, [SMMU, SMMU_LINE, 1, 1, 0, 0, 0, 0]))
 }
 
 pub fn console_write(m: &mut Model, call: &Call) -> Out {

@@ -35,6 +35,7 @@ impl Model {
             rings: BTreeMap::new(),
             grown: BTreeMap::new(),
             records: BTreeMap::new(),
+            streams: BTreeMap::new(),
             lines: BTreeMap::new(),
             open: BTreeSet::new(),
             routes: BTreeMap::new(),

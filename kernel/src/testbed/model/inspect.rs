@@ -24,7 +24,7 @@ fn describe(m: &Model, cap: &Cap) -> [u64; 8] {
     let bytes = match cap.kind {
         Kind::Untyped | Kind::Reserve | Kind::Frame => cap.pages * PAGE,
         Kind::CapTable => 64 * m.tables[&cap.object].end(),
-        Kind::AddressSpace => m.spaces[&cap.object].pages * PAGE,
+        Kind::AddressSpace | Kind::DmaSpace => m.spaces[&cap.object].pages * PAGE,
         Kind::Thread => object::Thread::BYTES as u64,
         Kind::Endpoint => size_of::<object::Endpoint>() as u64,
         Kind::Reply => size_of::<object::Reply>() as u64,
@@ -41,6 +41,11 @@ fn describe(m: &Model, cap: &Cap) -> [u64; 8] {
         Kind::Untyped => (0, cap.used),
         Kind::Frame => cap.mapping.map_or((0, 0), |mapping| (mapping.address, mapping.pages * PAGE)),
         Kind::Reserve => cap.reserve.as_ref().map_or((0, 0), |reserve| (reserve.start, reserve.given() * PAGE)),
+        Kind::DmaSpace => {
+            let space = &m.spaces[&cap.object];
+            let reach = space.stream.map_or(u64::from(space.bound), |stream| u64::from(stream) + 2);
+            (reach, space.mapped.len() as u64)
+        }
         Kind::Thread => (0, m.threads[&cap.object].fpu.into()),
         Kind::SchedContext => (m.times[&cap.object].period, m.times[&cap.object].budget),
         Kind::Irq => (m.irqs[&cap.object].line.unwrap_or(0).into(), 0),

@@ -44,9 +44,11 @@ fn measure(kind: Kind, size: u64) -> Result<(u64, u64), super::Stop> {
         Kind::Trace if (2..=(1 << 14) + 1).contains(&size) && (size - 1).is_power_of_two() => {
             return Ok((size * PAGE, PAGE));
         }
-        Kind::AddressSpace if (2..0x1_0000).contains(&size) => return Ok((size * PAGE, PAGE)),
+        Kind::AddressSpace | Kind::DmaSpace if (2..0x1_0000).contains(&size) => return Ok((size * PAGE, PAGE)),
         Kind::Untyped | Kind::Frame if (1..=0xffff_ffff).contains(&size) => return Ok((size * PAGE, PAGE)),
-        Kind::CapTable | Kind::AddressSpace | Kind::Trace | Kind::Untyped | Kind::Frame => return bad(2),
+        Kind::CapTable | Kind::AddressSpace | Kind::DmaSpace | Kind::Trace | Kind::Untyped | Kind::Frame => {
+            return bad(2);
+        }
         _ => return bad(1),
     };
     Ok(((bytes as u64).next_multiple_of(GRANULE), GRANULE))
@@ -148,7 +150,7 @@ impl Model {
             Kind::Endpoint => drop(self.endpoints.insert(at, Endpoint::default())),
             Kind::Reply => drop(self.replies.insert(at, Reply::default())),
             Kind::Notification => drop(self.notifications.insert(at, Notification::default())),
-            Kind::AddressSpace => drop(self.spaces.insert(at, Space::new(size))),
+            Kind::AddressSpace | Kind::DmaSpace => drop(self.spaces.insert(at, Space::new(size))),
             Kind::SchedContext => drop(self.times.insert(at, Time::default())),
             Kind::Irq => drop(self.irqs.insert(at, Irq::default())),
             Kind::Timer => drop(self.timers.insert(at, Timer::default())),
@@ -169,7 +171,7 @@ impl Model {
         let size = match cap.kind {
             Kind::Untyped | Kind::Frame => cap.pages,
             Kind::CapTable => u64::from(self.tables[&cap.object].slots.len().ilog2()),
-            Kind::AddressSpace => self.spaces[&cap.object].pages,
+            Kind::AddressSpace | Kind::DmaSpace => self.spaces[&cap.object].pages,
             Kind::Trace if cap.object != 0 => self.rings[&cap.object].pages + 1,
             kind if caps::names_object(kind, cap.object) => 0,
             _ => return 0,
@@ -256,6 +258,6 @@ impl Thread {
 impl Space {
     pub fn new(pages: u64) -> Self {
         let (leaves, mapped) = Default::default();
-        Self { pages, leaves, mapped, lost: false }
+        Self { pages, leaves, mapped, lost: false, bound: false, stream: None }
     }
 }

@@ -53,6 +53,13 @@ pub fn map(m: &mut Model, call: &Call) -> Out {
     if address >= USER_END || pages * PAGE > USER_END - address {
         return refuse(ErrorCode::InvalidArgument, 2);
     }
+    map_frame(m, name, space, address, first, pages, perms)?;
+    Ok(Next::Done)
+}
+
+/// Maps pages of a Frame in a space, whoever uses its tables.
+pub fn map_frame(m: &mut Model, name: Name, space: At, address: u64, first: u64, pages: u64, perms: u64) -> Step {
+    let cap = m.caps[&name].clone();
     if let Some(have) = cap.mapping {
         // A map that made way goes on, for at least the pages that are there.
         let same = (have.space, have.address, have.first) == (space, address, first) && have.pages <= pages;
@@ -91,7 +98,7 @@ pub fn map(m: &mut Model, call: &Call) -> Out {
         return refuse(code, 0);
     }
     m.mapping(name).work = Work::None;
-    Ok(Next::Done)
+    Ok(())
 }
 
 impl Space {

@@ -177,6 +177,9 @@ pub struct Space {
     pub mapped: Vec<Name>,
     /// Memory for its tables is being taken away.
     pub lost: bool,
+    /// Of a DmaSpace: whether it was bound, and to what.
+    pub bound: bool,
+    pub stream: Option<u16>,
 }
 
 /// One entry of a page table.
@@ -272,6 +275,8 @@ pub struct Model {
     pub grown: BTreeMap<At, Option<Name>>,
     /// Memory that the kernel wrote records into: from, to.
     pub records: BTreeMap<u64, u64>,
+    /// Which DmaSpace a stream goes through.
+    pub streams: BTreeMap<u16, At>,
     /// Who shares a line, newest first.
     pub lines: BTreeMap<u32, Vec<At>>,
     pub open: BTreeSet<u32>,

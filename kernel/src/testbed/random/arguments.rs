@@ -7,7 +7,8 @@ use super::world::{DEVICE_BASE, slot};
 use crate::cap::Cap;
 use crate::kernel::Kernel;
 use crate::mm::Ref;
-use crate::object::{Endpoint, SchedContext, State, Thread, Trace};
+use crate::object::{DmaSpace, Endpoint, SchedContext, State, Thread, Trace};
+use crate::testbed::bed::SMMU;
 use crate::testbed::step::{Call, Page};
 use crate::testbed::{check, model};
 
@@ -208,9 +209,30 @@ impl Draw<'_> {
                 self.slot_of(Kind::Irq)
             }
             Op::IrqAck => self.slot_of(Kind::Irq),
-            Op::DmaAttach | Op::DmaDetach => {
-                regs[0] = self.slot_of(Kind::Frame);
+            Op::DmaAttach => {
+                regs[0] = self.slot_where(|_, cap| cap.kind == Kind::Frame && cap.space.is_none());
+                regs[1] = self.address();
+                regs[2] = self.random.pick(&[1, 3, 3, 3, 2]);
+                regs[3] = self.cap(regs[0]).map_or(1, |cap| u64::from(cap.pages)).max(self.random.below(3));
                 self.slot_of(Kind::DmaSpace)
+            }
+            Op::DmaDetach => {
+                let (frame, _, _) = self.mapped();
+                let space = self.cap(frame).and_then(|cap| cap.space);
+                regs[0] = frame;
+                self.slot_where(|_, cap| {
+                    cap.object_of::<DmaSpace>().is_some_and(|own| space.is_none_or(|space| own.tables() == space))
+                })
+            }
+            Op::DmaBind => {
+                regs[0] = self.slot_of(Kind::DmaSpace);
+                regs[1] = self.random.pick(&[SMMU, SMMU, SMMU, SMMU, 0, 0x1234]);
+                regs[2] = self.random.pick(&[0, 1, 0x18, 0x47, 0x100, 0xffff, 0x1_0000]);
+                self.slot_of(Kind::IommuControl)
+            }
+            Op::DmaFault | Op::IommuInfo => {
+                regs[0] = self.random.below(6) / 5;
+                self.slot_of(Kind::IommuControl)
             }
             Op::SmcCall => {
                 regs[0] = FUNCTION + self.random.below(9);
@@ -274,6 +296,7 @@ impl Draw<'_> {
             Kind::Reply,
             Kind::Notification,
             Kind::AddressSpace,
+            Kind::DmaSpace,
             Kind::Frame,
             Kind::Frame,
             Kind::Irq,
@@ -423,7 +446,7 @@ impl Draw<'_> {
             (_, 0) => self.random.next(),
             (Kind::CapTable, _) => 4 + self.random.below(2),
             (Kind::Trace, _) => 2 + self.random.below(2),
-            (Kind::AddressSpace, _) => 2 + self.random.below(6),
+            (Kind::AddressSpace | Kind::DmaSpace, _) => 2 + self.random.below(6),
             _ => 1 + self.random.below(6),
         }
     }

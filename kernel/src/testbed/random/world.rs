@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use abi::{Kind, Op, Rights, THREAD_FPU};
 
 use super::numbers::Random;
+use crate::testbed::bed::SMMU;
 use crate::testbed::step::{Step, call};
 
 /// Slots of a worker's table.
@@ -21,13 +22,14 @@ pub mod slot {
     pub const DEVICES: u32 = 15;
     pub const OTHER_TABLE: u32 = 16;
     pub const DEBUG: u32 = 17;
-    pub const DMA: u32 = 18;
+    pub const IOMMU_CONTROL: u32 = 18;
     pub const CONSOLE: u32 = 19;
     pub const SCHED_CONTROL: u32 = 20;
     pub const OTHER_ENDPOINT: u32 = 21;
     pub const TRACE: u32 = 22;
     pub const SMC_CONTROL: u32 = 23;
-    pub const FREE: u32 = 24;
+    pub const DMA: u32 = 24;
+    pub const FREE: u32 = 25;
 }
 
 pub const WORKERS: u32 = 4;
@@ -105,6 +107,7 @@ fn process(plan: &mut Plan, worker: u32, cores: u32) {
         (Kind::Untyped, 40),
         (Kind::Irq, 0),
         (Kind::Timer, 0),
+        (Kind::DmaSpace, 6),
     ];
     for (index, (kind, size)) in kinds.into_iter().enumerate() {
         retype(plan, WORLD, kind, size, base + index as u32);
@@ -116,6 +119,12 @@ fn process(plan: &mut Plan, worker: u32, cores: u32) {
     hand_over(plan, base, slot::MEMORY, base + 6);
     hand_over(plan, base, slot::IRQ, base + 7);
     hand_over(plan, base, slot::TIMER, base + 8);
+    // One is left to the process to be bound, one is unprotected.
+    if worker != 1 {
+        let iommu = if worker == 2 { 0 } else { SMMU };
+        plan.push_back(call(Op::DmaBind, abi::SLOT_IOMMU_CONTROL, &[(base + 9).into(), iommu, worker.into()]));
+    }
+    hand_over(plan, base, slot::DMA, base + 9);
     let (priority, fault) = ([100, 100, 120, 80][worker as usize], if worker == 1 { ENDPOINTS } else { 0 });
     let objects = [base, base + 1, base + 3].map(u64::from);
     let page = abi::layout::USER_MESSAGE_PAGE;
@@ -126,7 +135,7 @@ fn process(plan: &mut Plan, worker: u32, cores: u32) {
     give(plan, base, slot::OTHER_ENDPOINT, ENDPOINTS + 1 - worker / 2, u64::from(worker + 5) << 40);
     give(plan, base, slot::IRQ_CONTROL, abi::SLOT_IRQ_CONTROL, 0);
     give(plan, base, slot::DEBUG, abi::SLOT_DEBUG, 0);
-    give(plan, base, slot::DMA, abi::SLOT_DMA, 0);
+    give(plan, base, slot::IOMMU_CONTROL, abi::SLOT_IOMMU_CONTROL, 0);
     give(plan, base, slot::TRACE, abi::SLOT_TRACE, 0);
     give(plan, base, slot::SMC_CONTROL, abi::SLOT_SMC_CONTROL, 0);
     give(plan, base, slot::CONSOLE, abi::SLOT_CONSOLE, 0);
@@ -148,7 +157,7 @@ pub fn tear_down(plan: &mut Plan, cores: u32) {
     let controls = [
         abi::SLOT_IRQ_CONTROL,
         abi::SLOT_DEBUG,
-        abi::SLOT_DMA,
+        abi::SLOT_IOMMU_CONTROL,
         abi::SLOT_CONSOLE,
         abi::SLOT_TRACE,
         abi::SLOT_SMC_CONTROL,

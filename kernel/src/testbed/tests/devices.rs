@@ -1,10 +1,14 @@
 //! DmaSpace, Smc, KernelConsole, Debug.
 
-use abi::{ErrorCode, InWord, Kind, MAY_HAVE_ACTED, Op, OutWord, Rights, Slots};
+use abi::{
+    ErrorCode, InWord, Kind, MAY_HAVE_ACTED, Op, OutWord, Rights, Slots,
+    layout::{PAGE, USER_END},
+};
 
 use super::{Bed, MEMORY, Outcome, TABLE};
-use crate::mm::Ref;
-use crate::object::{State, Thread};
+use crate::mm::{Phys, Ref};
+use crate::object::{AddressSpace, DmaSpace, State, Thread};
+use crate::testbed::bed::SMMU;
 
 #[test]
 fn dma() {
@@ -12,13 +16,123 @@ fn dma() {
     bed.make(Kind::Frame, 2, 40);
     bed.give(1, 41, 40, Rights::READ | Rights::WRITE, 0);
     bed.ok(Op::Retype, abi::SLOT_DEVICES, &[Kind::Frame as u64, 1, 0, TABLE, 42, 0x900_0000, 0, 0]);
+    bed.make(Kind::DmaSpace, 2, SPACE);
+    assert_eq!(bed.refused(Op::DmaAttach, SPACE, &[40, ADDRESS, 3, 2]), (ErrorCode::InvalidState, 0));
+    bed.ok(Op::DmaBind, abi::SLOT_IOMMU_CONTROL, &[SPACE.into(), 0]);
     for op in [Op::DmaAttach, Op::DmaDetach] {
-        assert_eq!(bed.refused(op, abi::SLOT_DMA, &[41]), (ErrorCode::MissingRight, 1));
-        assert_eq!(bed.refused(op, abi::SLOT_DMA, &[42]), (ErrorCode::InvalidArgument, 1));
+        assert_eq!(bed.refused(op, SPACE, &[41]), (ErrorCode::MissingRight, 1));
+        assert_eq!(bed.refused(op, SPACE, &[42]), (ErrorCode::InvalidArgument, 1));
     }
     let base = bed.cap(bed.init, 40).object;
-    assert_eq!(bed.ok(Op::DmaAttach, abi::SLOT_DMA, &[40])[0], base);
-    bed.ok(Op::DmaDetach, abi::SLOT_DMA, &[40]);
+    assert_eq!(bed.refused(Op::DmaDetach, SPACE, &[40]), (ErrorCode::NotMapped, 1));
+    assert_eq!(bed.ok(Op::DmaAttach, SPACE, &[40, ADDRESS, 3, 2])[0], base, "without a stream the physical address");
+    assert_eq!(bed.refused(Op::DmaAttach, SPACE, &[40, ADDRESS, 3, 2]), (ErrorCode::AlreadyMapped, 1));
+    bed.ok(Op::DmaDetach, SPACE, &[40]);
+}
+
+const SPACE: u32 = 60;
+const ADDRESS: u64 = 0x2000_0000;
+const STREAM: u64 = 0x18;
+
+/// A DmaSpace of `pages` pages that a stream goes through.
+fn bound(pages: u64) -> (Bed, Ref<AddressSpace>) {
+    let mut bed = Bed::new();
+    bed.make(Kind::DmaSpace, pages, SPACE);
+    bed.ok(Op::DmaBind, abi::SLOT_IOMMU_CONTROL, &[SPACE.into(), SMMU, STREAM]);
+    let space = bed.cap(bed.init, SPACE).object_of::<DmaSpace>().unwrap().tables();
+    (bed, space)
+}
+
+#[test]
+fn a_device_reaches_what_is_attached_and_nothing_else() {
+    let (mut bed, space) = bound(8);
+    bed.make(Kind::Frame, 3, 40);
+    bed.give(1, 41, 40, Rights::READ | Rights::DMA, 0);
+    let (base, attach) = (bed.cap(bed.init, 40).object, |slot: u64, perms: u64| [slot, ADDRESS, perms, 3]);
+    assert_eq!(bed.refused(Op::DmaAttach, SPACE, &attach(41, 3)), (ErrorCode::MissingRight, 3));
+    assert_eq!(bed.refused(Op::DmaAttach, SPACE, &attach(41, 0)), (ErrorCode::InvalidArgument, 3));
+    assert_eq!(bed.refused(Op::DmaAttach, SPACE, &attach(41, 5)), (ErrorCode::InvalidArgument, 3));
+    for (address, error) in [
+        (ADDRESS + 1, ErrorCode::Misaligned),
+        (0xf000, ErrorCode::InvalidArgument),
+        (USER_END - PAGE, ErrorCode::InvalidArgument),
+        (!4095, ErrorCode::InvalidArgument),
+    ] {
+        assert_eq!(bed.refused(Op::DmaAttach, SPACE, &[40, address, 3, 3]), (error, 2), "{address:#x}");
+    }
+    for pages in [0, 4, u64::MAX] {
+        assert_eq!(bed.refused(Op::DmaAttach, SPACE, &[40, ADDRESS, 3, pages]), (ErrorCode::InvalidArgument, 4));
+    }
+    assert_eq!(bed.ok(Op::DmaAttach, SPACE, &attach(40, 3))[0], ADDRESS);
+    for page in 0..3 {
+        let seen = bed.k.translate_for_tests(space, ADDRESS + page * PAGE + 5);
+        assert_eq!(seen, Some(Phys(base + page * PAGE + 5)));
+    }
+    assert_eq!(bed.k.translate_for_tests(space, ADDRESS + 3 * PAGE), None);
+    assert_eq!(bed.refused(Op::DmaAttach, SPACE, &attach(41, 1)), (ErrorCode::Overlap, 0));
+    // The same pages a second time, elsewhere, through a copy.
+    bed.ok(Op::DmaAttach, SPACE, &[41, ADDRESS + 8 * PAGE, 1, 2]);
+    assert_eq!(bed.ok(Op::DebugCap, abi::SLOT_DEBUG, &[TABLE, SPACE.into()])[4..6], [STREAM + 2, 2]);
+    bed.ok(Op::Delete, 1, &[41]);
+    assert_eq!(bed.k.translate_for_tests(space, ADDRESS + 8 * PAGE), None);
+    bed.ok(Op::DmaDetach, SPACE, &[40]);
+    assert_eq!(bed.k.translate_for_tests(space, ADDRESS), None);
+}
+
+#[test]
+fn memory_is_taken_from_the_device_before_it_is_anothers() {
+    let (mut bed, space) = bound(8);
+    bed.make(Kind::Untyped, 8, 70);
+    bed.ok(Op::Retype, 70, &[Kind::Frame as u64, 2, 0, TABLE, 71]);
+    bed.ok(Op::DmaAttach, SPACE, &[71, ADDRESS, 3, 2]);
+    let before = bed.k.smmus[0].as_ref().unwrap().log().len();
+    // Its payer takes it back while the device may be at it.
+    bed.ok(Op::Revoke, 1, &[70]);
+    let told = bed.k.smmus[0].as_ref().unwrap().log().get(before..).unwrap().to_vec();
+    let va = 0x12 | STREAM << 48;
+    assert_eq!(told, [[va, ADDRESS], [va, ADDRESS + PAGE], [0x46, 0]]);
+    assert_eq!(bed.k.translate_for_tests(space, ADDRESS), None);
+    bed.ok(Op::Retype, 70, &[Kind::Frame as u64, 2, 0, TABLE, 71]);
+}
+
+#[test]
+fn a_space_that_ends_takes_its_stream_along() {
+    let (mut bed, _) = bound(8);
+    bed.make(Kind::Frame, 1, 40);
+    bed.ok(Op::DmaAttach, SPACE, &[40, ADDRESS, 3, 1]);
+    bed.make(Kind::DmaSpace, 2, 61);
+    let bind = |slot: u64, base: u64, stream: u64| [slot, base, stream];
+    let control = abi::SLOT_IOMMU_CONTROL;
+    assert_eq!(bed.refused(Op::DmaBind, control, &bind(61, SMMU, STREAM)), (ErrorCode::Busy, 3));
+    assert_eq!(bed.refused(Op::DmaBind, control, &bind(61, SMMU + 1, STREAM)), (ErrorCode::InvalidArgument, 2));
+    assert_eq!(bed.refused(Op::DmaBind, control, &bind(61, SMMU, 0x1_0000)), (ErrorCode::InvalidArgument, 3));
+    assert_eq!(bed.refused(Op::DmaBind, control, &bind(60, SMMU, 1)), (ErrorCode::InvalidState, 1));
+    assert_eq!(bed.refused(Op::DmaBind, control, &bind(60, 0, 0)), (ErrorCode::InvalidState, 1));
+    bed.ok(Op::Delete, 1, &[SPACE.into()]);
+    bed.ok(Op::DmaBind, control, &bind(61, SMMU, STREAM));
+    // The Frame is free again, and is the other's now; the second page of the space is its root, so that there is no table.
+    assert_eq!(bed.refused(Op::DmaAttach, 61, &[40, ADDRESS, 3, 1]), (ErrorCode::NoPool, 0));
+    assert_eq!(bed.ok(Op::IommuInfo, control, &[0])[..4], [SMMU, 106, 1, 1]);
+    assert_eq!(bed.refused(Op::IommuInfo, control, &[1]), (ErrorCode::InvalidArgument, 1));
+    assert_eq!(bed.ok(Op::DmaFault, control, &[])[0], 0);
+}
+
+#[test]
+fn streams_far_apart_need_a_table_each() {
+    let mut bed = Bed::new();
+    let control = abi::SLOT_IOMMU_CONTROL;
+    let full = (0..32u64).find_map(|index| {
+        let slot = 40 + index as u32;
+        bed.make(Kind::DmaSpace, 2, slot);
+        let (input, slots) = (InWord::new(Op::DmaBind as u8, 0, 0, 0), Slots::new(control, 0));
+        let outcome = bed.syscall(bed.init, input, slots, [slot.into(), SMMU, index << 8, 0, 0, 0, 0, 0]);
+        let Outcome::Returned(_, out, _) = outcome else { panic!("{outcome:?}") };
+        out.status().err()
+    });
+    assert_eq!(full.map(|error| error.code), Some(ErrorCode::OutOfMemory));
+    bed.make(Kind::DmaSpace, 2, 90);
+    assert_eq!(bed.refused(Op::DmaBind, control, &[90, SMMU, 0xff00]), (ErrorCode::OutOfMemory, 3));
+    bed.ok(Op::DmaBind, control, &[90, SMMU, 1]);
 }
 
 #[test]

@@ -39,6 +39,9 @@ fn targets() -> Vec<(Op, Kind, Rights)> {
         (Op::IrqAck, Irq, Rights::IRQ_ACK),
         (Op::DmaAttach, DmaSpace, Rights::INVOKE),
         (Op::DmaDetach, DmaSpace, Rights::INVOKE),
+        (Op::DmaBind, IommuControl, Rights::INVOKE),
+        (Op::DmaFault, IommuControl, Rights::INVOKE),
+        (Op::IommuInfo, IommuControl, Rights::INVOKE),
         (Op::SmcCall, Smc, Rights::INVOKE),
         (Op::SmcMake, SmcControl, Rights::INVOKE),
         (Op::SmcNarrow, Smc, Rights::INVOKE),
@@ -78,14 +81,14 @@ fn original(bed: &mut Bed, kind: Kind) -> u32 {
         Kind::KernelConsole => abi::SLOT_CONSOLE,
         Kind::Smc => abi::SLOT_SMC,
         Kind::SmcControl => abi::SLOT_SMC_CONTROL,
-        Kind::DmaSpace => abi::SLOT_DMA,
+        Kind::IommuControl => abi::SLOT_IOMMU_CONTROL,
         Kind::Reserve => {
             bed.make(Kind::Untyped, 1, 41);
             bed.ok(Op::Reserve, abi::SLOT_SPACE, &[41, 0x4000_0000, 1]);
             41
         }
         kind => {
-            bed.make(kind, 1, 41);
+            bed.make(kind, if kind == Kind::DmaSpace { 2 } else { 1 }, 41);
             41
         }
     }

@@ -59,12 +59,13 @@ fn refusals() {
     bed.give(1, 43, 1, Rights::all_of(Kind::CapTable) - Rights::PUT, 0);
     let invalid = |argument| (ErrorCode::InvalidArgument, argument);
     let mut refused = |args: [u64; 8]| bed.refused(Op::Retype, 40, &args);
-    for kind in [0, 10, 11, 14, 16, 17, 18, 19, 20, 21, 255, u64::MAX] {
+    for kind in [0, 10, 14, 16, 17, 18, 19, 20, 21, 22, 255, u64::MAX] {
         assert_eq!(refused([kind, 1, 0, TABLE, 44, 0, 0, 0]), invalid(1), "kind {kind}");
     }
     for (kind, sizes) in [
         (Kind::CapTable, &[0, 3, 17, 64, u64::MAX][..]),
         (Kind::AddressSpace, &[0, 1, 1 << 16, u64::MAX]),
+        (Kind::DmaSpace, &[0, 1, 1 << 16, u64::MAX]),
         (Kind::Trace, &[0, 1, 4, 1 << 15, u64::MAX]),
         (Kind::Frame, &[0, 1 << 32, 1 << 52, u64::MAX]),
         (Kind::Untyped, &[0, 1 << 32, u64::MAX]),

@@ -3,7 +3,7 @@
 use std::vec::Vec;
 
 use super::{phone, qemu};
-use crate::{Conduit, EnableMethod, Gic, Line, Machine, Range, Status, Tree, Trigger};
+use crate::{Conduit, EnableMethod, Gic, Line, Machine, Range, Smmu, Status, Tree, Trigger};
 
 fn machine(bytes: &[u8]) -> Machine<'_> {
     Tree::parse(bytes).unwrap().machine().unwrap()
@@ -60,6 +60,8 @@ fn virt_entered_at_el2_with_a_ramdisk() {
 fn two_memory_nodes() {
     let machine = machine(qemu("virt-smmu-numa.dtb"));
     assert_eq!(machine.memory.as_slice(), [range(0xc000_0000, 2 << 30), range(0x4000_0000, 2 << 30)]);
+    let events = Some(Line { intid: 32 + 74, trigger: Trigger::Edge });
+    assert_eq!(machine.smmus.as_slice(), [Smmu { registers: range(0x905_0000, 0x2_0000), events }]);
 }
 
 #[test]

@@ -29,8 +29,8 @@ pub struct Authority {
     pub version: u32,
     /// SmcControl.
     pub smc_control: u32,
-    /// DmaSpace.
-    pub dma: u32,
+    /// IommuControl.
+    pub iommu: u32,
     /// Trace without a ring.
     pub trace: u32,
     /// The Irq of the device.
@@ -56,7 +56,7 @@ impl Authority {
             smc: slot("control:smc"),
             version: slot("control:smc:84000000"),
             smc_control: slot("control:smc-control"),
-            dma: slot("control:dma-space"),
+            iommu: slot("control:iommu-control"),
             trace: slot("control:trace"),
             line: slot("irq:0"),
             registers: slot("reg-memory:0"),

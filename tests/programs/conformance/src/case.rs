@@ -17,6 +17,8 @@ pub struct Case {
     pub one_core: bool,
     /// It needs more cores than one.
     pub several_cores: bool,
+    /// It needs an IOMMU.
+    pub iommu: bool,
     /// It measures time, which is only exact where the machine counts instructions.
     pub timed: bool,
     run: fn(&mut World) -> Check,
@@ -27,12 +29,12 @@ pub type Sees = &'static [(Op, &'static [ErrorCode])];
 
 /// A case in which nothing must be refused.
 pub const fn case(id: &'static str, says: &'static str, run: fn(&mut World) -> Check) -> Case {
-    Case { id, says, sees: &[], one_core: false, several_cores: false, timed: false, run }
+    Case { id, says, sees: &[], one_core: false, several_cores: false, iommu: false, timed: false, run }
 }
 
 /// A case that sees these refusals.
 pub const fn refusals(id: &'static str, says: &'static str, sees: Sees, run: fn(&mut World) -> Check) -> Case {
-    Case { id, says, sees, one_core: false, several_cores: false, timed: false, run }
+    Case { id, says, sees, one_core: false, several_cores: false, iommu: false, timed: false, run }
 }
 
 impl Case {
@@ -45,6 +47,12 @@ impl Case {
     /// The same where there are several cores only.
     pub const fn on_several_cores(mut self) -> Self {
         self.several_cores = true;
+        self
+    }
+
+    /// The same where there is an IOMMU only.
+    pub const fn with_iommu(mut self) -> Self {
+        self.iommu = true;
         self
     }
 

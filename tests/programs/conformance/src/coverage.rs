@@ -13,6 +13,8 @@ const ON_THE_HOST: &[(Op, ErrorCode, &str)] = &[
     // Only while another thread is in the middle of mapping it, or of taking page tables away.
     (Op::Protect, ErrorCode::Busy, "spaces.rs"),
     (Op::ReserveRelease, ErrorCode::InvalidState, "reserves.rs"),
+    // Only with streams far apart, more than there are tables for.
+    (Op::DmaBind, ErrorCode::OutOfMemory, "devices.rs"),
     // Only while a core is in the firmware.
     (Op::SmcCall, ErrorCode::Cancelled, "devices.rs"),
     (Op::SmcCall, ErrorCode::Revoked, "devices.rs"),

@@ -33,7 +33,7 @@ const OBJECTS: [(&str, &str); 20] = [
     ("AS", "AddressSpace and Frame"),
     ("RV", "Reserve"),
     ("IR", "Irq"),
-    ("DM", "DmaSpace"),
+    ("DM", "DmaSpace and IommuControl"),
     ("SM", "Smc, SmcControl"),
     ("KC", "KernelConsole"),
     ("DB", "Debug"),

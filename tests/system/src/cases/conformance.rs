@@ -46,7 +46,7 @@ impl Way {
 
     fn says(self) -> &'static str {
         match self {
-            Self::Fast => "with its fast paths",
+            Self::Fast => "with its fast paths, beside an IOMMU",
             Self::Slow => "without fast paths",
             Self::Unmapped => "with a kernel that processes have not mapped",
         }
@@ -102,6 +102,12 @@ impl Row {
         format!("all cases hold on {cores} × {cpu} with GICv{gic} at {}, {paths}", self.level().to_uppercase())
     }
 
+    /// Those with fast paths have an IOMMU.
+    fn extra(self) -> Vec<String> {
+        let iommu: &[&str] = if self.way == Way::Fast { &["-machine", "iommu=smmuv3"] } else { &[] };
+        iommu.iter().map(|&word| word.to_owned()).chain(in_turn_beyond(self.cores, 2)).collect()
+    }
+
     fn run(self, lab: &mut Lab) -> Result<()> {
         let boot = Boot {
             cpu: Some(self.cpu.into()),
@@ -109,7 +115,7 @@ impl Row {
             el2: self.el2,
             smp: Some(self.cores),
             bootargs: Some(format!("log=info{}", self.way.bootargs())),
-            extra: in_turn_beyond(self.cores, 2),
+            extra: self.extra(),
             ..Boot::default()
         };
         all_hold(lab, boot, self.cores)

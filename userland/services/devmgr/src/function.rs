@@ -7,10 +7,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use ipc::devices::Function;
-use tree::{Device, PciSpace, Range, Trigger};
+use tree::{Device, PciSpace, Range, Tree, Trigger};
 use tree_writer::Builder;
 
 use crate::drivers::Driver;
+use crate::iommu::{self, Stream};
 use crate::resources::{Block, Description, Line, Trouble, reaches_as_the_cpu_does};
 
 /// A page, which is the least that a driver is given.
@@ -73,16 +74,18 @@ pub fn overlap(one: Range, other: Range) -> bool {
 /// # Errors
 /// In words.
 pub fn describe(
+    tree: &Tree<'_>,
     bus: &Device<'_, '_>,
     function: &Function,
     registers: Vec<Block>,
     driver: &Driver<'_>,
 ) -> Result<Description, String> {
     let dma = driver.manifest.dma();
-    if dma {
+    let stream = if dma { iommu::of_function(tree, bus, function)? } else { None };
+    if dma && stream.is_none() {
         reaches_as_the_cpu_does(bus).map_err(|(Trouble::Waiting(why) | Trouble::Refused(why))| why)?;
     }
-    Ok(Description { registers, lines: lines(bus, function)?, memory: Vec::new(), dma })
+    Ok(Description { registers, lines: lines(bus, function)?, memory: Vec::new(), dma, stream })
 }
 
 /// Its interrupt: the line behind its pin.
@@ -113,7 +116,12 @@ pub fn node(bus: &Device<'_, '_>, function: &Function) -> Vec<u8> {
 }
 
 /// What it has, in words.
-pub fn words(function: &Function, registers: &[Block], lines: &Result<Vec<Line>, String>) -> Vec<String> {
+pub fn words(
+    function: &Function,
+    registers: &[Block],
+    lines: &Result<Vec<Line>, String>,
+    stream: &Result<Option<Stream>, String>,
+) -> Vec<String> {
     let mut words = vec![format!("compatible {}", compatible(function).join(", "))];
     words.extend(registers.iter().map(|block| {
         let Block { range, name } = block;
@@ -124,6 +132,11 @@ pub fn words(function: &Function, registers: &[Block], lines: &Result<Vec<Line>,
             let trigger = if line.edge { "edge" } else { "level" };
             format!("interrupt {}, {trigger} ({})", line.intid, line.name)
         })),
+        Err(error) => words.push(error.clone()),
+    }
+    match stream {
+        Ok(Some((iommu, stream))) => words.push(format!("memory through the IOMMU at {iommu:#x}, stream {stream:#x}")),
+        Ok(None) => {}
         Err(error) => words.push(error.clone()),
     }
     words

@@ -9,6 +9,7 @@ extern crate alloc;
 
 mod drivers;
 mod function;
+mod iommu;
 mod lines;
 mod manager;
 mod node;

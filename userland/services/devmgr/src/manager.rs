@@ -13,6 +13,7 @@ use tree::{Range, Tree};
 
 use crate::drivers::{Driver, drivers};
 use crate::function;
+use crate::iommu;
 use crate::lines::lines;
 use crate::node;
 use crate::plan::{Identify, Outcome, Row, plan};
@@ -112,7 +113,8 @@ impl<'a, C: Call> Manager<'a, C> {
         if let Some(known) = self.known_function(&path, &ranges)? {
             return Ok(self.nodes.get(known).and_then(|node| node.component));
         }
-        let words = function::words(function, &registers, &function::lines(&bus, function));
+        let stream = iommu::of_function(&self.tree, &bus, function);
+        let words = function::words(function, &registers, &function::lines(&bus, function), &stream);
         let (driver, started) = self.start_function(&bus, function, registers, &path);
         let (component, state, reason) = match started {
             Ok(Some(number)) => (Some(number), State::Running, String::new()),
@@ -160,7 +162,7 @@ impl<'a, C: Call> Manager<'a, C> {
         if let Some(running) = known.iter().find(|it| it.path == path) {
             return (driver.name, Ok(Some(running.number)));
         }
-        let started = function::describe(bus, function, registers, driver).and_then(|description| {
+        let started = function::describe(&self.tree, bus, function, registers, driver).and_then(|description| {
             let node = function::node(bus, function);
             let started = start(&self.broker, path, &node, driver.number, &description);
             started.unwrap_or_else(|error| Err(format!("broker: {error}"))).map(Some)
@@ -285,6 +287,9 @@ fn describe(
     }
     for block in &description.memory {
         broker.add_memory(block.range.base, block.range.size, &block.name)?;
+    }
+    if let Some((iommu, stream)) = description.stream {
+        broker.add_stream(iommu, stream)?;
     }
     node.chunks(broker::MAX_NODE_PART).try_for_each(|part| broker.add_node(part))
 }

@@ -8,6 +8,7 @@ use ipc::broker::{MAX_EACH, MAX_NAME};
 use tree::{Device, Interrupt, Phandles, Range, Tree, Trigger};
 
 use crate::drivers::Driver;
+use crate::iommu::{self, Stream};
 use crate::provider;
 
 /// Most of each kind that are taken from a node: one more than init takes, which says that it is too much.
@@ -44,6 +45,8 @@ pub struct Description {
     pub memory: Vec<Block>,
     /// It is a bus master.
     pub dma: bool,
+    /// The IOMMU that it is behind, and its stream there.
+    pub stream: Option<Stream>,
 }
 
 /// Where a device says what it is.
@@ -110,7 +113,8 @@ pub fn describe(
         }
     }
     let dma = driver.manifest.dma();
-    if dma {
+    let stream = if dma { iommu::of_device(tree, phandles, device).map_err(Trouble::Refused)? } else { None };
+    if dma && stream.is_none() {
         reaches_as_the_cpu_does(device)?;
     }
     let mut registers = Vec::new();
@@ -124,7 +128,7 @@ pub fn describe(
         Ok(Block { range: region.range.ok_or_else(nowhere)?, name: named(region.name) })
     });
     let memory = memory.collect::<Result<_, _>>()?;
-    Ok(Description { registers, lines: lines(tree, device, drivers)?, memory, dma })
+    Ok(Description { registers, lines: lines(tree, device, drivers)?, memory, dma, stream })
 }
 
 fn lines(tree: &Tree<'_>, device: &Device<'_, '_>, drivers: &[Driver<'_>]) -> Result<Vec<Line>, Trouble> {

@@ -240,7 +240,7 @@ fn a_driver_gets_what_its_node_has() {
         registers: Vec::from([block(0x30_0000, 0x1000, "core")]),
         lines: Vec::from([line(39, false, "done"), line(0, false, ""), line(40, true, "wake")]),
         memory: Vec::from([block(0x9c00_0000, 0x1000, "ring")]),
-        dma: false,
+        ..Description::default()
     };
     assert_eq!(*description, expected);
 }

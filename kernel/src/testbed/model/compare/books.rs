@@ -57,7 +57,7 @@ fn size_of_object(k: &Kernel, kind: Kind, at: At) -> u64 {
     }
     match kind {
         Kind::CapTable => u64::from(k.mem[object_at::<CapTable>(at)].slots()) * GRANULE,
-        Kind::AddressSpace => u64::from(k.mem[object_at::<object::AddressSpace>(at)].pages) * PAGE,
+        Kind::AddressSpace | Kind::DmaSpace => u64::from(k.mem[object_at::<object::AddressSpace>(at)].pages) * PAGE,
         Kind::Thread => object::Thread::BYTES as u64,
         Kind::Endpoint => of::<object::Endpoint>(),
         Kind::Reply => of::<object::Reply>(),
@@ -85,7 +85,7 @@ pub fn fresh(k: &Kernel, m: &Model) -> Same {
         let skip = match kind {
             Kind::Frame => 0,
             Kind::CapTable => GRANULE,
-            Kind::AddressSpace | Kind::Trace => PAGE,
+            Kind::AddressSpace | Kind::DmaSpace | Kind::Trace => PAGE,
             _ => continue,
         };
         let words = k.mem.words(Phys(from + skip), ((to - from - skip) / 8) as usize);

@@ -1,4 +1,4 @@
-//! Irq, IrqControl, DmaSpace, Smc, SmcControl, KernelConsole, Debug.
+//! Irq, IrqControl, Smc, SmcControl, KernelConsole, Debug.
 
 use abi::{ErrorCode, Kind, Op, Rights};
 use agent::{Check, State, World, code, equal, holds, pattern};
@@ -40,23 +40,6 @@ pub const CASES: &[Case] = &[
     case("IR-LINE-004", "an interrupt wakes the thread that waits for it", wakes),
     case("IR-LINE-005", "the badge of the notification is or-ed into the bits", interrupt_badge),
     case("IR-LINE-006", "a notification that ends closes the line until it is bound again", interrupt_lost),
-    refusals("DM-ATTACH-001", "attaching needs a DmaSpace", &[(Op::DmaAttach, LOOK_UP_RIGHT)], attach_look_up),
-    refusals(
-        "DM-ATTACH-002",
-        "what is attached is a Frame with the right to DMA",
-        &[(Op::DmaAttach, LOOK_UP_RIGHT)],
-        attach_argument,
-    ),
-    refusals("DM-ATTACH-003", "device memory is not attached", &[(Op::DmaAttach, &[InvalidArgument])], attach_device),
-    case("DM-ATTACH-004", "the bus address of a Frame is where it lies", attach),
-    refusals("DM-DETACH-001", "detaching needs a DmaSpace", &[(Op::DmaDetach, LOOK_UP_RIGHT)], detach_look_up),
-    refusals(
-        "DM-DETACH-002",
-        "what is detached is a Frame with the right to DMA",
-        &[(Op::DmaDetach, LOOK_UP_RIGHT)],
-        detach_argument,
-    ),
-    refusals("DM-DETACH-003", "device memory is not detached", &[(Op::DmaDetach, &[InvalidArgument])], detach_device),
     refusals("SM-CALL-001", "calling the monitor needs Smc", &[(Op::SmcCall, LOOK_UP_RIGHT)], smc_look_up),
     refusals("SM-CALL-002", "functions outside the set are refused", &[(Op::SmcCall, &[MissingRight])], smc_function),
     case("SM-CALL-003", "a function that was granted is called, and its answer is the firmware's", smc_answer),
@@ -358,43 +341,6 @@ fn interrupt_lost(w: &mut World) -> Check {
     equal(bits(w, other)?, 8, "bits")?;
     clock.clear()?;
     w.ok(Op::IrqAck, line, &[]).map(drop)
-}
-
-fn attach_look_up(w: &mut World) -> Check {
-    let (dma, frame) = (w.authority.dma, w.make(Kind::Frame, 1)?);
-    look_up(w, Op::DmaAttach, &[frame.into()], Some((dma, NOTHING)))
-}
-
-fn attach_argument(w: &mut World) -> Check {
-    let (dma, frame) = (w.authority.dma, w.make(Kind::Frame, 1)?);
-    argument(w, Op::DmaAttach, dma, &[frame.into()], 0, Some((frame, Rights::READ | Rights::WRITE)))
-}
-
-fn attach_device(w: &mut World) -> Check {
-    let (dma, frame) = (w.authority.dma, device_frame(w)?);
-    w.refused(Op::DmaAttach, dma, &[frame.into()], InvalidArgument, 1)
-}
-
-fn attach(w: &mut World) -> Check {
-    let (dma, frame) = (w.authority.dma, w.make(Kind::Frame, 2)?);
-    let base = w.inspect(OWN, frame)?[2];
-    equal(w.ok(Op::DmaAttach, dma, &[frame.into()])?[0], base, "the bus address")?;
-    w.ok(Op::DmaDetach, dma, &[frame.into()]).map(drop)
-}
-
-fn detach_look_up(w: &mut World) -> Check {
-    let (dma, frame) = (w.authority.dma, w.make(Kind::Frame, 1)?);
-    look_up(w, Op::DmaDetach, &[frame.into()], Some((dma, NOTHING)))
-}
-
-fn detach_argument(w: &mut World) -> Check {
-    let (dma, frame) = (w.authority.dma, w.make(Kind::Frame, 1)?);
-    argument(w, Op::DmaDetach, dma, &[frame.into()], 0, Some((frame, Rights::READ)))
-}
-
-fn detach_device(w: &mut World) -> Check {
-    let (dma, frame) = (w.authority.dma, device_frame(w)?);
-    w.refused(Op::DmaDetach, dma, &[frame.into()], InvalidArgument, 1)
 }
 
 fn smc_look_up(w: &mut World) -> Check {

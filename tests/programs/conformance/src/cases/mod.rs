@@ -2,6 +2,7 @@
 
 mod common;
 mod control;
+mod dma;
 mod endpoint;
 mod fault;
 mod notification;
@@ -31,6 +32,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         space::CASES,
         reserve::CASES,
         control::CASES,
+        dma::CASES,
         trace::CASES,
         sched::CASES,
         time::CASES,

@@ -89,7 +89,7 @@ fn look_up_table(w: &mut World) -> Check {
 }
 
 /// What can be made, with a size.
-const KINDS: [(Kind, u64); 11] = [
+const KINDS: [(Kind, u64); 12] = [
     (Kind::Untyped, 1),
     (Kind::CapTable, 4),
     (Kind::Thread, 0),
@@ -98,6 +98,7 @@ const KINDS: [(Kind, u64); 11] = [
     (Kind::Reply, 0),
     (Kind::Notification, 0),
     (Kind::AddressSpace, 2),
+    (Kind::DmaSpace, 2),
     (Kind::Frame, 1),
     (Kind::Irq, 0),
     (Kind::Timer, 0),
@@ -116,8 +117,15 @@ fn no_such_kind(w: &mut World) -> Check {
     let slot = w.slot()?;
     let made = |number: u64| KINDS.iter().any(|(kind, _)| *kind as u64 == number);
     // Kinds to come may be made of memory: those that stand for authority never.
-    let authority =
-        [Kind::Null, Kind::DmaSpace, Kind::Smc, Kind::SchedControl, Kind::IrqControl, Kind::Debug, Kind::KernelConsole];
+    let authority = [
+        Kind::Null,
+        Kind::IommuControl,
+        Kind::Smc,
+        Kind::SchedControl,
+        Kind::IrqControl,
+        Kind::Debug,
+        Kind::KernelConsole,
+    ];
     for kind in authority {
         w.refused(Op::Retype, w.arena, &args(kind, 4, slot), InvalidArgument, 1)?;
     }
@@ -145,6 +153,8 @@ fn no_such_size(w: &mut World) -> Check {
         (Kind::AddressSpace, 1),
         (Kind::AddressSpace, 1 << 16),
         (Kind::AddressSpace, u64::MAX),
+        (Kind::DmaSpace, 1),
+        (Kind::DmaSpace, 1 << 16),
     ];
     for (kind, size) in sizes {
         w.refused(Op::Retype, w.arena, &args(kind, size, slot), InvalidArgument, 2)?;

@@ -8,7 +8,7 @@ use alloc::rc::Rc;
 
 use abi::layout::PAGE;
 use kit::dma::{Coherence, Direction, Memory, Piece, Space};
-use rt::SharedBuffer;
+use rt::{Cap, DmaSpace, IommuControl, Kind, MEMORY, Retype, SharedBuffer, TABLE};
 
 rt::entry!(run);
 
@@ -16,7 +16,7 @@ const PAGES: u64 = 4;
 const WORDS: usize = (PAGES * PAGE) as usize / 4;
 
 fn run(env: &'static rt::Env) {
-    let Ok(space) = env.cap("control:dma-space") else { return log::error!("dma broken: no dma-space") };
+    let Some(space) = unprotected(env) else { return log::error!("dma broken: no DmaSpace") };
     let space = Space::new(space, Coherence::NotCoherent);
     kit_programs::report(
         "dma",
@@ -25,6 +25,14 @@ fn run(env: &'static rt::Env) {
             ("what no cache keeps is as it was written", &|| uncached(space)),
         ],
     );
+}
+
+/// A DmaSpace of a device that is behind no IOMMU.
+fn unprotected(env: &rt::Env) -> Option<Cap<DmaSpace>> {
+    let (control, slot) = (env.cap::<IommuControl>("control:iommu-control").ok()?, rt::alloc_slot().ok()?);
+    MEMORY.retype(Kind::DmaSpace, Retype { size: 2, ..Retype::default() }, TABLE, slot).ok()?;
+    control.bind(Cap::from_slot(slot), None).ok()?;
+    Some(Cap::from_slot(slot))
 }
 
 fn fill(buffer: &SharedBuffer, seed: u32) -> Option<()> {

@@ -21,6 +21,8 @@ fn board() -> Vec<u8> {
     tree.cells("#address-cells", &[2]).cells("#size-cells", &[2]).cells("interrupt-parent", &[1]);
     tree.begin("gic@0").texts("compatible", &["arm,gic-v3"]).flag("interrupt-controller");
     tree.cells("phandle", &[1]).cells("#interrupt-cells", &[3]).cells("#address-cells", &[0]).end();
+    tree.begin("smmu@9000").texts("compatible", &["arm,smmu-v3"]).cells("phandle", &[2]).cells("#iommu-cells", &[1]);
+    tree.cells("reg", &[0, 0x9000_0000, 0, 0x2_0000]).end();
     tree.begin("uart@1000").texts("compatible", &["maker,uart"]).cells("reg", &[0, 0x1000, 0, 0x100]).end();
     tree.begin("pcie@4000")
         .texts("compatible", &["pci-host-ecam-generic"])
@@ -30,7 +32,7 @@ fn board() -> Vec<u8> {
     tree.cells("interrupt-map-mask", &[0x1800, 0, 0, 7]).cells("interrupt-map", &[0x800, 0, 0, 1, 1, 0, 5, 4]);
     let io = [0x100_0000, 0, 0, 0, 0x2000_0000, 0, 0x1_0000];
     let memory = [0x200_0000, 0, 0x1000_0000, 0, 0x1000_0000, 0, 0x10_0000];
-    tree.cells("ranges", [io, memory].as_flattened()).end();
+    tree.cells("iommu-map", &[0, 2, 0x100, 0x40]).cells("ranges", [io, memory].as_flattened()).end();
     tree.finish()
 }
 
@@ -62,7 +64,15 @@ fn components() -> [Written; 3] {
 
 /// Does something with a manager that was just started.
 fn with(init: &Init, does: impl FnOnce(&mut Manager<'_, Loopback<BrokerServer<Init>>>)) {
-    let (board, bytes) = (board(), bundle(&components()));
+    with_drivers(init, &components(), does);
+}
+
+fn with_drivers(
+    init: &Init,
+    components: &[Written],
+    does: impl FnOnce(&mut Manager<'_, Loopback<BrokerServer<Init>>>),
+) {
+    let (board, bytes) = (board(), bundle(components));
     let (tree, bundle) = (Tree::parse(&board).unwrap(), Bundle::parse(&bytes).unwrap());
     let broker = BrokerClient(Loopback::new(BrokerServer(init.clone())));
     let mut manager = Manager::new(tree, &bundle, broker).unwrap();
@@ -98,14 +108,15 @@ fn a_function_gets_its_driver_and_what_is_its_own() {
         let rows = rows(manager);
         assert_eq!(
             rows.iter().map(|row| row.0.as_str()).collect::<Vec<_>>(),
-            ["/gic@0", "/uart@1000", "/pcie@4000", DISK, "/pcie@4000/pci1af4,1@2,0"]
+            ["/gic@0", "/smmu@9000", "/uart@1000", "/pcie@4000", DISK, "/pcie@4000/pci1af4,1@2,0"]
         );
-        assert_eq!((rows[3].1, rows[4].1), (State::Running, State::NoDriver));
-        let line = |line| manager.resource(3, line).unwrap().map(|it| it.as_str().to_string());
+        assert_eq!((rows[4].1, rows[5].1), (State::Running, State::NoDriver));
+        let line = |line| manager.resource(4, line).unwrap().map(|it| it.as_str().to_string());
         let mut line = line;
         assert_eq!(line(1).unwrap(), "registers 0x10000000..0x10000100 (bar0)");
         assert_eq!(line(3).unwrap(), "interrupt 37, level (intx)");
-        assert_eq!(line(4), None);
+        assert_eq!(line(4).unwrap(), "memory through the IOMMU at 0x90000000, stream 0x108");
+        assert_eq!(line(5), None);
     });
     let node = init.node();
     let tree = Tree::parse(&node).unwrap();
@@ -114,6 +125,21 @@ fn a_function_gets_its_driver_and_what_is_its_own() {
         ["pci1af4,1042.1", "pci1af4,1042", "pciclass,010000", "pciclass,0100"]
     );
     assert!(tree.walk().next().unwrap().is_dma_coherent());
+}
+
+#[test]
+fn a_bus_master_gets_the_stream_that_the_bridge_passes_it_on_as() {
+    let init = init();
+    let mut components = components();
+    components[2].dma = true;
+    with_drivers(&init, &components, |manager| {
+        assert_eq!(manager.found(BRIDGE, function(1, &[])), Ok(Some(3)));
+        let calls = init.calls();
+        assert_eq!(calls[2..], ["stream 0x90000000 0x108", "start 3 true"], "{calls:?}");
+        // Behind no IOMMU.
+        assert_eq!(manager.found(BRIDGE, function(8, &[])), Ok(Some(3)));
+        assert!(!init.calls().iter().any(|call| call.starts_with("stream")));
+    });
 }
 
 #[test]
@@ -152,7 +178,7 @@ fn what_was_found_before_is_not_started_again() {
         assert_eq!(manager.found(BRIDGE, disk), Ok(Some(3)));
         assert_eq!(manager.found(BRIDGE, disk), Ok(Some(3)), "the bridge's driver came back");
         assert_eq!(manager.found(BRIDGE, function(1, &[(0, 0x1000_1000, 0x100)])), Err(Status::BadFunction));
-        assert_eq!(rows(manager).len(), 4);
+        assert_eq!(rows(manager).len(), 5);
     });
     init.add(4, 3, "disk", DISK);
     with(&init, |manager| {

@@ -94,6 +94,9 @@ impl Broker for Init {
         self.0.borrow_mut().node.extend_from_slice(&bytes);
         Ok(())
     }
+    fn add_stream(&mut self, _: Client, iommu: u64, stream: u32) -> Result<(), Status> {
+        self.note(std::format!("stream {iommu:#x} {stream:#x}"))
+    }
     fn start(&mut self, _: Client, driver: u32, dma: bool) -> Result<(u32, Text<{ broker::MAX_REASON }>), Status> {
         self.note(std::format!("start {driver} {dma}"))?;
         let refuses = self.0.borrow().refuses;
