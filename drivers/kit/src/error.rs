@@ -32,6 +32,10 @@ pub enum Cause {
     Unsaid,
     /// The device tree has it in a form that cannot be read.
     Malformed,
+    /// The driver of the host bridge refused, or is gone.
+    Pci(ipc::Error<ipc::pci::Status>),
+    /// The function lies about its capabilities.
+    List(crate::pci::BadList),
 }
 
 impl Error {
@@ -89,6 +93,8 @@ impl core::fmt::Display for Error {
             Cause::Limit => f.write_str("too large or too many"),
             Cause::Unaligned => f.write_str("begins within a page, in which something else may be"),
             Cause::Unsaid => f.write_str("the device tree does not say"),
+            Cause::Pci(error) => error.fmt(f),
+            Cause::List(bad) => bad.fmt(f),
             Cause::Malformed => f.write_str("the device tree says it in another way"),
         }
     }

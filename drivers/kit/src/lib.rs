@@ -28,6 +28,7 @@ mod irq;
 pub mod mmio;
 mod name;
 pub mod node;
+pub mod pci;
 pub mod pin;
 pub mod region;
 pub mod sectors;

@@ -5,6 +5,29 @@ use core::fmt;
 use kit::Node;
 use kit::mmio::{Mmio, ReadWrite, Readable, Writeable};
 
+/// Registers of a type 0 and type 1 header (PCI Local Bus Specification 3.0, 6.1).
+pub const ID: u16 = 0x00;
+/// Command, and status in the upper half, whose bits a one clears.
+pub const COMMAND: u16 = 0x04;
+/// Interrupt line and pin.
+pub const INTERRUPT: u16 = 0x3c;
+/// The first byte behind all registers.
+pub const REGISTERS: u16 = 0x1000;
+
+/// Bits of the command register: the function answers to addresses of memory; it reads and writes memory; it raises no INTx.
+pub const MEMORY: u32 = 1 << 1;
+/// As above.
+pub const MASTER: u32 = 1 << 2;
+/// As above.
+pub const INTX_DISABLE: u32 = 1 << 10;
+
+/// Sets these bits of the command register to `value`; those of [`MEMORY`], [`MASTER`] and [`INTX_DISABLE`] that are not among
+/// them stay, and all others are off.
+pub fn set_command(ecam: &Ecam, at: Address, bits: u32, value: u32) {
+    let others = ecam.read(at, COMMAND) & (MEMORY | MASTER | INTX_DISABLE) & !bits;
+    ecam.write(at, COMMAND, others | value & bits);
+}
+
 /// Where a function is: its requester ID, of bus, device and function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Address(pub u16);

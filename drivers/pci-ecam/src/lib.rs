@@ -1,10 +1,12 @@
 //! A host bridge of PCI Express whose configuration space is mapped (ECAM): finds the functions of its first bus, gives their
-//! registers a place, and tells devmgr, which starts their drivers.
+//! registers a place, and tells devmgr, which starts their drivers. For these it serves what is theirs of the configuration space.
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod bus;
+mod capability;
 mod config;
 mod report;
 mod scan;
@@ -12,7 +14,8 @@ mod scan;
 mod tests;
 mod windows;
 
+pub use bus::Bus;
 pub use config::{Address, Ecam, first_bus};
-pub use report::tell;
-pub use scan::{Fault, allow_interrupt, scan};
+pub use report::keep_told;
+pub use scan::{Fault, scan};
 pub use windows::{Place, Windows};

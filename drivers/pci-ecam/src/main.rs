@@ -1,24 +1,24 @@
-//! The process of a PCI Express host bridge: tells devmgr of the functions behind it.
+//! The process of a PCI Express host bridge: tells devmgr of the functions behind it, and serves `pci` to their drivers.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
+extern crate alloc;
+
+use alloc::rc::Rc;
+
 use ipc::devices::DevicesClient;
-use kit::{Event, Node, mmio::Mmio};
-use pci_ecam::{Ecam, Windows, first_bus, scan, tell};
+use ipc::pci::PciServer;
+use kit::{Node, Shared, mmio::Mmio};
+use pci_ecam::{Bus, Ecam, Windows, first_bus, keep_told, scan};
 
 rt::entry!(run);
 
 fn run(env: &'static rt::Env) -> kit::Result<rt::SyscallError> {
     let node = Node::open(env)?;
     let ecam = Ecam::new(Mmio::open(env, 0)?, first_bus(&node));
-    let (devices, ended) = (DevicesClient::from_env(env)?, Event::server_ended()?);
-    let found = scan(&ecam, &mut Windows::of(node.bytes("ranges").unwrap_or_default()));
+    let is_first = env.start_info().epoch == 1;
+    let found = scan(&ecam, &mut Windows::of(node.bytes("ranges").unwrap_or_default()), is_first);
     log::info!("{} functions on bus {}", found.iter().flatten().count(), ecam.first());
-    kit::spawn(async move {
-        loop {
-            tell(&devices, &ecam, &found);
-            // Its successor knows nothing.
-            ended.wait().await;
-        }
-    });
-    Ok(ipc::run())
+    let bus = Shared::new(Bus::new(ecam, found));
+    keep_told(&Rc::new(DevicesClient::from_env(env)?), &bus)?;
+    Ok(kit::serve(env, PciServer(bus))?)
 }

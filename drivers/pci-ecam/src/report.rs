@@ -1,20 +1,73 @@
 //! Telling devmgr what was found.
 
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+
 use ipc::Call;
-use ipc::devices::{DevicesClient, Function};
+use ipc::devices::{DevicesClient, Function, Status};
+use kit::{Event, Shared};
 
-use crate::{Address, Ecam, Fault, allow_interrupt};
+use crate::{Address, Bus};
 
-/// Tells it of all functions, and lets those interrupt that have a driver. What is wrong with one is said in the log, and keeps no
-/// other from being told.
-pub fn tell(devices: &DevicesClient<impl Call>, ecam: &Ecam, found: &[Result<Function, Fault>]) {
-    for found in found {
-        match found {
-            Err(fault) => log::error!("{fault}"),
-            Ok(it) => match devices.found(*it) {
-                Ok(driver) => allow_interrupt(ecam, Address(it.address), driver.is_some()),
-                Err(error) => log::error!("{}: {error}", Address(it.address)),
-            },
+/// Tells devmgr now, and whenever it was started again, as its successor knows nothing; and makes functions quiet whose driver
+/// died.
+///
+/// # Errors
+/// Another task waits for who ended.
+pub fn keep_told<C: Call + 'static>(devices: &Rc<DevicesClient<C>>, bus: &Shared<Bus>) -> kit::Result<()> {
+    let (server, client) = (Event::server_ended()?, Event::client_ended()?);
+    let (asked, told) = (devices.clone(), bus.clone());
+    kit::spawn(async move {
+        loop {
+            tell(&asked, &mut told.borrow_mut());
+            server.wait().await;
+        }
+    });
+    let (asked, kept) = (devices.clone(), bus.clone());
+    kit::spawn(async move {
+        loop {
+            client.wait().await;
+            quiet_the_dead(&asked, &mut kept.borrow_mut());
+        }
+    });
+    Ok(())
+}
+
+/// Tells it of all functions, gives each to the driver that it says, and tells it that this was all. What is wrong with one is
+/// said in the log, and keeps no other from being told.
+pub(crate) fn tell(devices: &DevicesClient<impl Call>, bus: &mut Bus) {
+    for index in 0..bus.found().len() {
+        match bus.found().get(index) {
+            Some(Ok(function)) => {
+                let (function, at) = (*function, Address(function.address));
+                match driver(devices, function) {
+                    Ok(Some((component, may_master))) => bus.give(at, Some(component), may_master),
+                    Ok(None) => bus.give(at, None, false),
+                    Err(error) => log::error!("{at}: {error}"),
+                }
+            }
+            Some(Err(fault)) => log::error!("{fault}"),
+            None => {}
         }
     }
+    if let Err(error) = devices.scanned() {
+        log::error!("devmgr: {error}");
+    }
+}
+
+/// Drivers have ended: those that devmgr says do not run leave their functions quiet.
+pub(crate) fn quiet_the_dead(devices: &DevicesClient<impl Call>, bus: &mut Bus) {
+    let drivers: Vec<u32> = bus.drivers().collect();
+    for component in drivers {
+        match devices.is_running(component) {
+            Ok(true) => {}
+            Ok(false) => bus.ended(component),
+            Err(error) => log::error!("devmgr: {error}"),
+        }
+    }
+}
+
+/// The component that drives a function, and whether it may be a bus master.
+fn driver(devices: &DevicesClient<impl Call>, function: Function) -> Result<Option<(u32, bool)>, ipc::Error<Status>> {
+    devices.found(function)?.map(|driver| Ok((driver, devices.may_master(driver)?))).transpose()
 }

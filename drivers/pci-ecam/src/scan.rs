@@ -6,21 +6,15 @@ use core::fmt;
 
 use ipc::devices::{Bar, Function};
 
-use crate::config::{Address, Ecam};
+use crate::bus::set_mark;
+use crate::config::{Address, COMMAND, Ecam, ID, INTERRUPT, INTX_DISABLE, MASTER, MEMORY, set_command};
 use crate::windows::{Place, Windows};
 
-/// Registers of a type 0 and type 1 header (PCI Local Bus Specification 3.0, 6.1).
-const ID: u16 = 0x00;
-const COMMAND: u16 = 0x04;
+/// More registers of a type 0 and type 1 header (PCI Local Bus Specification 3.0, 6.1).
 const CLASS: u16 = 0x08;
 const HEADER: u16 = 0x0c;
 const BAR: u16 = 0x10;
 const SUBSYSTEM: u16 = 0x2c;
-const INTERRUPT: u16 = 0x3c;
-
-/// Bits of the command register: the function answers to addresses of memory; it raises no INTx.
-const MEMORY: u32 = 1 << 1;
-const INTX_DISABLE: u32 = 1 << 10;
 
 /// What is wrong with a function. It is left alone, and its neighbours are served.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,9 +42,16 @@ struct Found {
 }
 
 /// All functions of the first bus, in order; of each its registers have a place. A function whose do not fit, or that lies, is a
-/// fault. What has a place already keeps it, so that a bridge driver that comes back finds things as they are.
-pub fn scan(ecam: &Ecam, windows: &mut Windows) -> Vec<Result<Function, Fault>> {
+/// fault. What has a place already keeps it, so that a bridge driver that comes back finds things as they are; one that does not
+/// (`is_first`) has no function that masters the bus.
+pub fn scan(ecam: &Ecam, windows: &mut Windows, is_first: bool) -> Vec<Result<Function, Fault>> {
     let addresses: Vec<Address> = functions(ecam).collect();
+    if is_first {
+        for &at in &addresses {
+            set_command(ecam, at, MASTER, 0);
+            set_mark(ecam, at, 0);
+        }
+    }
     let found: Vec<_> = addresses.into_iter().map(|at| Ok((at, bars(ecam, at)?))).collect();
     // Before any other is given a place.
     let kept: Vec<Kept> = found.iter().flatten().flat_map(|(at, bars)| keep(ecam, windows, *at, bars)).collect();
@@ -79,11 +80,6 @@ fn keep(ecam: &Ecam, windows: &mut Windows, at: Address, bars: &[Found]) -> Vec<
     places.collect()
 }
 
-/// Whether a function may raise its INTx: only with a driver, as else nobody would serve it, and its line may be shared.
-pub fn allow_interrupt(ecam: &Ecam, at: Address, allowed: bool) {
-    ecam.write(at, COMMAND, if allowed { MEMORY } else { MEMORY | INTX_DISABLE });
-}
-
 /// Gives each register of a function a place, and switches the function on, without interrupts.
 fn settle(ecam: &Ecam, windows: &mut Windows, at: Address, bars: &[Found], kept: &[Kept]) -> Result<Function, Fault> {
     let mut function = describe(ecam, at);
@@ -100,7 +96,7 @@ fn settle(ecam: &Ecam, windows: &mut Windows, at: Address, bars: &[Found], kept:
         }
         function.bars[usize::from(bar.index)] = Bar { base: place.cpu, size: bar.size };
     }
-    allow_interrupt(ecam, at, false);
+    set_command(ecam, at, MEMORY | INTX_DISABLE, MEMORY | INTX_DISABLE);
     Ok(function)
 }
 
@@ -146,11 +142,11 @@ fn bars(ecam: &Ecam, at: Address) -> Result<Vec<Found>, Fault> {
         1 => 2,
         other => return Err(Fault { at, why: alloc::format!("a header of type {other}, which nobody knows") }),
     };
-    let command = ecam.read(at, COMMAND) & 0xffff;
-    // Not decoded while its registers hold nonsense.
-    ecam.write(at, COMMAND, 0);
+    let decoded = ecam.read(at, COMMAND) & MEMORY;
+    // Not while its registers hold nonsense.
+    set_command(ecam, at, MEMORY, 0);
     let bars = sized(ecam, at, count);
-    ecam.write(at, COMMAND, command & !0x4);
+    set_command(ecam, at, MEMORY, decoded);
     bars
 }
 

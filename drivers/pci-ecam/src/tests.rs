@@ -1,6 +1,9 @@
 //! The scan against a bus that lives in the test.
 
-use std::cell::RefCell;
+mod serving;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use ipc::devices::{Device, Devices, DevicesClient, DevicesServer, Function, MAX_LINE, Status};
@@ -8,6 +11,7 @@ use ipc::{Client, Loopback, Text};
 use kit::mmio::{Bank, Mmio};
 
 use super::*;
+use crate::report::tell;
 
 /// What a base address register answers to all ones, and what it holds.
 #[derive(Clone, Copy, Default)]
@@ -24,6 +28,10 @@ struct Fake {
     header: u8,
     command: u32,
     bars: [Bar; 6],
+    /// Line in the lowest byte, pin in the next.
+    interrupt: u32,
+    /// Registers from 0x34 on: what they hold, and which bits can be written.
+    more: HashMap<u16, (u32, u32)>,
     /// Decoding was on while a register was written.
     unsafe_write: bool,
 }
@@ -31,7 +39,14 @@ struct Fake {
 impl Fake {
     fn new(device: u8, function: u8, id: u32) -> Self {
         let at = Address::new(0, device, function);
-        Self { at, id, header: 0, command: 0, bars: [Bar::default(); 6], unsafe_write: false }
+        let (bars, more) = ([Bar::default(); 6], HashMap::new());
+        Self { at, id, header: 0, command: 0, bars, interrupt: 0x100, more, unsafe_write: false }
+    }
+
+    /// Registers behind the header, from this one on; all bits can be written.
+    fn holds_at(mut self, register: u16, words: &[u32]) -> Self {
+        self.more.extend((register..).step_by(4).zip(words.iter().map(|&word| (word, u32::MAX))));
+        self
     }
 
     /// A register of 32 bits.
@@ -62,7 +77,7 @@ impl Bank for Bus {
         let Some(it) = functions.iter().find(|it| usize::from(it.at.0) == offset >> 12) else { return 0xffff_ffff };
         u64::from(match offset & 0xfff {
             0x00 => it.id,
-            0x04 => it.command | 0x10_0000,
+            0x04 => it.command | u32::from(it.more.contains_key(&0x34)) << 20,
             0x08 => 0x0108_0205,
             0x0c => u32::from(it.header) << 16,
             bar @ 0x10..0x28 => {
@@ -70,8 +85,8 @@ impl Bank for Bus {
                 value | fixed
             }
             0x2c => 0x1100_1af4,
-            0x3c => 0x0100,
-            _ => 0,
+            0x3c => it.interrupt,
+            other => it.more.get(&(other as u16)).map_or(0, |(word, _)| *word),
         })
     }
 
@@ -81,12 +96,16 @@ impl Bank for Bus {
         let Some(it) = functions.iter_mut().find(|it| usize::from(it.at.0) == offset >> 12) else { return };
         match offset & 0xfff {
             0x04 => it.command = value as u32 & 0x407,
+            0x3c => it.interrupt = 0x100 | value as u32 & 0xff,
             bar @ 0x10..0x28 => {
                 it.unsafe_write |= it.command & 0b10 != 0;
                 let bar = &mut it.bars[(bar - 0x10) / 4];
                 bar.value = value as u32 & bar.writable;
             }
-            other => panic!("a write to {other:#x}"),
+            other => match it.more.get_mut(&(other as u16)) {
+                Some((word, mask)) => *word = *word & !*mask | value as u32 & *mask,
+                None => panic!("a write to {other:#x}"),
+            },
         }
     }
 }
@@ -117,7 +136,7 @@ fn functions_get_places_of_their_own() {
     let nvme = Fake::new(1, 0, 0x0010_1b36).wide(0, 0x4000).narrow(2, 0x100);
     let other = Fake::new(3, 0, 0x1042_1af4).narrow(1, 0x1000).wide(4, 0x4000);
     let (bus, ecam) = bus(vec![Fake::new(0, 0, 0x0008_1b36), nvme, other]);
-    let found: Vec<_> = scan(&ecam, &mut windows()).into_iter().map(Result::unwrap).collect();
+    let found: Vec<_> = scan(&ecam, &mut windows(), true).into_iter().map(Result::unwrap).collect();
     assert_eq!(
         found.iter().map(|it| (it.vendor, it.device, it.address)).collect::<Vec<_>>(),
         [(0x1b36, 8, 0), (0x1b36, 0x10, 8), (0x1af4, 0x1042, 24)]
@@ -133,8 +152,10 @@ fn functions_get_places_of_their_own() {
     assert!(all.iter().all(|it| it.command == 0x402 && !it.unsafe_write), "memory, no bus master, no interrupt");
 }
 
-/// A devmgr that has a driver for one device.
-struct Devmgr;
+/// A devmgr that has drivers for two devices, of which the first is a bus master. It counts how often all was told,
+/// and knows of one component that does not run.
+#[derive(Default)]
+struct Devmgr(Cell<u32>, Cell<u32>);
 
 impl Devices for Devmgr {
     fn list(&mut self, _: u32) -> Result<Option<Device>, Status> {
@@ -147,18 +168,33 @@ impl Devices for Devmgr {
         match function.device {
             1 => Ok(Some(7)),
             2 => Ok(None),
+            4 => Ok(Some(8)),
             _ => Err(Status::TooMany),
         }
+    }
+    fn scanned(&mut self, _: Client) -> Result<(), Status> {
+        self.0.set(self.0.get() + 1);
+        Ok(())
+    }
+    fn may_master(&mut self, _: Client, component: u32) -> Result<bool, Status> {
+        Ok(component == 7)
+    }
+    fn is_running(&mut self, _: Client, component: u32) -> Result<bool, Status> {
+        Ok(component != self.1.get())
     }
 }
 
 #[test]
 fn only_who_has_a_driver_interrupts() {
-    let (bus, ecam) = bus((1..4).map(|number| Fake::new(number, 0, u32::from(number) << 16 | 1)).collect());
-    let devices = DevicesClient(Loopback::new(DevicesServer(Devmgr)));
-    for _ in 0..2 {
-        tell(&devices, &ecam, &scan(&ecam, &mut windows()));
+    let functions = || (1..4).map(|number| Fake::new(number, 0, u32::from(number) << 16 | 1)).collect();
+    let (bus, ecam) = bus(functions());
+    let devices = DevicesClient(Loopback::new(DevicesServer(Devmgr::default())));
+    let found = scan(&ecam, &mut windows(), true);
+    let mut told = super::Bus::new(ecam, found);
+    for turn in 1..3 {
+        tell(&devices, &mut told);
         assert_eq!(bus.0.borrow().iter().map(|it| it.command).collect::<Vec<_>>(), [0x2, 0x402, 0x402]);
+        assert_eq!(devices.0.server().0.0.get(), turn);
     }
 }
 
@@ -167,14 +203,14 @@ fn what_has_a_place_keeps_it() {
     let functions =
         || vec![Fake::new(1, 0, 0x0010_1b36).wide(0, 0x4000), Fake::new(2, 0, 0x0010_1b36).narrow(0, 0x1000)];
     let (first, ecam) = bus(functions());
-    let before: Vec<_> = scan(&ecam, &mut windows()).into_iter().map(Result::unwrap).collect();
-    assert_eq!(scan(&ecam, &mut windows()).into_iter().map(Result::unwrap).collect::<Vec<_>>(), before);
+    let before: Vec<_> = scan(&ecam, &mut windows(), true).into_iter().map(Result::unwrap).collect();
+    assert_eq!(scan(&ecam, &mut windows(), true).into_iter().map(Result::unwrap).collect::<Vec<_>>(), before);
     // Another came between; what firmware put on one place is apart afterwards.
     let mut all = first.0.borrow().clone();
     all.insert(0, Fake::new(0, 0, 0x0010_1b36).wide(0, 0x4000));
     all.push(Fake { bars: all[2].bars, command: 2, ..Fake::new(3, 0, 0x0010_1b36) });
     let (_, ecam) = bus(all);
-    let after: Vec<_> = scan(&ecam, &mut windows()).into_iter().map(Result::unwrap).collect();
+    let after: Vec<_> = scan(&ecam, &mut windows(), true).into_iter().map(Result::unwrap).collect();
     assert_eq!(after[1..3], before);
     assert_eq!(bases(&after[0]), [(0, 0x80_0000_4000, 0x4000)]);
     assert_eq!(bases(&after[3]), [(0, 0x5000_1000, 0x1000)]);
@@ -196,7 +232,7 @@ fn a_function_that_does_not_fit_or_lies_harms_no_other() {
     ]);
     let mut words = Vec::new();
     let mut fine = Vec::new();
-    for found in scan(&ecam, &mut windows()) {
+    for found in scan(&ecam, &mut windows(), true) {
         match found {
             Ok(it) => fine.push(it.device),
             Err(fault) => words.push(fault.to_string()),
@@ -218,7 +254,7 @@ fn functions_behind_the_first_are_looked_for_where_there_are_several() {
     let several = |function| Fake { header: 0x80, ..Fake::new(1, function, 0x0001_0001) };
     let (_, ecam) =
         bus(vec![several(0), several(3), Fake::new(2, 0, 0x0002_0001), Fake::new(2, 1, 0x0002_0001), several(7)]);
-    let found: Vec<_> = scan(&ecam, &mut windows()).into_iter().map(|it| it.unwrap().address).collect();
+    let found: Vec<_> = scan(&ecam, &mut windows(), true).into_iter().map(|it| it.unwrap().address).collect();
     assert_eq!(found, [0x08, 0x0b, 0x0f, 0x10]);
 }
 
@@ -237,7 +273,7 @@ fn whatever_a_bus_answers_does_no_harm() {
     }
     for seed in 1..200 {
         let ecam = Ecam::new(Mmio::fake(Rc::new(Noise(RefCell::new(seed * 0x9e37_79b9))), 1 << 20), 0);
-        for function in scan(&ecam, &mut windows()).into_iter().flatten() {
+        for function in scan(&ecam, &mut windows(), true).into_iter().flatten() {
             for (_, base, size) in bases(&function) {
                 let inside = |from: u64, to: u64| from <= base && base + size <= to;
                 assert!(

@@ -63,7 +63,7 @@ impl Init {
         let Some(record) = self.components.get(index).filter(|record| record.is_inits()) else { return };
         let manifest = record.component.manifest;
         if manifest.is_granted(DEVICES) {
-            self.all_devices_have_drivers();
+            self.no_more_devices();
         }
         if manifest.is_granted(RESTARTS) && !self.supervisor_runs() {
             for index in 0..self.components.len() {

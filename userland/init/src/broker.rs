@@ -124,10 +124,14 @@ impl Init {
         let Some(record) = self.components.get_mut(index) else { return Err("no such component".into()) };
         let (number, path) = (record.number, device.path.clone());
         record.device = Some(device);
-        self.start_component(index).map(|()| number).map_err(|why| {
+        let serves_console = record.provides("serial");
+        let started = self.start_component(index).map(|()| number).map_err(|why| {
             self.abandon(index);
             format!("{path}: {why}")
-        })
+        });
+        // A console that a bus found runs at once.
+        self.output.owned |= self.drivers_run && serves_console && started.is_ok();
+        started
     }
 
     /// The record of a driver's next process: the first is the bundle's own.
@@ -180,12 +184,11 @@ impl Init {
         true
     }
 
-    /// Every device that can have a driver has one: services without a server say so, and the drivers run.
-    pub fn all_devices_have_drivers(&mut self) {
-        if core::mem::replace(&mut self.settled, true) {
-            return self.services.close_unserved();
+    /// Every device of the tree that can have a driver has one: the drivers run. Once.
+    pub fn let_drivers_run(&mut self) {
+        if core::mem::replace(&mut self.drivers_run, true) {
+            return;
         }
-        self.services.close_unserved();
         self.summary();
         for index in 0..self.components.len() {
             let Some(record) = self.components.get_mut(index) else { continue };
@@ -198,5 +201,11 @@ impl Init {
         }
         // From here on the console is its driver's.
         self.output.owned = self.components.iter().any(|record| record.provides("serial") && record.instance.is_some());
+    }
+
+    /// No device is to come any more: services without a server say so, and whoever drives one runs.
+    pub fn no_more_devices(&mut self) {
+        self.services.close_unserved();
+        self.let_drivers_run();
     }
 }

@@ -111,7 +111,7 @@ impl Init {
     /// Takes the process apart and tells those who use what it provided.
     fn end(&mut self, index: usize) {
         let Some(record) = self.components.get_mut(index) else { return };
-        let (number, services) = (record.number, record.services.clone());
+        let (number, services, manifest) = (record.number, record.services.clone(), record.component.manifest);
         record.ran = rt::now_nanoseconds().saturating_sub(record.began);
         if let Some(device) = &record.device {
             self.devices.release(&device.path);
@@ -122,11 +122,13 @@ impl Init {
         self.journal.unsubscribe(number);
         self.broker.forget(number);
         for other in &self.components {
+            let Some(instance) = &other.instance else { continue };
             let uses = |used| services.iter().any(|service| services::means(used, service));
-            if let Some(instance) = &other.instance
-                && other.component.manifest.uses().any(uses)
-            {
-                let _ = instance.notification.signal(ipc::SERVER_ENDED);
+            let serves = |used| other.services.iter().any(|service| services::means(used, service));
+            let server = if other.component.manifest.uses().any(uses) { ipc::SERVER_ENDED } else { 0 };
+            let client = if manifest.uses().any(serves) { ipc::CLIENT_ENDED } else { 0 };
+            if server | client != 0 {
+                let _ = instance.notification.signal(server | client);
             }
         }
     }

@@ -55,8 +55,8 @@ struct Init {
     last_number: u32,
     /// Components in the bundle, broken ones included.
     listed: usize,
-    /// Every device that can have a driver has one.
-    settled: bool,
+    /// Every device of the tree that can have a driver has one, and the drivers run.
+    drivers_run: bool,
     /// Where faults, the log and the supervisor's clients call.
     own: Cap<Endpoint>,
     /// Ticks at init's first instruction.
@@ -103,7 +103,7 @@ fn start(env: &'static Env, mut memory: memory::Memory, started: u64) -> Result<
         components: Vec::new(),
         last_number: bundle.len() as u32,
         listed: bundle.len(),
-        settled: false,
+        drivers_run: false,
         own,
         started,
     };
@@ -151,7 +151,7 @@ impl Init {
         if self.components.iter().any(Record::is_driver) {
             self.log(ipc::log::Level::Error, 0, "no devmgr runs: no driver is started");
         }
-        self.all_devices_have_drivers();
+        self.no_more_devices();
     }
 
     /// One line that says how many of those in the bundle were started, in which time and from which memory.

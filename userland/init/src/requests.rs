@@ -93,7 +93,13 @@ impl Broker for Init {
 
     fn settle(&mut self, client: Client) -> Answer<()> {
         self.grants(client, DEVICES)?;
-        self.all_devices_have_drivers();
+        self.no_more_devices();
+        Ok(())
+    }
+
+    fn run(&mut self, client: Client) -> Answer<()> {
+        self.grants(client, DEVICES)?;
+        self.let_drivers_run();
         Ok(())
     }
 

@@ -581,7 +581,7 @@ impl<'i> Building<'i> {
         thread.write_registers(0, [USER_INFO])?;
         thread.write_registers(31, [USER_STACK_TOP, self.component.entry])?;
         // Before devmgr is through the console is the kernel's, and drivers wait.
-        self.instance.held = !self.init.settled && self.component.manifest.drives().next().is_some();
+        self.instance.held = !self.init.drivers_run && self.component.manifest.drives().next().is_some();
         if self.instance.held { Ok(()) } else { thread.resume() }
     }
 }

@@ -38,7 +38,8 @@ pub trait Broker {
     #[method(7)]
     fn refuse(&mut self, client: Client, driver: u32, why: Text<MAX_REASON>) -> Result<(), Status>;
 
-    /// Every device that can have a driver has one: services without a server are closed. Takes the grant `devices`.
+    /// Every device that can have a driver has one, of the tree and of buses: services without a server are closed. Takes the
+    /// grant `devices`.
     #[method(8)]
     fn settle(&mut self, client: Client) -> Result<(), Status>;
 
@@ -50,6 +51,11 @@ pub trait Broker {
     /// Adds the next bytes of what the device's node says: a tree of which it is the root.
     #[method(10)]
     fn add_node(&mut self, client: Client, bytes: Bytes<MAX_NODE_PART>) -> Result<(), Status>;
+
+    /// Every device of the tree that can have a driver has one: the drivers run, and the console is its driver's. Takes the
+    /// grant `devices`.
+    #[method(11)]
+    fn run(&mut self, client: Client) -> Result<(), Status>;
 
     /// The device is a bus master behind an IOMMU: the address of that one's registers, and the device's stream there.
     #[method(13)]

@@ -19,6 +19,19 @@ pub trait Devices {
     /// driver, or it cannot be started, which `list` says why.
     #[method(3)]
     fn found(&mut self, client: Client, function: Function) -> Result<Option<u32>, Status>;
+
+    /// The caller drives a bus, and has told of everything on it: nobody needs to wait for more.
+    #[method(4)]
+    fn scanned(&mut self, client: Client) -> Result<(), Status>;
+
+    /// The caller drives a bus. Whether this component, which drives a function of it, may have its function read and write
+    /// memory: its manifest says `dma = true`.
+    #[method(5)]
+    fn may_master(&mut self, client: Client, component: u32) -> Result<bool, Status>;
+
+    /// The caller drives a bus. Whether this component, which drives a function of it, runs now.
+    #[method(6)]
+    fn is_running(&mut self, client: Client, component: u32) -> Result<bool, Status>;
 }
 
 /// Longest path, in bytes; of a longer one the end is left out.

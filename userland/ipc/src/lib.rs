@@ -71,6 +71,7 @@ pub mod gpio;
 pub mod input;
 pub mod log;
 pub mod net;
+pub mod pci;
 pub mod ring;
 pub mod serial;
 pub mod supervisor;
@@ -105,6 +106,7 @@ pub const PROTOCOLS: &[&Protocol] = &[
     &input::INPUT,
     &log::LOG,
     &net::NET,
+    &pci::PCI,
     &serial::SERIAL,
     &supervisor::SUPERVISOR,
 ];
@@ -112,6 +114,10 @@ pub const PROTOCOLS: &[&Protocol] = &[
 /// Bit that the supervisor signals on the Notification (slot 9) of every component that uses a protocol whose server
 /// has just ended: completions it still owed will not come, and its sessions are gone.
 pub const SERVER_ENDED: u64 = 1 << 63;
+
+/// Bit that the supervisor signals on the Notification (slot 9) of every component that serves a protocol which a component that
+/// has just ended uses, whether it called or not.
+pub const CLIENT_ENDED: u64 = 1 << 60;
 
 #[cfg(test)]
 mod tests;

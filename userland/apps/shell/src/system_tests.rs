@@ -424,6 +424,15 @@ impl devices::Devices for Servers {
         let lines = ["compatible arm,pl011", "registers 0x1000..0x2000"];
         Ok(lines.get(line as usize).filter(|_| index == 0).map(|line| Text::cut(line)))
     }
+    fn scanned(&mut self, _: Client) -> Result<(), devices::Status> {
+        Err(devices::Status::NoBus)
+    }
+    fn may_master(&mut self, _: Client, _: u32) -> Result<bool, devices::Status> {
+        Err(devices::Status::NoBus)
+    }
+    fn is_running(&mut self, _: Client, _: u32) -> Result<bool, devices::Status> {
+        Err(devices::Status::NoBus)
+    }
 }
 
 impl supervisor::Supervisor for Servers {

@@ -7,8 +7,9 @@ use spin::Mutex;
 
 /// Bits that are not given out: the tasks' own.
 const TAKEN: u64 = super::CLOCK | super::AGAIN;
-/// The supervisor's bit.
+/// The supervisor's bits: of a server, and of a client that ended.
 const ENDED: u64 = 1 << 63;
+const CLIENT_ENDED: u64 = 1 << 60;
 
 /// One for the process; on the host one for each thread, as each is a test of its own.
 struct Events {
@@ -49,10 +50,10 @@ impl Event {
     /// A bit that nobody has.
     ///
     /// # Errors
-    /// All 61 are given out.
+    /// All 60 are given out.
     pub fn new() -> Result<Self, NoEvent> {
         let mut events = events().lock();
-        let free = (events.given | ENDED).trailing_ones();
+        let free = (events.given | ENDED | CLIENT_ENDED).trailing_ones();
         if free >= u64::BITS {
             return Err(NoEvent);
         }
@@ -66,10 +67,23 @@ impl Event {
     /// # Errors
     /// Another task waits for it.
     pub fn server_ended() -> Result<Self, NoEvent> {
+        Self::only(ENDED)
+    }
+
+    /// Another of the supervisor's: a component that uses a protocol of this one has ended. One at a time.
+    ///
+    /// # Errors
+    /// Another task waits for it.
+    pub fn client_ended() -> Result<Self, NoEvent> {
+        Self::only(CLIENT_ENDED)
+    }
+
+    /// This bit, if no other has it.
+    fn only(bit: u64) -> Result<Self, NoEvent> {
         let mut events = events().lock();
-        let free = events.given & ENDED == 0;
-        events.given |= ENDED;
-        free.then_some(Self(ENDED.trailing_zeros())).ok_or(NoEvent)
+        let free = events.given & bit == 0;
+        events.given |= bit;
+        free.then_some(Self(bit.trailing_zeros())).ok_or(NoEvent)
     }
 
     /// The bit, for who signals it.

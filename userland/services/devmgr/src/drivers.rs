@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 
 use bundle::{Bundle, Manifest};
 
+use crate::function;
+
 /// A component that drives something.
 #[derive(Clone, Copy, Debug)]
 pub struct Driver<'a> {
@@ -26,6 +28,11 @@ impl Driver<'_> {
     /// The identifications with which it names a `compatible`: none, `Some(None)` for any device of that name.
     pub fn names<'d>(&'d self, compatible: &'d str) -> impl Iterator<Item = Option<u32>> + 'd {
         self.manifest.drives().filter(move |drive| drive.compatible == compatible).map(|drive| drive.id)
+    }
+
+    /// Whether it names functions of PCI, which no tree has and a bus finds.
+    pub fn is_of_functions(&self) -> bool {
+        self.manifest.drives().any(|drive| function::is_name(drive.compatible))
     }
 
     /// Whether it names one of these.

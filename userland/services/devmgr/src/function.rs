@@ -41,6 +41,12 @@ pub fn compatible(function: &Function) -> Vec<String> {
     names
 }
 
+/// Whether a `compatible` is one that functions have: `pciVVVV,DDDD` or `pciclass,CCCCCC`.
+pub fn is_name(compatible: &str) -> bool {
+    let vendor = compatible.strip_prefix("pci").and_then(|rest| rest.split_once(',')).map(|(vendor, _)| vendor);
+    vendor.is_some_and(|vendor| vendor == "class" || u16::from_str_radix(vendor, 16).is_ok())
+}
+
 /// Its registers, if they lie in memory that this bus passes on, each in pages of its own.
 pub fn registers(function: &Function, ranges: &[u8]) -> Option<Vec<Block>> {
     let mut registers: Vec<Block> = Vec::new();

@@ -27,6 +27,9 @@ pub struct Manager<'a, C> {
     nodes: Vec<Node<'a>>,
     /// The lines about a node that were asked for last, as they are asked for one by one.
     shown: Option<(usize, Vec<String>)>,
+    /// The drivers of buses that have not said yet that they told of everything: so long it is not known which drivers of
+    /// functions have no device, nor which services nobody serves. `None`: init has been told.
+    untold: Option<Vec<u32>>,
 }
 
 /// Most functions of buses.
@@ -56,7 +59,8 @@ struct Known {
 type Failure = Error<broker::Status>;
 
 impl<'a, C: Call> Manager<'a, C> {
-    /// Decides about every node, and has init start what can be.
+    /// Decides about every node, and has init start what can be. What waits for buses does so until they told of everything
+    /// ([`Devices::scanned`]) or until [`Self::settle`].
     ///
     /// # Errors
     /// init does not answer, or the tree's references cannot be read.
@@ -72,15 +76,55 @@ impl<'a, C: Call> Manager<'a, C> {
             node.component = node.component.or(component);
             nodes.push(node);
         }
-        let manager = Self { tree, broker, drivers, nodes, shown: None };
-        manager.refuse(&known).map_err(|error| format!("broker: {error}"))?;
-        manager.broker.settle().map_err(|error| format!("broker: {error}"))?;
+        let mut manager = Self { tree, broker, drivers, nodes, shown: None, untold: None };
+        manager.begin(&known).map_err(|error| format!("broker: {error}"))?;
         Ok(manager)
     }
 
-    /// Tells init of the drivers that have no device.
-    fn refuse(&self, known: &[Known]) -> Result<(), Failure> {
-        for driver in &self.drivers {
+    /// Has the drivers run that have a device, and waits for what buses find, if there are any.
+    fn begin(&mut self, known: &[Known]) -> Result<(), Failure> {
+        self.refuse(known, false)?;
+        self.broker.run()?;
+        self.untold = Some(self.buses());
+        self.settle_if_all_told()
+    }
+
+    /// The components that drive a bus.
+    fn buses(&self) -> Vec<u32> {
+        let mut devices = self.tree.devices();
+        let mut buses = Vec::new();
+        for node in &self.nodes {
+            if let Some(component) = node.component
+                && bus_at(&mut devices, node.offset).is_ok()
+            {
+                buses.push(component);
+            }
+        }
+        buses
+    }
+
+    /// Settles if there is no bus to wait for.
+    fn settle_if_all_told(&mut self) -> Result<(), Failure> {
+        if self.untold.as_ref().is_some_and(Vec::is_empty) { self.settle() } else { Ok(()) }
+    }
+
+    /// Waits for no bus any longer: drivers of functions have a device or none, and services without a server say so. A
+    /// function that is found later has its driver none the less.
+    ///
+    /// # Errors
+    /// init does not answer.
+    pub fn settle(&mut self) -> Result<(), Failure> {
+        if self.untold.take().is_none() {
+            return Ok(());
+        }
+        let known = known(&self.broker)?;
+        self.refuse(&known, true)?;
+        self.broker.settle()
+    }
+
+    /// Tells init of the drivers that have no device: those that drive functions, or the others.
+    fn refuse(&self, known: &[Known], functions: bool) -> Result<(), Failure> {
+        for driver in self.drivers.iter().filter(|driver| driver.is_of_functions() == functions) {
             let mine = |node: &&Node<'_>| node.driver == driver.name;
             let has_one = self.nodes.iter().filter(mine).any(|node| node.component.is_some())
                 || known.iter().any(|it| it.program == driver.number && !it.path.is_empty());
@@ -99,7 +143,13 @@ impl<'a, C: Call> Manager<'a, C> {
     fn bus_of(&self, client: Client) -> Result<usize, Status> {
         let drives = |node: &Node<'_>| node.component == Some(client.component()) && node.function.is_none();
         let bus = self.nodes.iter().find(|&node| drives(node)).ok_or(Status::NoBus)?;
-        Ok(bus.offset)
+        bus_at(&mut self.tree.devices(), bus.offset).map(|_| bus.offset)
+    }
+
+    /// The function of this bus that a component drives.
+    fn function_of(&self, bus: usize, component: u32) -> Option<&Node<'a>> {
+        let is_it = |node: &&Node<'_>| node.offset == bus && node.component == Some(component);
+        self.nodes.iter().filter(|node| node.function.is_some()).find(is_it)
     }
 
     /// Decides about a function of the bus whose node is at this offset.
@@ -329,6 +379,28 @@ impl<C: Call> Devices for Manager<'_, C> {
     fn found(&mut self, client: Client, function: Function) -> Result<Option<u32>, Status> {
         let bus = self.bus_of(client)?;
         self.add(bus, &function)
+    }
+
+    fn scanned(&mut self, client: Client) -> Result<(), Status> {
+        self.bus_of(client)?;
+        if let Some(buses) = &mut self.untold {
+            buses.retain(|&bus| bus != client.component());
+        }
+        if let Err(error) = self.settle_if_all_told() {
+            log::error!("broker: {error}");
+        }
+        Ok(())
+    }
+
+    fn may_master(&mut self, client: Client, component: u32) -> Result<bool, Status> {
+        let bus = self.bus_of(client)?;
+        let driver = self.function_of(bus, component).map(|node| node.driver);
+        Ok(self.drivers.iter().any(|it| Some(it.name) == driver && it.manifest.dma()))
+    }
+
+    fn is_running(&mut self, client: Client, component: u32) -> Result<bool, Status> {
+        let bus = self.bus_of(client)?;
+        Ok(self.function_of(bus, component).is_some_and(|node| self.now(node).state == State::Running))
     }
 }
 

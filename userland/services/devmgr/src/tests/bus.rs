@@ -6,6 +6,7 @@ use std::vec::Vec;
 use bundle::Bundle;
 use ipc::broker::{BrokerClient, BrokerServer};
 use ipc::devices::{Bar, Devices, Function, State, Status};
+use ipc::supervisor::State as Running;
 use ipc::{Client, Loopback};
 use rt::Badge;
 use tree::Tree;
@@ -195,4 +196,80 @@ fn a_pin_that_leads_nowhere_is_said() {
         assert_eq!(row.state, State::Refused);
         assert!(row.reason.as_str().contains("interrupt-map"), "{}", row.reason.as_str());
     });
+}
+
+/// What init is told of drivers without a device, and of services without a server.
+fn told(init: &Init) -> Vec<String> {
+    let of_these = |call: &String| ["refuse", "run", "settle"].iter().any(|word| call.starts_with(word));
+    init.calls().into_iter().filter(of_these).collect()
+}
+
+/// Starts a manager and does something with it; what was told while it started comes first.
+fn from_the_start(drivers: &[Written], does: impl FnOnce(&Init, &mut Manager<'_, Loopback<BrokerServer<Init>>>)) {
+    let names: Vec<&str> = drivers.iter().map(|it| it.name).collect();
+    let (init, board, bytes) = (Init::with(&names), board(), bundle(drivers));
+    let (tree, bundle) = (Tree::parse(&board).unwrap(), Bundle::parse(&bytes).unwrap());
+    let broker = BrokerClient(Loopback::new(BrokerServer(init.clone())));
+    does(&init, &mut Manager::new(tree, &bundle, broker).unwrap());
+}
+
+#[test]
+fn drivers_of_functions_wait_for_the_bus_and_no_others_do() {
+    let others = [written("nothing", &[("no,such", None)]), written("nvme", &[("pciclass,010802", None)])];
+    let drivers: Vec<Written> = components().into_iter().chain(others).collect();
+    from_the_start(&drivers, |init, manager| {
+        assert_eq!(told(init), ["refuse 4: no device for it", "run"]);
+        assert_eq!(manager.found(BRIDGE, function(1, &[])), Ok(Some(3)));
+        assert_eq!(manager.scanned(UART), Err(Status::NoBus));
+        assert!(told(init).is_empty());
+        assert_eq!(manager.scanned(BRIDGE), Ok(()));
+        assert_eq!(told(init), ["refuse 5: no device for it", "settle"]);
+        assert_eq!((manager.scanned(BRIDGE), manager.settle()), (Ok(()), Ok(())), "the bridge's driver came back");
+        assert!(told(init).is_empty());
+        let late = Function { class: 0x0108_0200, device: 1, pin: 0, ..function(2, &[]) };
+        assert_eq!(manager.found(BRIDGE, late), Ok(Some(5)), "what comes late is driven");
+    });
+}
+
+#[test]
+fn a_bus_that_says_nothing_is_not_waited_for_for_ever() {
+    from_the_start(&components(), |init, manager| {
+        assert_eq!(told(init), ["run"]);
+        assert_eq!(manager.settle(), Ok(()));
+        assert_eq!(told(init), ["refuse 3: no device for it", "settle"]);
+        assert_eq!((manager.scanned(BRIDGE), manager.settle()), (Ok(()), Ok(())));
+        assert!(told(init).is_empty());
+    });
+    let [_, uart, disk] = components();
+    from_the_start(&[uart, disk], |init, _| {
+        assert_eq!(told(init), ["run", "refuse 2: no device for it", "settle"], "no bus");
+    });
+}
+
+#[test]
+fn a_function_masters_the_bus_if_its_drivers_manifest_says_so() {
+    let [bridge, uart, disk] = components();
+    let nic = Written { dma: true, ..written("nic", &[("pci1af4,1041", None)]) };
+    from_the_start(&[bridge, uart, disk, nic], |init, manager| {
+        assert_eq!(manager.may_master(BRIDGE, 4), Ok(false), "it has no function yet");
+        assert_eq!(manager.found(BRIDGE, function(1, &[])), Ok(Some(3)));
+        assert_eq!(manager.found(BRIDGE, Function { device: 0x1041, pin: 0, ..function(2, &[]) }), Ok(Some(4)));
+        let may = [1, 2, 3, 4, 5].map(|component| manager.may_master(BRIDGE, component));
+        assert_eq!(may, [Ok(false), Ok(false), Ok(false), Ok(true), Ok(false)]);
+        assert_eq!(manager.may_master(UART, 4), Err(Status::NoBus));
+        let running = |manager: &mut Manager<'_, _>| [2, 3, 4].map(|component| manager.is_running(BRIDGE, component));
+        assert_eq!(running(manager), [Ok(false), Ok(true), Ok(true)], "the UART is no function");
+        init.set_state(4, Running::Restarting);
+        assert_eq!(running(manager), [Ok(false), Ok(true), Ok(false)]);
+        assert_eq!((manager.may_master(BRIDGE, 4), manager.is_running(UART, 3)), (Ok(true), Err(Status::NoBus)));
+    });
+}
+
+#[test]
+fn names_of_functions_are_told_from_others() {
+    let is_name = crate::function::is_name;
+    assert!(["pci1af4,1042", "pci8086,10d3.8086.0", "pciclass,010802"].into_iter().all(is_name));
+    assert!(
+        !["pci-host-ecam-generic", "virtio,mmio", "pci", "pci,1", "pcispace,1", "pci12345,1"].into_iter().any(is_name)
+    );
 }

@@ -48,6 +48,12 @@ impl Init {
         init
     }
 
+    /// What a component does from now on.
+    pub fn set_state(&self, number: u32, state: Running) {
+        let mut world = self.0.borrow_mut();
+        world.components.iter_mut().filter(|it| it.number == number).for_each(|it| it.state = state);
+    }
+
     /// Adds a component.
     pub fn add(&self, number: u32, program: u32, name: &str, path: &str) {
         let (name, path) = (Text::cut(name), Text::cut(path));
@@ -107,6 +113,9 @@ impl Broker for Init {
     }
     fn settle(&mut self, _: Client) -> Result<(), Status> {
         self.note("settle".into())
+    }
+    fn run(&mut self, _: Client) -> Result<(), Status> {
+        self.note("run".into())
     }
     fn identify(&mut self, _: Client, _: u64, _: u64, _: broker::Identification) -> Result<Identified, Status> {
         Ok(Identified { number: None, trouble: Text::default() })
@@ -173,6 +182,7 @@ fn init_is_asked_for_what_the_plan_says() {
         "start 1 false",
         "refuse 2: /key@400000: waiting for /pins@200000 (maker,pins: no driver)",
         "refuse 3: no device for it",
+        "run",
         "settle",
     ];
     assert_eq!(init.0.borrow().calls, expected);
@@ -202,7 +212,7 @@ fn what_runs_is_found_again() {
     init.0.borrow_mut().components[0].path = Text::cut("/uart@300000");
     let components = [written("uart", &[("maker,uart", None)])];
     let (rows, _) = shown(&init, &components, "");
-    assert_eq!(init.0.borrow().calls, ["settle"]);
+    assert_eq!(init.0.borrow().calls, ["run", "settle"]);
     assert_eq!(row(&rows, "/uart@300000"), ("uart".into(), State::Running, String::new()));
     for (state, shows) in [(Running::Restarting, State::Starting), (Running::GivenUp, State::GivenUp)] {
         init.0.borrow_mut().components[0].state = state;
@@ -226,5 +236,5 @@ fn a_component_that_was_left_out_drives_nothing() {
     let init = Init::with(&[]);
     let (rows, _) = shown(&init, &[written("uart", &[("maker,uart", None)])], "");
     assert_eq!(row(&rows, "/uart@300000"), (String::new(), State::NoDriver, String::new()));
-    assert_eq!(init.0.borrow().calls, ["settle"]);
+    assert_eq!(init.0.borrow().calls, ["run", "settle"]);
 }

@@ -1,0 +1,80 @@
+//! What a function can do beyond its header (PCI Local Bus Specification 3.0, 6.7), and what of it is its driver's to change.
+
+use alloc::vec::Vec;
+
+use kit::pci::{BadList, Capability};
+
+use crate::config::{Address, Ecam};
+
+/// The first byte behind what the list may use.
+const END: u16 = 0x100;
+
+/// Message-signalled interrupts (6.8.1).
+const MSI: u8 = 0x05;
+/// PCI Express (Base Specification 5.0, 7.5.3).
+const EXPRESS: u8 = 0x10;
+/// MSI-X (6.8.2).
+const MSI_X: u8 = 0x11;
+
+/// Bits of the first register of [`MSI`]: enable and how many messages; it has 64 bits of address; messages can be masked.
+const MSI_CONTROL: u32 = 0x71 << 16;
+const MSI_ENABLE: u32 = 1 << 16;
+const MSI_WIDE: u32 = 1 << 23;
+const MSI_MASKS: u32 = 1 << 24;
+/// Bits of the first register of [`MSI_X`].
+const MSI_X_ENABLE: u32 = 1 << 31;
+const MSI_X_MASK: u32 = 1 << 30;
+/// Bits of device control and status: reporting of errors, relaxed ordering, extended tags, no snoop, size of read requests;
+/// which errors there were, which a one clears. Not: the size of what is written, on which a whole bus agrees, and a reset.
+const EXPRESS_CONTROL: u32 = 0x000f_791f;
+/// Device status: a one clears.
+const EXPRESS_STATUS: u32 = 0xffff_0000;
+
+/// The list of a function.
+///
+/// # Errors
+/// [`BadList`].
+pub fn capabilities(ecam: &Ecam, at: Address) -> Result<Vec<Capability>, BadList> {
+    kit::pci::capabilities(|register| Ok(ecam.read(at, register)))
+}
+
+/// What becomes of a register when a driver writes to it: the bits of `value` that are its own, the others as they are. `None`:
+/// none is.
+pub fn merged(ecam: &Ecam, at: Address, register: u16, value: u32) -> Option<u32> {
+    let list = capabilities(ecam, at).ok().filter(|_| register < END)?;
+    list.iter().find_map(|it| {
+        let (own, clears) = bits(it.id, register.checked_sub(it.at)?, ecam.read(at, it.at))?;
+        Some(ecam.read(at, register) & !own & !clears | value & own)
+    })
+}
+
+/// Which bits of the register `offset` bytes into a capability are the driver's, and which a one clears. `first`: what its first
+/// register says.
+const fn bits(id: u8, offset: u16, first: u32) -> Option<(u32, u32)> {
+    let (wide, masks) = (first & MSI_WIDE != 0, first & MSI_MASKS != 0);
+    match (id, offset, wide) {
+        (MSI, 0, _) => Some((MSI_CONTROL, 0)),
+        (MSI, 4, _) => Some((!0b11, 0)),
+        (MSI, 8, true) => Some((u32::MAX, 0)),
+        (MSI, 8, false) | (MSI, 12, true) => Some((0xffff, 0)),
+        (MSI, 12, false) | (MSI, 16, true) if masks => Some((u32::MAX, 0)),
+        (MSI_X, 0, _) => Some((MSI_X_ENABLE | MSI_X_MASK, 0)),
+        (EXPRESS, 8, _) => Some((EXPRESS_CONTROL, EXPRESS_STATUS)),
+        _ => None,
+    }
+}
+
+/// Messages are off.
+pub fn stop_messages(ecam: &Ecam, at: Address) {
+    for it in capabilities(ecam, at).unwrap_or_default() {
+        let enable = match it.id {
+            MSI => MSI_ENABLE,
+            MSI_X => MSI_X_ENABLE,
+            _ => continue,
+        };
+        let word = ecam.read(at, it.at);
+        if word & enable != 0 {
+            ecam.write(at, it.at, word & !enable);
+        }
+    }
+}
