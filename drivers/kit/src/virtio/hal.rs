@@ -108,7 +108,7 @@ unsafe impl Hal for DmaHal {
     }
 
     unsafe fn mmio_phys_to_virt(_: PhysAddr, _: usize) -> NonNull<u8> {
-        panic!("BARs of PCI devices are not mapped here")
+        panic!("the PCI transport of virtio-drivers is not used")
     }
 
     unsafe fn share(buffer: NonNull<[u8]>, direction: BufferDirection) -> PhysAddr {

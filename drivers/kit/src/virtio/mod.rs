@@ -4,22 +4,32 @@
 //! keeps alive until the device is done, and takes back. Nothing the device writes is believed: what it claims to have used must be a request that is under
 //! way.
 
+mod any;
 #[cfg(not(target_os = "none"))]
 pub mod fake;
 mod hal;
+mod pci;
 mod queue;
 mod setup;
 
+use alloc::boxed::Box;
+
 use virtio_drivers::transport::mmio::{MmioError, MmioVersion};
+
+use rt::Env;
 
 use crate::dma::Space;
 use crate::mmio::Mmio;
+use crate::name;
+use crate::pci::Function;
 
 #[cfg(doc)]
 use crate::dma::Memory;
 
 pub use crate::dma::Piece;
+pub use any::AnyTransport;
 pub use hal::DmaHal;
+pub use pci::PciTransport;
 pub use queue::{Done, Lie, Queue, SubmitError};
 pub use setup::{Failure, begin, config};
 pub use virtio_drivers::transport::mmio::MmioTransport;
@@ -28,12 +38,33 @@ pub use virtio_drivers::{
     transport::{DeviceStatus, DeviceType, InterruptStatus, Transport},
 };
 
-/// The virtio device behind these registers, whose DMA goes through `space`: one device a process.
+/// The virtio device that this component drives, whose DMA goes through `space`: one device a process. It may be a function of
+/// PCI, or have registers that the device tree names.
 ///
 /// # Errors
-/// The registers are not those of a virtio 1 device.
-pub fn open(mmio: &Mmio, space: Space) -> Result<MmioTransport<'static>, Failure> {
+/// It is no virtio 1 device.
+pub fn open(env: &Env, space: Space) -> Result<AnyTransport, Failure> {
     hal::set_space(space);
+    // What the registers of a function are called.
+    let is_function = BARS.iter().any(|bar| name::find(env.start_info(), "reg", bar).is_some());
+    if is_function {
+        open_pci(env).map(|transport| AnyTransport::Pci(Box::new(transport)))
+    } else {
+        open_mmio(&Mmio::open(env, 0)?).map(AnyTransport::Mmio)
+    }
+}
+
+/// The names of a function's registers.
+const BARS: [&str; 6] = ["bar0", "bar1", "bar2", "bar3", "bar4", "bar5"];
+
+fn open_pci(env: &Env) -> Result<PciTransport, Failure> {
+    let function = Function::open(env)?;
+    let transport = PciTransport::new(&function, |bar| Mmio::named(env, BARS[bar]))?;
+    function.set_master(true)?;
+    Ok(transport)
+}
+
+fn open_mmio(mmio: &Mmio) -> Result<MmioTransport<'static>, Failure> {
     let transport = transport(mmio).map_err(Failure::Mmio)?;
     match transport.version() {
         MmioVersion::Modern => Ok(transport),

@@ -8,6 +8,9 @@ use zerocopy::{FromBytes, IntoBytes};
 
 /// VIRTIO_F_VERSION_1: the interface of virtio 1, which is the only one that is spoken.
 const VERSION_1: u64 = 1 << 32;
+/// VIRTIO_F_ACCESS_PLATFORM: the device reaches memory as the platform lets it, through an IOMMU if there is one. Bus addresses
+/// are what it is given either way.
+const ACCESS_PLATFORM: u64 = 1 << 33;
 /// How often the configuration is read again when the device changes it meanwhile.
 const TRIES: usize = 16;
 
@@ -18,6 +21,10 @@ pub enum Failure {
     Mmio(MmioError),
     /// A device of virtio 0.9: its interface is not spoken.
     Legacy,
+    /// A function of PCI with this device ID, which is no kind of virtio device that is known.
+    Unknown(u16),
+    /// A function of PCI that does not say where this structure is, or says that it lies outside of its registers.
+    Structure(&'static str),
     /// It is another kind of device.
     Kind(DeviceType),
     /// It does not offer the interface of virtio 1.
@@ -37,7 +44,9 @@ impl fmt::Display for Failure {
         match self {
             Self::Mmio(error) => write!(f, "reg:0: {error}"),
             Self::Legacy => f.write_str("reg:0: a legacy virtio device (QEMU: -global virtio-mmio.force-legacy=false)"),
-            Self::Kind(kind) => write!(f, "reg:0: a virtio device of another kind ({kind:?})"),
+            Self::Unknown(id) => write!(f, "a virtio device of an unknown kind ({id:#x})"),
+            Self::Structure(what) => write!(f, "the device does not say where in its registers its {what} is"),
+            Self::Kind(kind) => write!(f, "a virtio device of another kind ({kind:?})"),
             Self::Features => f.write_str("the device does not offer virtio 1"),
             Self::Refused => f.write_str("the device refused the features it offered"),
             Self::Config => f.write_str("the device's configuration cannot be read"),
@@ -72,7 +81,7 @@ pub fn begin(transport: &mut impl Transport, kind: DeviceType, wanted: u64) -> R
     }
     transport.set_status(DeviceStatus::empty());
     transport.set_status(DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER);
-    let features = transport.read_device_features() & (wanted | VERSION_1);
+    let features = transport.read_device_features() & (wanted | VERSION_1 | ACCESS_PLATFORM);
     transport.write_driver_features(features);
     let ready = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER | DeviceStatus::FEATURES_OK;
     transport.set_status(ready);
