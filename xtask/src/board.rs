@@ -206,8 +206,9 @@ impl Selection {
 
 fn check_uses(chosen: &[&Description]) -> Result<()> {
     for description in chosen {
-        for used in description.manifest.uses.iter().map(|used| component::protocol(used)) {
-            if !BY_INIT.contains(&used) && provider(chosen, used).is_none() {
+        // All of a protocol may be none.
+        for used in description.manifest.uses.iter().filter(|used| !used.ends_with('*')) {
+            if !BY_INIT.contains(&used.as_str()) && provider(chosen, used).is_none() {
                 bail!(
                     "{}: {} uses {used:?}, which nothing in this bundle provides",
                     description.file.display(),

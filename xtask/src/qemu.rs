@@ -1,11 +1,30 @@
 //! The machine of a board, as its file and the command line say.
 
 use anyhow::{Context, Result, ensure};
-use system_tests::Machine;
+use clap::ValueEnum;
+use system_tests::{Bus, Machine};
 
 use crate::board::Board;
 use crate::build::Built;
 use crate::tools;
+
+/// Where virtio devices are, as the command line says it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum BusName {
+    /// Functions of PCI
+    Pci,
+    /// Registers that the device tree names
+    Mmio,
+}
+
+impl From<BusName> for Bus {
+    fn from(name: BusName) -> Self {
+        match name {
+            BusName::Pci => Self::Pci,
+            BusName::Mmio => Self::Mmio,
+        }
+    }
+}
 
 /// The board's own machine with what was built.
 pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machine> {
@@ -26,6 +45,7 @@ pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machin
         bundle: Some(built.bundle(set)),
         direct: None,
         bootargs: "log=info".into(),
+        bus: Bus::Mmio,
         disks: Vec::new(),
         devices: Vec::new(),
         virtio_console: false,

@@ -12,7 +12,7 @@ use crate::board::Board;
 use crate::build::{self, Built};
 use crate::component;
 use crate::outside;
-use crate::qemu;
+use crate::qemu::{self, BusName};
 use crate::setup::Setup;
 use crate::symbols::{Annotator, Symbols};
 use crate::tools;
@@ -48,6 +48,9 @@ pub struct Options {
     /// Version of the interrupt controller, 2 or 3
     #[arg(long, value_parser = clap::value_parser!(u8).range(2..=3))]
     gic: Option<u8>,
+    /// Where the virtio devices are; mmio if it is not said
+    #[arg(long)]
+    bus: Option<BusName>,
     /// Enter the kernel at EL2
     #[arg(long)]
     el2: bool,
@@ -105,6 +108,7 @@ fn machine(workspace: &Workspace, board: &Board, built: &Built, options: Options
         memory: options.memory.unwrap_or(machine.memory),
         gic: options.gic.unwrap_or(machine.gic),
         el2: options.el2,
+        bus: options.bus.map_or(machine.bus, Into::into),
         disks: vec![Disk::File(disk_image(workspace, options.disk)?)],
         nets: vec![Net::user()],
         devices: vec!["virtio-rng-device".into()],

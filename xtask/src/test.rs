@@ -10,7 +10,7 @@ use system_tests::{Case, Lab, Outcome};
 
 use crate::board::Board;
 use crate::build;
-use crate::qemu;
+use crate::qemu::{self, BusName};
 use crate::setup::Setup;
 use crate::symbols::Symbols;
 use crate::tools;
@@ -31,6 +31,9 @@ pub struct Options {
     /// Only the tests in the booted image
     #[arg(long)]
     system: bool,
+    /// Where the virtio devices are in the booted image; mmio if it is not said
+    #[arg(long)]
+    bus: Option<BusName>,
 }
 
 /// How many tests went which way.
@@ -78,7 +81,7 @@ fn tests(workspace: &Workspace, setup: &Setup, options: &Options, cases: &[Case]
         }
     }
     if !options.host && !cases.is_empty() {
-        tally.add(system(workspace, setup, cases)?);
+        tally.add(system(workspace, setup, cases, options.bus)?);
     }
     Ok(tally)
 }
@@ -155,7 +158,7 @@ fn is_heading(line: &str) -> bool {
 }
 
 /// Boots the image for each of these cases.
-pub fn system(workspace: &Workspace, setup: &Setup, cases: &[Case]) -> Result<Tally> {
+pub fn system(workspace: &Workspace, setup: &Setup, cases: &[Case], bus: Option<BusName>) -> Result<Tally> {
     let needed: Vec<_> = [&tools::QEMU, &tools::GDB, &tools::FDTGET].into_iter().chain(tools::DISK).collect();
     setup.require(&needed)?;
     let board = Board::read(workspace, "virt")?;
@@ -164,7 +167,9 @@ pub fn system(workspace: &Workspace, setup: &Setup, cases: &[Case]) -> Result<Ta
         trial::bundle(workspace, setup, &board, &built)?;
     }
     let symbols = Symbols::new(&built.folder);
-    let mut lab = Lab::new(qemu::machine(&board, &built, None)?, &workspace.tutti(), symbols.shared())?;
+    let mut machine = qemu::machine(&board, &built, None)?;
+    machine.bus = bus.map_or(machine.bus, Into::into);
+    let mut lab = Lab::new(machine, &workspace.tutti(), symbols.shared())?;
     let mut tally = Tally::default();
     for case in cases {
         if stdout().is_terminal() {

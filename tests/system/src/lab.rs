@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::console::{Console, PATIENCE};
 use crate::disk::{self, TestDisk};
-use crate::machine::{Direct, Disk, Machine, Net, STUB, Serial};
+use crate::machine::{Bus, Direct, Disk, Machine, Net, STUB, Serial};
 
 /// What stands behind the addresses in a line of a crash report, to be appended to it; empty where there are none.
 pub type Symbolise = Arc<dyn Fn(&str) -> String + Send + Sync>;
@@ -56,6 +56,8 @@ pub struct Boot {
     pub smp: Option<u32>,
     /// Memory.
     pub memory: Option<String>,
+    /// Where virtio devices are.
+    pub bus: Option<Bus>,
     /// Disks.
     pub disks: Vec<Disk>,
     /// Other virtio devices, as [`Machine::devices`].
@@ -240,6 +242,7 @@ impl Lab {
         machine.el2 = boot.el2;
         machine.smp = boot.smp.unwrap_or(machine.smp);
         machine.memory = boot.memory.unwrap_or(machine.memory);
+        machine.bus = boot.bus.unwrap_or(machine.bus);
         machine.disks = boot.disks;
         machine.devices = boot.devices;
         machine.virtio_console = boot.virtio_console;

@@ -33,11 +33,14 @@ pub struct Machine {
     pub direct: Option<Direct>,
     /// The kernel's command line, unless the tree brings its own.
     pub bootargs: String,
+    /// Where virtio devices are.
+    pub bus: Bus,
     /// Disks, each a virtio device.
     pub disks: Vec<Disk>,
     /// Network interfaces, each a virtio device; they come behind the disks.
     pub nets: Vec<Net>,
-    /// Other virtio devices in QEMU's words, without their bus: `virtio-rng-device`. They come behind the interfaces.
+    /// Other virtio devices in QEMU's words for virtio-mmio, without their bus: `virtio-rng-device`. They come behind the
+    /// interfaces.
     pub devices: Vec<String>,
     /// The console of programs is a virtio console, whose device comes last, and the UART leads nowhere.
     pub virtio_console: bool,
@@ -50,6 +53,20 @@ pub struct Machine {
     /// What else QEMU is told.
     pub extra: Vec<String>,
 }
+
+/// Where the machine has its virtio devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bus {
+    /// Registers that the device tree names (virtio-mmio).
+    Mmio,
+    /// Functions of the PCI bus, from device 8 on, which reach memory as the platform lets them.
+    Pci,
+}
+
+/// The first device of PCI that is virtio's: those below are free for what a test adds.
+const FIRST_FUNCTION: usize = 8;
+/// How many there are.
+const FUNCTIONS: usize = 24;
 
 /// A disk of the machine.
 #[derive(Clone, Debug)]
@@ -111,7 +128,7 @@ impl Machine {
     /// The command that starts it.
     ///
     /// # Errors
-    /// More devices than there are slots.
+    /// More devices than there are slots or functions.
     pub fn command(&self, serial: Serial) -> Result<Command> {
         let mut command = Command::new(&self.qemu);
         let el2 = if self.el2 { ",virtualization=on" } else { "" };
@@ -167,29 +184,49 @@ impl Machine {
         let console = self.virtio_console.then_some("virtio-serial-device");
         let others: Vec<_> = self.devices.iter().map(String::as_str).chain(console).collect();
         let devices = self.disks.len() + self.nets.len() + others.len();
-        ensure!(
-            devices <= self.virtio_slots.len(),
-            "{devices} virtio devices, but {} has {} slots with a page of registers of their own",
-            self.model,
-            self.virtio_slots.len()
-        );
-        let mut slots = self.virtio_slots.iter();
-        for (number, (disk, slot)) in self.disks.iter().zip(&mut slots).enumerate() {
+        self.check_count(devices)?;
+        for (number, disk) in self.disks.iter().enumerate() {
             command.arg("-drive").arg(disk.drive(number));
-            command.arg("-device").arg(format!("virtio-blk-device,drive=d{number},bus=virtio-mmio-bus.{slot}"));
+            command.arg("-device").arg(self.device(number, &format!("virtio-blk-device,drive=d{number}")));
         }
-        for (number, (Net { backend, mac }, slot)) in self.nets.iter().zip(&mut slots).enumerate() {
+        for (number, Net { backend, mac }) in self.nets.iter().enumerate() {
             let mac = mac.as_ref().map_or_else(String::new, |mac| format!(",mac={mac}"));
             command.arg("-netdev").arg(format!("{backend},id=n{number}"));
-            command.arg("-device").arg(format!("virtio-net-device,netdev=n{number},bus=virtio-mmio-bus.{slot}{mac}"));
+            let device = format!("virtio-net-device,netdev=n{number}{mac}");
+            command.arg("-device").arg(self.device(self.disks.len() + number, &device));
         }
-        for (device, slot) in others.iter().zip(slots) {
-            command.arg("-device").arg(format!("{device},bus=virtio-mmio-bus.{slot}"));
+        for (number, device) in (self.disks.len() + self.nets.len()..).zip(&others) {
+            command.arg("-device").arg(self.device(number, device));
         }
         if self.virtio_console {
             command.args(["-chardev", "stdio,id=console", "-device", "virtconsole,chardev=console"]);
         }
         Ok(())
+    }
+
+    fn check_count(&self, devices: usize) -> Result<()> {
+        match self.bus {
+            Bus::Mmio => ensure!(
+                devices <= self.virtio_slots.len(),
+                "{devices} virtio devices, but {} has {} slots with a page of registers of their own",
+                self.model,
+                self.virtio_slots.len()
+            ),
+            Bus::Pci => ensure!(devices <= FUNCTIONS, "{devices} virtio devices, but there are {FUNCTIONS} on the bus"),
+        }
+        Ok(())
+    }
+
+    /// Virtio device number `number` in QEMU's words for the bus, from those for virtio-mmio.
+    /// Nothing boots from it.
+    fn device(&self, number: usize, words: &str) -> String {
+        let Some(slot) = self.virtio_slots.get(number).filter(|_| self.bus == Bus::Mmio) else {
+            let (name, more) = words.split_once(',').map_or((words, ""), |(name, _)| (name, &words[name.len()..]));
+            let name = name.strip_suffix("-device").unwrap_or(name);
+            let at = FIRST_FUNCTION + number;
+            return format!("{name}-pci,disable-legacy=on,iommu_platform=on,romfile=,addr={at:#x}{more}");
+        };
+        format!("{words},bus=virtio-mmio-bus.{slot}")
     }
 }
 
@@ -236,6 +273,7 @@ mod tests {
             bundle: Some("bundle.img".into()),
             direct: None,
             bootargs: "log=info".into(),
+            bus: Bus::Mmio,
             disks: vec![Disk::File("a,b.img".into()), Disk::Null(4096)],
             nets: vec![Net { backend: "user".into(), mac: Some("52:54:00:01:02:03".into()) }],
             devices: vec!["virtio-rng-device".into()],
@@ -255,10 +293,24 @@ mod tests {
         assert!(line.contains("file=a,,b.img"), "{line}");
         assert!(line.contains("drive=d0,bus=virtio-mmio-bus.31"), "{line}");
         assert!(line.contains("drive=d1,bus=virtio-mmio-bus.23"), "{line}");
-        let net = "-netdev user,id=n0 -device virtio-net-device,netdev=n0,bus=virtio-mmio-bus.15,mac=52:54:00:01:02:03";
+        let net = "-netdev user,id=n0 -device virtio-net-device,netdev=n0,mac=52:54:00:01:02:03,bus=virtio-mmio-bus.15";
         assert!(line.contains(net), "{line}");
         assert!(line.contains("-device virtio-rng-device,bus=virtio-mmio-bus.7"), "{line}");
         assert!(line.contains("-qmp unix:q.sock,server=on,wait=off"), "{line}");
+    }
+
+    #[test]
+    fn each_device_can_be_a_function_of_pci() {
+        let command = Machine { bus: Bus::Pci, ..machine() }.command(Serial::Pipe).expect("command");
+        let line = command.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        let platform = "disable-legacy=on,iommu_platform=on,romfile=";
+        for device in [
+            format!("-device virtio-blk-pci,{platform},addr=0x9,drive=d1"),
+            format!("-device virtio-net-pci,{platform},addr=0xa,netdev=n0,mac=52:54:00:01:02:03"),
+            format!("-device virtio-rng-pci,{platform},addr=0xb"),
+        ] {
+            assert!(line.contains(&device), "{device} is not in {line}");
+        }
     }
 
     #[test]
@@ -275,5 +327,6 @@ mod tests {
     fn more_devices_than_slots_are_refused() {
         let machine = Machine { virtio_slots: vec![31, 23], ..machine() };
         assert!(machine.command(Serial::Pipe).is_err());
+        assert!(Machine { bus: Bus::Pci, ..machine }.command(Serial::Pipe).is_ok());
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use crate::console::Console;
 use crate::disk::Random;
 use crate::lab::{Boot, Case, Lab, contains};
-use crate::machine::Disk;
+use crate::machine::{Bus, Disk};
 
 /// How long a halt or an error may take.
 const SOON: Duration = Duration::from_secs(20);
@@ -169,7 +169,8 @@ fn overlapping_tree(lab: &mut Lab, address: u64, disks: Vec<Disk>) -> Result<Con
     let place = tree.windows(slot.len()).position(|window| window == slot).context("QEMU's tree has no slot 30")?;
     tree[place..place + slot.len()].copy_from_slice(&reg(address, 0x1000));
     let tree = put(lab, "tree.dtb", &tree)?;
-    lab.boot_to_prompt(Boot { tree: Some(tree), disks, ..Boot::default() })
+    // The tree says where the disk is.
+    lab.boot_to_prompt(Boot { tree: Some(tree), disks, bus: Some(Bus::Mmio), ..Boot::default() })
 }
 
 /// The strings of the tree are gone, and with them the names of all properties.

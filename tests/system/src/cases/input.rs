@@ -20,7 +20,8 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-const KEYBOARD: &str = "QEMU Virtio Keyboard";
+/// What QEMU's keyboard calls itself.
+pub const KEYBOARD: &str = "QEMU Virtio Keyboard";
 const TABLET: &str = "QEMU Virtio Tablet";
 
 fn boot(lab: &mut Lab, devices: &[&str]) -> Result<Console> {
@@ -29,13 +30,20 @@ fn boot(lab: &mut Lab, devices: &[&str]) -> Result<Console> {
 }
 
 /// Begins to watch, and waits until the session is there.
-fn watch(console: &mut Console, name: &str) -> Result<()> {
+///
+/// # Errors
+/// It does not come.
+pub fn watch(console: &mut Console, name: &str) -> Result<()> {
     console.send_line("input")?;
     console.expect(&format!("\n{name}\n"))?;
     Ok(())
 }
 
-fn press(console: &mut Console, keys: &[&str]) -> Result<()> {
+/// Presses keys.
+///
+/// # Errors
+/// QEMU refuses.
+pub fn press(console: &mut Console, keys: &[&str]) -> Result<()> {
     let keys: Vec<_> = keys.iter().map(|key| json!({ "type": "qcode", "data": key })).collect();
     console.qmp()?.execute("send-key", json!({ "keys": keys, "hold-time": 50 }))?;
     Ok(())

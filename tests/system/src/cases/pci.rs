@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::json;
 
+use super::input;
 use crate::console::Console;
 use crate::lab::{Boot, Case, Lab, contains};
+use crate::machine::{Bus, Disk, Net};
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
@@ -16,11 +19,26 @@ pub fn cases() -> Vec<Case> {
             move |lab| lists(lab, gic, el2),
         )
     };
+    let virtio = |id: &str, gic: u8, el2: bool| {
+        Case::new(
+            format!("pci.virtio.{id}"),
+            "disk, network, random bytes and keyboard are functions, each with a driver",
+            move |lab| serves(lab, gic, el2),
+        )
+    };
     vec![
         listed("gicv3", 3, false),
         listed("gicv2-el2", 2, true),
         Case::new("pci.driver", "a driver of a function has its registers, also after it was killed", drives),
         Case::new("pci.bridge", "a bridge driver or devmgr that was killed finds things as they were", comes_back),
+        virtio("gicv3", 3, false),
+        virtio("gicv2-el2", 2, true),
+        Case::new(
+            "pci.virtio-restart",
+            "a driver that was killed has its function again, and a bus driver disturbs none",
+            restarts,
+        ),
+        Case::new("pci.dead", "a function whose driver is dead masters the bus no more", quiet_when_dead),
         Case::new("pci.full", "a function that does not fit is named, and the others are there", full),
     ]
 }
@@ -84,5 +102,102 @@ fn full(lab: &mut Lab) -> Result<()> {
     contains(&log, "error pci-ecam: 00:03.0: BAR 2 of 0x10000000000 bytes fits in no window of the bridge")?;
     let list = console.command("devices")?;
     ensure!(list.contains(NVME) && list.contains(TESTDEV) && !list.contains("@3,0"), "{list}");
+    Ok(())
+}
+
+/// A disk, a network interface, random bytes and a keyboard, all of them functions.
+fn on_pci(lab: &mut Lab, gic: u8, el2: bool) -> Result<Console> {
+    let disk = Disk::File(lab.disk()?.image);
+    lab.boot_to_prompt(Boot {
+        gic: Some(gic),
+        el2,
+        bus: Some(Bus::Pci),
+        disks: vec![disk],
+        nets: vec![Net::user()],
+        devices: vec!["virtio-rng-device".into(), "virtio-keyboard-device".into()],
+        ..Boot::default()
+    })
+}
+
+/// The drivers that have a function, and how often each was started.
+const DRIVERS: [&str; 4] = ["virtio-blk", "virtio-net", "virtio-rng", "virtio-input"];
+
+fn starts(console: &mut Console, name: &str) -> Result<u32> {
+    let list = console.command("ps")?;
+    let words = list.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let Some(words) = words.into_iter().find(|words| words.get(1) == Some(&name)) else {
+        bail!("no {name} in:\n{list}")
+    };
+    ensure!(words.get(2) == Some(&"running"), "{name}: {words:?}");
+    Ok(words.get(3).unwrap_or(&"").parse()?)
+}
+
+fn answers(lab: &mut Lab, console: &mut Console) -> Result<()> {
+    let random = console.command("random")?;
+    ensure!(random.trim().len() == 64, "not 64 digits: {random:?}");
+    answers_but_random(lab, console)
+}
+
+fn answers_but_random(lab: &mut Lab, console: &mut Console) -> Result<()> {
+    let wanted = lab.disk()?.sha256("README.TXT")?;
+    contains(&console.command("sha256 /README.TXT")?, &wanted)?;
+    contains(&console.command("net arp 10.0.2.2")?, "10.0.2.2 is at 52:55:0a:00:02:02")?;
+    input::watch(console, input::KEYBOARD)?;
+    input::press(console, &["a"])?;
+    console.expect("EV_KEY KEY_A 1\n")?;
+    console.send(b"\x03")?;
+    console.prompt_within(Duration::from_secs(10)).map(drop)
+}
+
+fn serves(lab: &mut Lab, gic: u8, el2: bool) -> Result<()> {
+    let mut console = on_pci(lab, gic, el2)?;
+    let list = console.command("devices")?;
+    for (driver, path) in DRIVERS.iter().zip(["1042@8", "1041@9", "1044@a", "1052@b"]) {
+        let path = format!("/pcie@10000000/pci1af4,{path},0");
+        let row = list.lines().find(|line| line.starts_with(&path)).unwrap_or_default();
+        ensure!(row.ends_with("running") && row.contains(driver), "{path}: {row:?} in\n{list}");
+        ensure!(starts(&mut console, driver)? == 1, "{driver} was started twice");
+    }
+    answers(lab, &mut console)
+}
+
+/// The command register of device 10, as the bus has it: QEMU reads the configuration space.
+fn command_of_the_rng(console: &mut Console) -> Result<u32> {
+    let place = 0x40_1000_0000u64 + (10 << 15) + 4;
+    let words = json!({ "command-line": format!("xp /1wx {place:#x}") });
+    let answer = console.qmp()?.execute("human-monitor-command", words)?;
+    let word = answer.as_str().and_then(|line| line.split_once(": 0x")).map(|(_, word)| word.trim());
+    Ok(u32::from_str_radix(word.with_context(|| format!("QEMU says {answer}"))?, 16)? & 0xffff)
+}
+
+fn quiet_when_dead(lab: &mut Lab) -> Result<()> {
+    const MASTER: u32 = 1 << 2;
+    let mut console = on_pci(lab, 3, false)?;
+    ensure!(command_of_the_rng(&mut console)? & MASTER != 0, "it does not master the bus");
+    console.command("kill virtio-rng")?;
+    console.command("random")?;
+    ensure!(command_of_the_rng(&mut console)? & MASTER != 0, "nor does it again");
+    // It is not started a third time.
+    console.command("kill virtio-rng")?;
+    contains(&console.command("ps")?, "given up")?;
+    let command = command_of_the_rng(&mut console)?;
+    ensure!(command & MASTER == 0, "it still masters the bus: {command:#x}");
+    answers_but_random(lab, &mut console)
+}
+
+fn restarts(lab: &mut Lab) -> Result<()> {
+    let mut console = on_pci(lab, 3, false)?;
+    answers(lab, &mut console)?;
+    for driver in DRIVERS {
+        console.command(&format!("kill {driver}"))?;
+        answers(lab, &mut console)?;
+    }
+    for service in ["pci-ecam", "devmgr", "pci-ecam"] {
+        console.command(&format!("kill {service}"))?;
+        answers(lab, &mut console)?;
+    }
+    for driver in DRIVERS {
+        ensure!(starts(&mut console, driver)? == 2, "{driver} was started by what died beside it");
+    }
     Ok(())
 }
