@@ -46,6 +46,7 @@ pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machin
         direct: None,
         bootargs: "log=info".into(),
         bus: Bus::Mmio,
+        iommu: false,
         disks: Vec::new(),
         devices: Vec::new(),
         virtio_console: false,

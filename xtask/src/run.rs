@@ -109,6 +109,7 @@ fn machine(workspace: &Workspace, board: &Board, built: &Built, options: Options
         gic: options.gic.unwrap_or(machine.gic),
         el2: options.el2,
         bus: options.bus.map_or(machine.bus, Into::into),
+        iommu: matches!(options.bus, Some(BusName::Pci)),
         disks: vec![Disk::File(disk_image(workspace, options.disk)?)],
         nets: vec![Net::user()],
         devices: vec!["virtio-rng-device".into()],

@@ -58,6 +58,8 @@ pub struct Boot {
     pub memory: Option<String>,
     /// Where virtio devices are.
     pub bus: Option<Bus>,
+    /// Whether there is an SMMU before PCI; where virtio is there, if it is not said.
+    pub iommu: Option<bool>,
     /// Disks.
     pub disks: Vec<Disk>,
     /// Other virtio devices, as [`Machine::devices`].
@@ -243,6 +245,7 @@ impl Lab {
         machine.smp = boot.smp.unwrap_or(machine.smp);
         machine.memory = boot.memory.unwrap_or(machine.memory);
         machine.bus = boot.bus.unwrap_or(machine.bus);
+        machine.iommu = boot.iommu.unwrap_or(machine.bus == Bus::Pci);
         machine.disks = boot.disks;
         machine.devices = boot.devices;
         machine.virtio_console = boot.virtio_console;

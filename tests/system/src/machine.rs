@@ -35,6 +35,8 @@ pub struct Machine {
     pub bootargs: String,
     /// Where virtio devices are.
     pub bus: Bus,
+    /// What is on PCI is behind an SMMU.
+    pub iommu: bool,
     /// Disks, each a virtio device.
     pub disks: Vec<Disk>,
     /// Network interfaces, each a virtio device; they come behind the disks.
@@ -132,7 +134,8 @@ impl Machine {
     pub fn command(&self, serial: Serial) -> Result<Command> {
         let mut command = Command::new(&self.qemu);
         let el2 = if self.el2 { ",virtualization=on" } else { "" };
-        command.args(["-machine", &format!("{},gic-version={}{el2}", self.model, self.gic)]);
+        let iommu = if self.iommu { ",iommu=smmuv3" } else { "" };
+        command.args(["-machine", &format!("{},gic-version={}{el2}{iommu}", self.model, self.gic)]);
         command.args(["-cpu", &self.cpu, "-smp", &self.smp.to_string(), "-m", &self.memory]);
         match serial {
             Serial::Terminal => command.args(["-nographic", "-serial", "mon:stdio"]),
@@ -274,6 +277,7 @@ mod tests {
             direct: None,
             bootargs: "log=info".into(),
             bus: Bus::Mmio,
+            iommu: false,
             disks: vec![Disk::File("a,b.img".into()), Disk::Null(4096)],
             nets: vec![Net { backend: "user".into(), mac: Some("52:54:00:01:02:03".into()) }],
             devices: vec!["virtio-rng-device".into()],

@@ -17,6 +17,7 @@ pub mod fuzz;
 mod hardening;
 mod hostile;
 mod input;
+mod iommu;
 mod isolation;
 mod keys;
 mod kit;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Case> {
         keys::cases(),
         net::cases(),
         pci::cases(),
+        iommu::cases(),
         isolation::cases(),
         memory::cases(),
         kit::cases(),
