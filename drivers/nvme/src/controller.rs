@@ -29,6 +29,8 @@ enum Phase {
     Settling,
     /// It was switched off, and is not at rest yet.
     Stopping,
+    /// It is at rest, and may not be switched on yet.
+    Resting,
     /// It was switched on, and is not ready yet.
     Starting,
     /// It was asked something.
@@ -99,13 +101,15 @@ pub struct Controller {
     identity: Identity,
     /// What it says since it was switched on.
     draft: Identity,
+    /// It may reach memory.
+    master: bool,
     /// It was ready once.
     known: bool,
     failure: Option<Failure>,
 }
 
 impl Controller {
-    /// The controller behind these registers, in whatever state.
+    /// The controller behind these registers, in whatever state. It comes to rest, and is switched on when it may reach memory.
     ///
     /// # Errors
     /// It cannot be driven; no memory.
@@ -137,9 +141,20 @@ impl Controller {
             left: timeout,
             identity: Identity::default(),
             draft: Identity::default(),
+            master: false,
             known: false,
             failure: None,
         })
+    }
+
+    /// It is at rest: it has nothing of what others gave it, and may reach memory now.
+    pub fn is_resting(&self) -> bool {
+        self.phase == Phase::Resting
+    }
+
+    /// It may reach memory.
+    pub fn set_master(&mut self) {
+        self.master = true;
     }
 
     /// It takes commands.
@@ -221,7 +236,7 @@ impl Controller {
             Phase::Stopping => self.fail(Failure::NotStopped),
             Phase::Starting => self.fail(Failure::NotReady),
             Phase::Asking(question) => self.fail(Failure::Unanswered(question.name())),
-            Phase::Ready | Phase::Off => {}
+            Phase::Resting | Phase::Ready | Phase::Off => {}
         }
     }
 
@@ -233,6 +248,10 @@ impl Controller {
         let (ready, fatal) = (status.is_set(CSTS::RDY), status.is_set(CSTS::CFS));
         match self.phase {
             _ if status.get() == u32::MAX => Err(Failure::Gone),
+            Phase::Resting if self.master => {
+                self.switch_on();
+                Ok(Step::Goes)
+            }
             Phase::Settling if ready || fatal => {
                 self.reset();
                 Ok(Step::Goes)
@@ -251,14 +270,13 @@ impl Controller {
         }
     }
 
-    /// It is at rest: switches it on, unless it is not to be used any more.
     fn rest(&mut self) {
         self.admin.reset();
         self.io.reset();
-        if self.failure.is_some() {
-            self.phase = Phase::Off;
-            return;
-        }
+        self.phase = if self.failure.is_some() { Phase::Off } else { Phase::Resting };
+    }
+
+    fn switch_on(&mut self) {
         let last = u32::from(ADMIN_ENTRIES - 1);
         self.registers.aqa.write(AQA::ASQS.val(last) + AQA::ACQS.val(last));
         self.registers.asq.set(self.admin.submissions());

@@ -63,21 +63,22 @@ pub struct Nvme {
 }
 
 impl Nvme {
-    /// Switches the controller off, if it is on, and on, and asks it what it is. This waits, for as long as the controller says that
-    /// it may take.
+    /// Switches the controller off, if it is on, and on, and asks it what it is. In between, when it has nothing of a predecessor's
+    /// memory, `master` lets it reach memory. This waits, for as long as the controller says that it may take.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn new(mmio: &Mmio, space: Space, clock: &mut impl Block) -> Result<Self, Failure> {
+    pub fn new(
+        mmio: &Mmio,
+        space: Space,
+        clock: &mut impl Block,
+        master: impl FnOnce() -> Result<(), kit::Error>,
+    ) -> Result<Self, Failure> {
         let mut controller = Controller::new(mmio, space)?;
-        controller.advance();
-        while !controller.is_ready() {
-            if controller.is_off() {
-                return Err(controller.failure().unwrap_or(Failure::Gone));
-            }
-            clock.wait_until(clock.now().saturating_add(TICK.as_nanos() as u64));
-            controller.wait();
-        }
+        wait(&mut controller, clock, Controller::is_resting)?;
+        master()?;
+        controller.set_master();
+        wait(&mut controller, clock, Controller::is_ready)?;
         let places = usize::from(controller.io.entries() - 1);
         let lists = Lists::new(space, places)?;
         let requests = (0..places).map(|_| None).collect();
@@ -161,6 +162,19 @@ impl Nvme {
         }
         Ok(())
     }
+}
+
+/// Waits until the controller has come so far.
+fn wait(controller: &mut Controller, clock: &mut impl Block, is: fn(&Controller) -> bool) -> Result<(), Failure> {
+    controller.advance();
+    while !is(controller) {
+        if controller.is_off() {
+            return Err(controller.failure().unwrap_or(Failure::Gone));
+        }
+        clock.wait_until(clock.now().saturating_add(TICK.as_nanos() as u64));
+        controller.wait();
+    }
+    Ok(())
 }
 
 /// What a completion says: of a status of the controller's its code, without the type. (4.6.1)

@@ -3,13 +3,14 @@
 
 use kit::dma::Space;
 use kit::mmio::Mmio;
-use kit::{Interrupt, class::block, time};
+use kit::{Interrupt, class::block, pci, time};
 use nvme::{Failure, Nvme};
 
 rt::entry!(run);
 
 fn run(env: &'static rt::Env) -> kit::Result<rt::SyscallError, Failure> {
     let space = Space::open(env)?;
-    let disk = Nvme::new(&Mmio::named(env, "bar0")?, space, &mut time::Kernel::open()?)?;
+    let (function, mmio) = (pci::Function::open(env)?, Mmio::named(env, "bar0")?);
+    let disk = Nvme::new(&mmio, space, &mut time::Kernel::open()?, || function.set_master(true))?;
     Ok(block::serve(env, disk, space, Interrupt::named(env, "intx")?)?)
 }

@@ -22,6 +22,8 @@ const OUT_OF_RANGE: u16 = 0x80;
 /// What a controller is, and how it misbehaves.
 #[derive(Clone)]
 pub struct Kind {
+    /// It may reach memory.
+    pub master: bool,
     pub entries: u64,
     pub stride: u64,
     /// Units of 500 ms.
@@ -54,6 +56,7 @@ pub struct Kind {
 impl Default for Kind {
     fn default() -> Self {
         Self {
+            master: false,
             entries: 2048,
             stride: 0,
             timeout: 2,
@@ -311,6 +314,7 @@ impl State {
         if after && !before {
             assert_eq!(registers.get(CSTS) & 1, 0, "it is switched on only when it is at rest");
             assert_eq!(value, 0x46_0001, "entries of 64 and 16 bytes, pages of 4 KiB, round robin");
+            assert!(self.kind.master, "it is switched on when it may reach memory");
             self.begin(registers);
         }
         if !after {

@@ -26,7 +26,15 @@ struct Client {
 }
 
 fn open(device: &Device) -> Result<Nvme, Failure> {
-    Nvme::new(&device.registers.mmio(), space(), &mut Clock::new())
+    open_within(device, &mut Clock::new())
+}
+
+fn open_within(device: &Device, clock: &mut Clock) -> Result<Nvme, Failure> {
+    let master = device.clone();
+    Nvme::new(&device.registers.mmio(), space(), clock, move || {
+        master.change(|kind| kind.master = true);
+        Ok(())
+    })
 }
 
 fn disk(kind: Kind) -> (Device, Server) {
@@ -119,10 +127,22 @@ fn a_controller_that_is_on_is_switched_off_first() {
 }
 
 #[test]
+fn a_controller_reaches_memory_when_it_has_nothing_of_a_predecessors() {
+    let device = Device::new(Kind { found: (0x46_0001, 1), ..Kind::default() });
+    let error = kit::Error { kind: "", what: "use:pci", cause: kit::Cause::Missing };
+    let refused = Nvme::new(&device.registers.mmio(), space(), &mut Clock::new(), || {
+        assert!(device.is_off() && device.registers.get(0x1c) == 0);
+        Err(error)
+    });
+    assert_eq!(refused.map(drop), Err(Failure::Kit(error)));
+    assert!(device.is_off(), "it is not switched on");
+}
+
+#[test]
 fn a_controller_that_was_just_switched_on_is_waited_for() {
     let device = Device::new(Kind { found: (0x46_0001, 0), ..Kind::default() });
     let mut clock = Clock::new();
-    Nvme::new(&device.registers.mmio(), space(), &mut clock).expect("a controller");
+    open_within(&device, &mut clock).expect("a controller");
     assert_eq!(clock.elapsed(), Duration::from_millis(1001), "as long as it says, and no longer");
 }
 

@@ -9,7 +9,7 @@ use super::*;
 fn refused(kind: Kind) -> (Failure, Duration) {
     let device = Device::new(kind);
     let mut clock = Clock::new();
-    let failure = Nvme::new(&device.registers.mmio(), space(), &mut clock).expect_err("refused");
+    let failure = open_within(&device, &mut clock).expect_err("refused");
     (failure, clock.elapsed())
 }
 
@@ -65,7 +65,7 @@ fn one_that_is_not_there_is_refused() {
 fn doorbells_outside_the_registers_are_refused() {
     let device = kit::fake::Registers::new(0x1000).width_of(0, 8).read_only(0, 1 << 37 | 63).read_write(0x14, 0);
     let registers = [0x28, 0x30].into_iter().fold(device, |device, at| device.width_of(at, 8));
-    let failure = Nvme::new(&registers.mmio(), space(), &mut Clock::new()).expect_err("refused");
+    let failure = Nvme::new(&registers.mmio(), space(), &mut Clock::new(), || Ok(())).expect_err("refused");
     assert!(matches!(failure, Failure::Kit(_)), "{failure}");
 }
 
