@@ -17,7 +17,7 @@ mod transfer;
 use alloc::boxed::Box;
 use core::time::Duration;
 
-use ipc::block::{Info, Operation, outcome};
+use ipc::block::{Info, Operation, SECTOR, outcome};
 use kit::class::block::Disk;
 use kit::dma::{Piece, Space};
 use kit::mmio::Mmio;
@@ -79,6 +79,10 @@ impl Nvme {
         master()?;
         controller.set_master();
         wait(&mut controller, clock, Controller::is_ready)?;
+        if controller.identity().shift > 0 {
+            let bytes = SECTOR << controller.identity().shift;
+            log::warn!("blocks of {bytes} bytes: what does not begin and end with one is refused");
+        }
         let places = usize::from(controller.io.entries() - 1);
         let lists = Lists::new(space, places)?;
         let requests = (0..places).map(|_| None).collect();

@@ -13,7 +13,6 @@ use rt::{Badge, Cap, Notification, SharedBuffer};
 use super::*;
 use fake::{Device, Kind};
 
-const SECTOR: usize = ipc::block::SECTOR;
 const BELL: Cap<Notification> = Cap::from_slot(70);
 
 type Server = Shared<Service<Nvme>>;

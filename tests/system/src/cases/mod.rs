@@ -23,6 +23,7 @@ mod keys;
 mod kit;
 mod memory;
 mod net;
+mod nvme;
 mod pci;
 mod shell;
 mod template;
@@ -44,6 +45,7 @@ pub fn all() -> Vec<Case> {
         net::cases(),
         pci::cases(),
         iommu::cases(),
+        nvme::cases(),
         isolation::cases(),
         memory::cases(),
         kit::cases(),
