@@ -211,10 +211,9 @@ impl Disk for Nvme {
     fn submit(&mut self, operation: Operation, sector: u64, data: Option<Piece>, id: usize) -> Result<(), u32> {
         let free = self.requests.get_mut(id).filter(|place| place.is_none() && self.controller.is_ready());
         let place = free.ok_or(outcome::DEVICE_FAILED)?;
-        let mut transfer = Transfer::new(operation, sector, data, self.controller.identity())?;
+        let transfer = place.insert(Transfer::new(operation, sector, data, self.controller.identity())?);
         let command = transfer.command(id, self.controller.identity(), &self.lists);
         self.controller.io.push(id as u16, &command);
-        *place = Some(transfer);
         self.under_way += 1;
         Ok(())
     }
