@@ -111,6 +111,7 @@ pub fn operation(op: Op) -> Option<fn(&mut Model, &Call) -> Out> {
         Op::IrqSet => devices::irq_set,
         Op::IrqBind => devices::irq_bind,
         Op::IrqAck => devices::irq_ack,
+        Op::DmaClear => devices::dma_clear,
         Op::DmaAttach => devices::dma_attach,
         Op::DmaDetach => devices::dma_detach,
         Op::DmaBind => devices::dma_bind,
