@@ -145,6 +145,8 @@ const fn operation(op: Op) -> Operation {
         Op::IrqSet => ops::set,
         Op::IrqBind => ops::bind,
         Op::IrqAck => ops::ack,
+        Op::IrqMessage => ops::message,
+        Op::IrqTarget => ops::target,
         Op::DmaAttach => ops::dma_attach,
         Op::DmaDetach => ops::dma_detach,
         Op::DmaBind => ops::dma_bind,

@@ -199,7 +199,8 @@ fn bring_up<'a>(
     mmu::set_empty_table(pte::ttbr(empty, 0));
     mmu::leave_user_table();
     mmu::flush_local();
-    if !machine.start_core(0) {
+    machine.take_messages(described, window, &mut mem, &mut free);
+    if !machine.start_core(&mut mem, 0) {
         give_up(format_args!("device tree: no redistributor of the interrupt controller belongs to the boot core"));
     }
     // Without init, which lies behind it in the image.
@@ -313,11 +314,13 @@ fn bring_up_gic(described: &Described<'_>, window: &mut DeviceWindow) -> Option<
             for (slot, region) in regions.iter_mut().zip(redistributors.iter()) {
                 *slot = window.map(region.base, region.size.min(16 * super::gic::REDISTRIBUTOR as u64 / 2));
             }
-            let mut list = [distributor; 4];
+            let mut list = [(distributor, 0); 4];
             let mut count = 0;
-            for region in regions.into_iter().flatten() {
-                list[count] = region;
-                count += 1;
+            for (region, described) in regions.into_iter().zip(redistributors) {
+                if let Some(region) = region {
+                    list[count] = (region, described.base);
+                    count += 1;
+                }
             }
             Some(Gic::V3(V3::new(distributor, list, count, stride.max(super::gic::REDISTRIBUTOR))))
         }

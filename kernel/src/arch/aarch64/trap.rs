@@ -47,7 +47,8 @@ pub(super) fn join() -> usize {
     let k = idle_enter();
     unmapped::begin();
     let core = k.sched.own();
-    if !k.machine.start_core(core) {
+    let Kernel { mem, machine, .. } = &mut *k;
+    if !machine.start_core(mem, core) {
         // It stays parked for ever: no thread comes to run on a core that no interrupt reaches.
         log::error!("cores: the interrupt controller knows no core {core}");
     }

@@ -258,6 +258,6 @@ impl Thread {
 impl Space {
     pub fn new(pages: u64) -> Self {
         let (leaves, mapped) = Default::default();
-        Self { pages, leaves, mapped, lost: false, bound: false, stream: None }
+        Self { pages, leaves, mapped, lost: false, bound: false, stream: None, messages: Vec::new(), events: false }
     }
 }
