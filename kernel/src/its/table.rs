@@ -13,7 +13,7 @@ const COLLECTIONS: u64 = 4;
 /// The table has a second step.
 const INDIRECT: u64 = 1 << 62;
 /// Tables of the second step, each for as many devices in a row as a page has entries.
-const SECOND_STEPS: usize = 4;
+const SECOND_STEPS: u64 = 4;
 /// Bytes of a table of devices of one step, where all of them do not take less.
 const FLAT_BYTES: u64 = 16 << 10;
 /// Bytes of an entry of the first step.
@@ -70,9 +70,9 @@ pub(super) struct Devices {
     end: u64,
     /// Bytes of each table of the second step.
     step: u64,
-    /// Those that are left.
-    spare: [Phys; SECOND_STEPS],
-    left: usize,
+    /// The next of them, one behind the other, and how many are left.
+    spare: Phys,
+    left: u64,
 }
 
 impl Devices {
@@ -96,8 +96,8 @@ impl Devices {
         }
         let pointer = self.pointer(device);
         if !self.is_flat() && mem.read_u64(pointer) == 0 {
-            self.left -= 1;
-            mem.write_u64(pointer, VALID | self.spare[self.left].0);
+            mem.write_u64(pointer, VALID | self.spare.0);
+            (self.spare, self.left) = (Phys(self.spare.0 + self.step), self.left - 1);
             publish(mem, Phys(pointer.0 & !(PAGE - 1)), PAGE, coherent);
         }
         true
@@ -185,17 +185,13 @@ fn set_up_devices(
     coherent: bool,
 ) -> Result<Devices, Lack> {
     let (entry, all) = (place.entry(), 1u64 << bits);
-    let none = [Phys(0); SECOND_STEPS];
     if all * entry > FLAT_BYTES.max(place.page) && place.takes_indirect(registers) {
         let run = place.page / entry;
         let table = take(mem, free, place.page, place.page)?;
-        let mut spare = none;
         // A larger page has entries for more devices than a board has.
         let left = if place.page == PAGE { SECOND_STEPS } else { 1 };
-        for step in &mut spare[..left] {
-            *step = take(mem, free, place.page, place.page)?;
-            publish(mem, *step, place.page, coherent);
-        }
+        let spare = take(mem, free, left * place.page, place.page)?;
+        publish(mem, spare, left * place.page, coherent);
         publish(mem, table, place.page, coherent);
         place.set(registers, table, place.page, INDIRECT, coherent);
         let end = all.min((place.page / POINTER).saturating_mul(run));
@@ -205,5 +201,5 @@ fn set_up_devices(
     let table = take(mem, free, bytes, place.page)?;
     publish(mem, table, bytes, coherent);
     place.set(registers, table, bytes, 0, coherent);
-    Ok(Devices { table, run: 1, end: all.min(bytes / entry), step: 0, spare: none, left: 0 })
+    Ok(Devices { table, run: 1, end: all.min(bytes / entry), step: 0, spare: Phys(0), left: 0 })
 }

@@ -55,7 +55,7 @@ impl Machine {
         mem: &mut Mem,
         free: &mut Regions,
     ) {
-        self.messages = Messages::start(described, &self.gic, window, mem, free);
+        self.messages.start(described, &self.gic, window, mem, free);
     }
 
     /// Whether an interrupt waits.

@@ -87,18 +87,18 @@ impl its::Registers for Port {
 }
 
 impl Messages {
-    /// Finds the controllers and takes them over, with memory only if there is an ITS.
+    /// Finds the controllers and takes them over, with memory only if there is an ITS. The boot core takes messages then.
+    #[inline(never)]
     pub fn start(
+        &mut self,
         described: &Described<'_>,
         gic: &Gic,
         window: &mut DeviceWindow,
         mem: &mut Mem,
         free: &mut Regions,
-    ) -> Self {
-        let mut messages = Self::default();
-        let Self { list, lpis } = &mut messages;
+    ) {
+        let Self { list, lpis } = self;
         for (place, node) in list.iter_mut().zip(&described.messages) {
-            let registers = node.registers.base;
             *place = match node.kind {
                 MessageKind::Frame { .. } => frame(node, gic.lines(), window),
                 MessageKind::Its => {
@@ -109,10 +109,12 @@ impl Messages {
                 }
             };
             if place.is_none() {
-                log::warn!("messages: the controller at {registers:#x} takes none");
+                log::warn!("messages: the controller at {:#x} takes none", node.registers.base);
             }
         }
-        messages
+        if let Some(own) = gic.redistributor(0) {
+            self.start_core(mem, 0, own);
+        }
     }
 
     /// A core takes messages.

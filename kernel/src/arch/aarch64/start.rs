@@ -79,6 +79,10 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
     let smmus = bring_up_smmus(&described, &mut window, &mut mem, &mut handover.free);
     let kernel = trap::install(mem, machine, forbidden);
     kernel.smmus = smmus;
+    let Kernel { mem, machine, .. } = &mut *kernel;
+    let unused = handover.free.bytes();
+    machine.take_messages(&described, &mut window, mem, &mut handover.free);
+    handover.kernel_pages += ((unused - handover.free.bytes()) / 4096) as u32;
     switch_fast_paths(described.bootargs.unwrap_or_default());
     let gic_registers = matches!(described.gic, Some(GicNode::V3 { .. }));
     let usable = guard::built_with() | (Protections::FEATURES - Protections::BTI - Protections::AUTH);
@@ -139,7 +143,8 @@ fn salvage_console(bytes: &[u8], window: &mut DeviceWindow) {
     }
 }
 
-/// Memory map, interrupt controller, timer.
+/// Memory map, interrupt controller, timer. What it needs of the stack is free again before the kernel is made.
+#[inline(never)]
 fn bring_up<'a>(
     described: &Described<'_>,
     window: &mut DeviceWindow,
@@ -199,7 +204,6 @@ fn bring_up<'a>(
     mmu::set_empty_table(pte::ttbr(empty, 0));
     mmu::leave_user_table();
     mmu::flush_local();
-    machine.take_messages(described, window, &mut mem, &mut free);
     if !machine.start_core(&mut mem, 0) {
         give_up(format_args!("device tree: no redistributor of the interrupt controller belongs to the boot core"));
     }
@@ -268,6 +272,7 @@ fn map_range(builder: &mut MapBuilder, range: Range, code: Range) -> Option<()> 
 }
 
 /// Every IOMMU aborts what nobody bound.
+#[inline(never)]
 fn bring_up_smmus(
     described: &Described<'_>,
     window: &mut DeviceWindow,

@@ -22,6 +22,7 @@ mod isolation;
 mod keys;
 mod kit;
 mod memory;
+mod messages;
 mod net;
 mod pci;
 mod shell;
@@ -46,6 +47,7 @@ pub fn all() -> Vec<Case> {
         iommu::cases(),
         isolation::cases(),
         memory::cases(),
+        messages::cases(),
         kit::cases(),
         conformance::cases(),
         fuzz::cases(),
