@@ -4,7 +4,7 @@ use core::ops;
 
 use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use abi::Protections;
-use tree::{Gic as GicNode, Machine as Described, Tree, Trigger};
+use tree::{Gic as GicNode, Machine as Described, Tree, TreeError, Trigger};
 
 use super::cores::{self, Community};
 use super::gic::{Gic, V2, V3};
@@ -38,6 +38,12 @@ pub(super) fn stack() -> ops::Range<usize> {
     address(&raw const __stack_bottom)..address(&raw const __stack_top)
 }
 
+/// The steps of boot are functions of their own, so that they use the same stack one after the other.
+#[inline(never)]
+fn describe<'a>(tree: &Tree<'a>) -> Result<Described<'a>, TreeError> {
+    tree.machine()
+}
+
 /// Ends a boot that cannot go on: one line, then power off where there is firmware, else halt.
 fn give_up(described: Option<&Described<'_>>, why: core::fmt::Arguments<'_>) -> ! {
     log::error!("boot: {why}");
@@ -64,7 +70,7 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
         }
     };
     start_console(&tree, &mut window);
-    let described = match tree.machine() {
+    let described = match describe(&tree) {
         Ok(machine) => machine,
         Err(error) => give_up(None, format_args!("device tree: {error}")),
     };
@@ -143,7 +149,7 @@ fn salvage_console(bytes: &[u8], window: &mut DeviceWindow) {
     }
 }
 
-/// Memory map, interrupt controller, timer. What it needs of the stack is free again before the kernel is made.
+/// Memory map, interrupt controller, timer.
 #[inline(never)]
 fn bring_up<'a>(
     described: &Described<'_>,

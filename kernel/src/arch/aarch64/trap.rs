@@ -24,6 +24,7 @@ unsafe impl Sync for Cell {}
 pub(super) static KERNEL: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 
 /// Makes the kernel in its place. Called once, by the boot core, which holds the lock.
+#[inline(never)]
 pub(super) fn install(mem: Mem, machine: Machine, forbidden: Regions) -> &'static mut Kernel {
     // SAFETY: the boot core holds the lock and no reference exists yet.
     let k = unsafe { (*KERNEL.0.get()).write(Kernel::new(mem, machine, forbidden)) };
