@@ -1,7 +1,7 @@
 //! SMMUv3 (ARM IHI 0070): which tables the accesses of a stream go through. Streams without tables of their own abort.
 //!
 //! Stage 1 alone, one context for each stream, whose descriptor lies in its DmaSpace. Streams are found through two levels; a
-//! table of the second has [`STREAMS`] of them and is taken when the first of these is bound. Commands are written and waited for
+//! table of the second has 64 of them and is taken when the first of these is bound. Commands are written and waited for
 //! before anything else happens, so that the queue is empty between two system calls.
 
 use crate::arch::{self, Registers};

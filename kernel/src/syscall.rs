@@ -147,6 +147,7 @@ const fn operation(op: Op) -> Operation {
         Op::IrqAck => ops::ack,
         Op::IrqMessage => ops::message,
         Op::IrqTarget => ops::target,
+        Op::DmaClear => ops::dma_clear,
         Op::DmaAttach => ops::dma_attach,
         Op::DmaDetach => ops::dma_detach,
         Op::DmaBind => ops::dma_bind,

@@ -39,7 +39,7 @@ ops! {
     /// Notification: x0 out = bits, cleared; 0 when there are none.
     Poll = 10,
     /// Untyped: x0 = kind, x1 = size (Untyped, Frame: pages; AddressSpace: pages with its pool, at least 2; CapTable:
-    /// log2 of slots; DmaSpace: pages with its pool, at least 2; Trace: pages, one more than a power of two; else ignored), x2 = log2 of alignment (0: natural), x3 = destination table slot, x4 = index there,
+    /// log2 of slots; DmaSpace: pages with its pool, at least 3; Trace: pages, one more than a power of two; else ignored), x2 = log2 of alignment (0: natural), x3 = destination table slot, x4 = index there,
     /// x5 = physical address for device memory (0 for RAM), x6 = memory type for a Frame.
     Retype = 16,
     /// CapTable: copy into this table. x0 = index here, x1 = slot of the source table, x2 = index there, x3 = rights to
@@ -91,6 +91,9 @@ ops! {
     IrqMessage = 51,
     /// Irq that is a message: out x0 = address, x1 = 32 bits that the device is to write there.
     IrqTarget = 52,
+    /// DmaSpace: x0 = bus address, x1 = pages: what was attached there and taken away by others is not reached any more; out x0 =
+    /// pages that were done, of which those behind are left for another call.
+    DmaClear = 55,
     /// DmaSpace: x0 = Frame slot, x1 = bus address, x2 = permissions, x3 = pages from its first on; x0 out = the bus address at
     /// which the device finds it: of an unprotected space the physical one, else x1.
     DmaAttach = 56,

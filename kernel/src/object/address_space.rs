@@ -56,11 +56,11 @@ impl Object for AddressSpace {
 impl AddressSpace {
     /// A new one of `pages` zeroed pages at `place`.
     pub fn create(mem: &mut Mem, place: Phys, pages: u64) -> Ref<Self> {
-        Self::create_as(Kind::AddressSpace, mem, place, pages)
+        Self::create_as(Kind::AddressSpace, OWN, mem, place, pages)
     }
 
-    /// The same as an object of a kind that is an address space, too.
-    pub(super) fn create_as(kind: Kind, mem: &mut Mem, place: Phys, pages: u64) -> Ref<Self> {
+    /// The same as an object of a kind that is an address space, too, and has so many pages that are no tables below the root.
+    pub(super) fn create_as(kind: Kind, own: u32, mem: &mut Mem, place: Phys, pages: u64) -> Ref<Self> {
         mem.create(
             place,
             Self {
@@ -69,10 +69,10 @@ impl AddressSpace {
                 root: Phys(place.0 + PAGE),
                 ttbr: crate::arch::empty_space(),
                 free: Phys(0),
-                fresh: OWN,
+                fresh: own,
                 dirty: false,
                 lost: false,
-                free_pages: pages as u32 - OWN,
+                free_pages: pages as u32 - own,
                 maps: None,
                 windows: 0,
                 reach: Reach::Nothing,

@@ -8,6 +8,7 @@ use abi::{
     layout::{MemoryType, PAGE, PAGE_BITS, USER_END},
 };
 
+use super::mapping::Work;
 use super::tables::{Piece, give_page, take_page};
 use super::{AddressSpace, Thread};
 use crate::arch::pte;
@@ -21,6 +22,11 @@ use crate::syscall::Args;
 const LOWEST: u64 = 0x1_0000;
 /// The page at which a device finds the doorbell of its messages.
 const DOORBELL: u64 = 0x1000;
+
+/// Pages that are no tables below the root: the object, the root, the drain.
+const OWN: u32 = 3;
+/// Pages looked at by one call of `DmaClear`.
+const STEP: u64 = 32;
 
 /// Where in the first page the stream's context descriptor lies, behind the structure.
 const CONTEXT: u64 = 2048;
@@ -61,7 +67,7 @@ const _: () = assert!(size_of::<DmaSpace>() as u64 <= CONTEXT);
 impl DmaSpace {
     /// A new one of `pages` zeroed pages at `place`.
     pub fn create(mem: &mut Mem, place: Phys, pages: u64) -> Ref<Self> {
-        AddressSpace::create_as(Kind::DmaSpace, mem, place, pages).offset(0)
+        AddressSpace::create_as(Kind::DmaSpace, OWN, mem, place, pages).offset(0)
     }
 }
 
@@ -158,6 +164,38 @@ pub fn detach(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     })
 }
 
+/// Ends what is left at some bus addresses of Frames that were taken away by others than the driver: the device reached the
+/// space's drain there. What is attached stays.
+///
+/// # Rights
+/// DmaSpace.
+/// # Returns
+/// x0: pages that were done, from the first on; those behind are left for another call.
+/// # Errors
+/// `Misaligned` (bus address), `InvalidArgument` (beyond 48 bits; no pages), and those of the look-ups.
+pub fn clear(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let [address, pages, ..] = args.words;
+    let (space, _) = k.get::<DmaSpace>(caller, args.target(), Rights::INVOKE, 0)?;
+    if !address.is_multiple_of(PAGE) {
+        return Err(SyscallError::new(ErrorCode::Misaligned, 1));
+    }
+    if address >= USER_END {
+        return Err(bad(1));
+    }
+    if pages == 0 || pages > (USER_END - address) >> PAGE_BITS {
+        return Err(bad(2));
+    }
+    let (space, mut done) = (space.tables(), 0);
+    for _ in 0..STEP.min(pages) {
+        if done < pages {
+            done += k.clear_drained(space, address + (done << PAGE_BITS), k.drain(space));
+        }
+    }
+    let drain = k.drain(space);
+    k.mem.zero(drain, PAGE);
+    Ok(k.answer_one(caller, done.min(pages)))
+}
+
 /// From now on a stream of an IOMMU goes through this space, until that is destroyed. Without an IOMMU (registers 0) the space is
 /// unprotected from now on.
 ///
@@ -233,6 +271,27 @@ pub fn info(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 }
 
 impl Kernel {
+    /// The page that the device reaches where a Frame was that its owner took away.
+    fn drain(&self, space: Ref<AddressSpace>) -> Phys {
+        Phys(self.mem[space].root.0 + PAGE)
+    }
+
+    /// An attached Frame goes that the driver did not detach: what the device has begun goes on, and into the drain. A device that
+    /// met nothing there would have to be stopped, and with it everybody else's requests.
+    pub(crate) fn drain_slot(&mut self, slot: Ref<Slot>, space: Ref<AddressSpace>) -> Result<(), Preempted> {
+        let (cap, drain) = (&self.mem[slot].cap, self.drain(space));
+        let (address, mut left) = (cap.word, cap.mapped());
+        while left > 0 {
+            left -= self.drain_run(space, address, left, drain);
+            if left > 0 {
+                self.mem[slot].cap.set_mapped(left, Work::None, 0);
+                self.preemption_point()?;
+            }
+        }
+        self.forget_mapping(slot, space);
+        Ok(())
+    }
+
     /// Its stream, if it has one, aborts. What the device did before is complete.
     pub(super) fn unbind_stream(&mut self, space: Ref<AddressSpace>) {
         let Self { mem, smmus, .. } = self;

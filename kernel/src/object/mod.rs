@@ -49,7 +49,8 @@ pub(crate) mod ops {
     pub use super::console::{ring, write};
     pub use super::debug::{cap, read, registers, thread};
     pub use super::dma_space::{
-        attach as dma_attach, bind as dma_bind, detach as dma_detach, fault as dma_fault, info as iommu_info,
+        attach as dma_attach, bind as dma_bind, clear as dma_clear, detach as dma_detach, fault as dma_fault,
+        info as iommu_info,
     };
     pub use super::endpoint::{close, open};
     pub use super::irq::{ack, bind, set};

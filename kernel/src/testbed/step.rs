@@ -131,6 +131,7 @@ impl Event {
                     | Op::DmaAttach
                     | Op::DmaDetach
                     | Op::IrqMessage
+                    | Op::DmaClear
                     | Op::AddPool
                     | Op::Reserve
                     | Op::ReserveRelease

@@ -28,8 +28,8 @@ use crate::services::{self, Closed};
 const SPACE_PAGES: u64 = 14;
 /// Pages for thread, Reply, Notification and Irqs.
 const OBJECT_PAGES: u64 = 2;
-/// Pages of a DmaSpace: itself and its root; behind an IOMMU, tables for what is attached.
-const UNPROTECTED_PAGES: u64 = 2;
+/// Pages of a DmaSpace: itself, its root, and its drain; behind an IOMMU, tables for what is attached.
+const UNPROTECTED_PAGES: u64 = 3;
 const STREAM_PAGES: u64 = 24;
 /// Pages for the Irqs of messages.
 const MESSAGE_PAGES: u64 = 1;

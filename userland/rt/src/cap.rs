@@ -460,6 +460,14 @@ impl Cap<DmaSpace> {
         invoke(Op::DmaAttach, self.slot, [frame.slot.into(), address, perms.bits().into(), pages]).map(|regs| regs[0])
     }
 
+    /// Ends what is left at some bus addresses of Frames that others took away; returns the pages that were done, from the first on.
+    ///
+    /// # Errors
+    /// `Misaligned`, `InvalidArgument` (address, or no pages).
+    pub fn clear(self, address: u64, pages: u64) -> Result<u64, SyscallError> {
+        invoke(Op::DmaClear, self.slot, [address, pages]).map(|regs| regs[0])
+    }
+
     /// Takes the Frame away again. What the device did with it is complete then.
     ///
     /// # Errors

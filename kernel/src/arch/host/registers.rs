@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// A block of registers: what was written is read, and what is written to [`Registers::ECHOES`] is read there as well.
+/// A block of registers: what was written is read, and what is written to `ECHOES` is read there as well.
 #[derive(Clone, Debug, Default)]
 pub struct Registers(Rc<RefCell<BTreeMap<usize, u64>>>);
 

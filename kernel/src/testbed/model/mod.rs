@@ -114,6 +114,7 @@ pub fn operation(op: Op) -> Option<fn(&mut Model, &Call) -> Out> {
         Op::IrqAck => devices::irq_ack,
         Op::IrqMessage => messages::irq_message,
         Op::IrqTarget => messages::irq_target,
+        Op::DmaClear => devices::dma_clear,
         Op::DmaAttach => devices::dma_attach,
         Op::DmaDetach => devices::dma_detach,
         Op::DmaBind => devices::dma_bind,

@@ -169,8 +169,9 @@ pub struct Notification {
 
 #[derive(Clone, Debug)]
 pub struct Space {
-    /// Pages of the object, two of which are no tables below the root.
+    /// Pages of the object, and how many of them are no tables below the root.
     pub pages: u64,
+    pub own: u64,
     /// What is mapped, by address.
     pub leaves: BTreeMap<u64, Leaf>,
     /// Capabilities that are mapped here, tied to it, or memory of it, newest first.

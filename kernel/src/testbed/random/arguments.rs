@@ -219,6 +219,10 @@ impl Draw<'_> {
                 self.slot_of(Kind::IrqControl)
             }
             Op::IrqTarget => self.slot_of(Kind::Irq),
+            Op::DmaClear => {
+                (regs[0], regs[1]) = (self.address(), self.random.pick(&[1, 1, 3, 40, 600]));
+                self.slot_of(Kind::DmaSpace)
+            }
             Op::DmaAttach => {
                 regs[0] = self.slot_where(|_, cap| cap.kind == Kind::Frame && cap.space.is_none());
                 regs[1] = self.address();
@@ -456,7 +460,8 @@ impl Draw<'_> {
             (_, 0) => self.random.next(),
             (Kind::CapTable, _) => 4 + self.random.below(2),
             (Kind::Trace, _) => 2 + self.random.below(2),
-            (Kind::AddressSpace | Kind::DmaSpace, _) => 2 + self.random.below(6),
+            (Kind::AddressSpace, _) => 2 + self.random.below(6),
+            (Kind::DmaSpace, _) => 3 + self.random.below(6),
             _ => 1 + self.random.below(6),
         }
     }

@@ -20,7 +20,7 @@ fn bed(count: u32) -> Bed {
         bed.make(Kind::Notification, 0, 200 + index);
     }
     bed.make(Kind::DmaSpace, 8, SPACE);
-    bed.make(Kind::DmaSpace, 3, OTHER);
+    bed.make(Kind::DmaSpace, 4, OTHER);
     bed.ok(Op::DmaBind, abi::SLOT_IOMMU_CONTROL, &[SPACE.into(), SMMU, DEVICE]);
     bed.ok(Op::DmaBind, abi::SLOT_IOMMU_CONTROL, &[OTHER.into(), 0, 0]);
     bed
@@ -129,13 +129,13 @@ fn refusals() {
 #[test]
 fn a_device_needs_a_page_for_its_table_and_tables_for_its_doorbell() {
     let mut bed = bed(1);
-    for pages in 2..6 {
+    for pages in 3..7 {
         bed.make(Kind::DmaSpace, pages, 62 + pages as u32);
         bed.ok(Op::DmaBind, abi::SLOT_IOMMU_CONTROL, &[62 + pages, SMMU, pages]);
         let args = [100, 62 + pages, 1, 0, ITS];
         assert_eq!(bed.refused(Op::IrqMessage, CONTROL, &args), (ErrorCode::NoPool, 0), "{pages} pages");
     }
-    bed.make(Kind::DmaSpace, 2, 90);
+    bed.make(Kind::DmaSpace, 3, 90);
     bed.ok(Op::DmaBind, abi::SLOT_IOMMU_CONTROL, &[90, 0, 0]);
     assert_eq!(refused(&mut bed, [100, 90, 1, 0, ITS]), (ErrorCode::NoPool, 0));
     message(&mut bed, 100, 90, 0, 0, FRAME);

@@ -60,7 +60,7 @@ const ITS: u64 = 0x808_0000;
 
 /// A DmaSpace that is not behind an IOMMU, with a page for a table of events.
 fn space(w: &mut World) -> Check<u32> {
-    let space = w.make(Kind::DmaSpace, 3)?;
+    let space = w.make(Kind::DmaSpace, 4)?;
     w.ok(Op::DmaBind, w.authority.iommu, &[space.into(), 0])?;
     Ok(space)
 }
