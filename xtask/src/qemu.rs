@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use system_tests::{Bus, Machine};
+use system_tests::{Bus, Machine, Tty};
 
 use crate::board::Board;
 use crate::build::Built;
@@ -49,7 +49,7 @@ pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machin
         iommu: false,
         disks: Vec::new(),
         devices: Vec::new(),
-        virtio_console: false,
+        tty: Tty::Uart,
         nets: Vec::new(),
         virtio_slots: table.virtio_slots,
         qmp: None,

@@ -8,8 +8,8 @@ use ipc::devices::{Bar, Function};
 
 use crate::bus::set_mark;
 use crate::capability::messages;
-use crate::config::{Address, COMMAND, Ecam, ID, INTERRUPT, INTX_DISABLE, MASTER, MEMORY, set_command};
-use crate::windows::{Place, Windows};
+use crate::config::{Address, COMMAND, Ecam, ID, INTERRUPT, INTX_DISABLE, IO, MASTER, MEMORY, set_command};
+use crate::windows::{Kind, Place, Windows};
 
 /// More registers of a type 0 and type 1 header (PCI Local Bus Specification 3.0, 6.1).
 const CLASS: u16 = 0x08;
@@ -37,7 +37,7 @@ impl fmt::Display for Fault {
 struct Found {
     index: u8,
     size: u64,
-    wide: bool,
+    kind: Kind,
     /// What it holds.
     bus: u64,
 }
@@ -73,12 +73,17 @@ struct Kept {
 
 /// The places that the registers of a function have, if it is switched on.
 fn keep(ecam: &Ecam, windows: &mut Windows, at: Address, bars: &[Found]) -> Vec<Kept> {
-    let is_on = ecam.read(at, COMMAND) & MEMORY != 0;
-    let places = bars.iter().filter(|_| is_on).filter_map(|bar| {
-        let place = windows.keep(bar.bus, bar.size)?;
+    let command = ecam.read(at, COMMAND);
+    let places = bars.iter().filter(|bar| command & decodes(bar) != 0).filter_map(|bar| {
+        let place = windows.keep(bar.bus, bar.size, bar.kind)?;
         Some(Kept { at, index: bar.index, place })
     });
     places.collect()
+}
+
+/// The bit of the command register with which a function answers to the addresses of a register.
+const fn decodes(bar: &Found) -> u32 {
+    if matches!(bar.kind, Kind::Io) { IO } else { MEMORY }
 }
 
 /// Gives each register of a function a place, and switches the function on, without interrupts.
@@ -86,7 +91,7 @@ fn settle(ecam: &Ecam, windows: &mut Windows, at: Address, bars: &[Found], kept:
     let mut function = describe(ecam, at);
     for bar in bars {
         let has = kept.iter().find(|it| (it.at, it.index) == (at, bar.index)).map(|it| it.place);
-        let place = has.or_else(|| windows.place(bar.size, bar.wide)).ok_or_else(|| Fault {
+        let place = has.or_else(|| windows.place(bar.size, bar.kind)).ok_or_else(|| Fault {
             at,
             why: alloc::format!("BAR {} of {:#x} bytes fits in no window of the bridge", bar.index, bar.size),
         })?;
@@ -97,7 +102,8 @@ fn settle(ecam: &Ecam, windows: &mut Windows, at: Address, bars: &[Found], kept:
         }
         function.bars[usize::from(bar.index)] = Bar { base: place.cpu, size: bar.size };
     }
-    set_command(ecam, at, MEMORY | INTX_DISABLE, MEMORY | INTX_DISABLE);
+    let ports = bars.iter().fold(0, |bits, bar| bits | decodes(bar) & IO);
+    set_command(ecam, at, IO | MEMORY | INTX_DISABLE, ports | MEMORY | INTX_DISABLE);
     Ok(function)
 }
 
@@ -136,20 +142,24 @@ fn describe(ecam: &Ecam, at: Address) -> Function {
     }
 }
 
-/// The memory registers, with their sizes: what stays of all ones (6.2.5.1). Registers of I/O ports are left out: a function of
-/// PCI Express does without them.
+/// The registers, with their sizes: what stays of all ones (6.2.5.1). Those of I/O ports count only where there are no others, as
+/// they have few places: a function of PCI Express does without them.
 fn bars(ecam: &Ecam, at: Address) -> Result<Vec<Found>, Fault> {
     let count = match ecam.read(at, HEADER) >> 16 & 0x7f {
         0 => 6,
         1 => 2,
         other => return Err(Fault { at, why: alloc::format!("a header of type {other}, which nobody knows") }),
     };
-    let decoded = ecam.read(at, COMMAND) & MEMORY;
+    let decoded = ecam.read(at, COMMAND) & (IO | MEMORY);
     // Not while its registers hold nonsense.
-    set_command(ecam, at, MEMORY, 0);
+    set_command(ecam, at, IO | MEMORY, 0);
     let bars = sized(ecam, at, count);
-    set_command(ecam, at, MEMORY, decoded);
-    bars
+    set_command(ecam, at, IO | MEMORY, decoded);
+    let mut bars = bars?;
+    if bars.iter().any(|bar| bar.kind != Kind::Io) {
+        bars.retain(|bar| bar.kind != Kind::Io);
+    }
+    Ok(bars)
 }
 
 fn sized(ecam: &Ecam, at: Address, count: u8) -> Result<Vec<Found>, Fault> {
@@ -163,7 +173,17 @@ fn sized(ecam: &Ecam, at: Address, count: u8) -> Result<Vec<Found>, Fault> {
         if wide && index + 1 == count {
             return Err(fault("has 64 bits, of which half lie behind the last one"));
         }
-        if !io {
+        if io {
+            // The upper half may not be there.
+            let mask = probe(ecam, at, register) & !0b11;
+            if mask != 0 {
+                let size = u64::from((mask | 0xffff_0000).wrapping_neg());
+                if !size.is_power_of_two() {
+                    return Err(fault("says no size that there is"));
+                }
+                found.push(Found { index, size, kind: Kind::Io, bus: u64::from(low & !0b11) });
+            }
+        } else {
             let high = if wide { u64::from(probe(ecam, at, register + 4)) } else { 0xffff_ffff };
             let mask = high << 32 | u64::from(probe(ecam, at, register) & !0xf);
             let bus = u64::from(low & !0xf) | if wide { u64::from(ecam.read(at, register + 4)) << 32 } else { 0 };
@@ -172,7 +192,7 @@ fn sized(ecam: &Ecam, at: Address, count: u8) -> Result<Vec<Found>, Fault> {
                 if !size.is_power_of_two() {
                     return Err(fault("says no size that there is"));
                 }
-                found.push(Found { index, size, wide, bus });
+                found.push(Found { index, size, kind: if wide { Kind::Wide } else { Kind::Narrow }, bus });
             }
         }
         index += if wide { 2 } else { 1 };
@@ -192,7 +212,7 @@ fn probe(ecam: &Ecam, at: Address, register: u16) -> u32 {
 fn set(ecam: &Ecam, at: Address, bar: &Found, bus: u64) {
     let register = BAR + 4 * u16::from(bar.index);
     ecam.write(at, register, bus as u32);
-    if bar.wide {
+    if bar.kind == Kind::Wide {
         ecam.write(at, register + 4, (bus >> 32) as u32);
     }
 }

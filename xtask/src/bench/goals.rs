@@ -120,6 +120,8 @@ pub const ROWS: &[Row] = &[
     at_most("blk.read_4k_d32", 2_500, Some(3_000)),
     at_most("blk.write_4k_d32", 2_500, Some(3_000)),
     at_most("blk.read_1m", 60_000, Some(60_000)),
+    at_most("nvme.read_4k", 6_000, Some(6_000)),
+    at_most("nvme.read_4k_d32", 2_500, Some(2_500)),
     at_most("net.frame_tx", 3_000, Some(3_000)),
     at_most("net.frame_rx", 3_000, Some(3_000)),
     at_most("mem.kernel_text", 98_304, Some(105_000)),

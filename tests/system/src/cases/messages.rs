@@ -9,17 +9,19 @@ use crate::lab::{Boot, Case, Lab, contains};
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
-    let arrives = |id: &str, gic: u8, smp: u32, el2: bool| {
+    let arrives = |id: &str, gic: u8, smp: u32, el2: bool, iommu: bool| {
         Case::new(
             format!("messages.arrive.{id}"),
             "a device interrupts by its message, also when its driver was killed",
-            move |lab| arrive(lab, gic, smp, el2),
+            move |lab| arrive(lab, gic, smp, el2, iommu),
         )
     };
     vec![
-        arrives("its", 3, 1, false),
-        arrives("its-smp-el2", 3, 4, true),
-        arrives("v2m", 2, 1, false),
+        arrives("its", 3, 1, false, false),
+        arrives("its-smp-el2", 3, 4, true, false),
+        arrives("v2m", 2, 1, false, false),
+        arrives("its-smmu", 3, 2, false, true),
+        arrives("v2m-smmu", 2, 1, false, true),
         Case::new("messages.forged.its", "an ITS stops the messages of others that a device sends", forged_its),
         Case::new(
             "messages.forged.v2m",
@@ -34,14 +36,15 @@ const ARRIVED: &str = "edu: its message arrived";
 const FORGED: &str = "edu.1: 16 forged messages were sent";
 const OTHERS: &str = "edu: an interrupt that its device did not raise";
 
-fn boot(lab: &mut Lab, boot: Boot) -> Result<Console> {
+fn boot(lab: &mut Lab, iommu: bool, boot: Boot) -> Result<Console> {
     let devices = ["-device", "edu,addr=3", "-device", "edu,addr=4"];
-    let extra = devices.iter().map(|&word| word.to_owned()).collect();
+    let iommu: &[&str] = if iommu { &["-machine", "iommu=smmuv3"] } else { &[] };
+    let extra = devices.iter().chain(iommu).map(|&word| word.to_owned()).collect();
     lab.boot_to_prompt(Boot { set: Some("pci"), extra, ..boot })
 }
 
-fn arrive(lab: &mut Lab, gic: u8, smp: u32, el2: bool) -> Result<()> {
-    let mut console = boot(lab, Boot { gic: Some(gic), smp: Some(smp), el2, ..Boot::default() })?;
+fn arrive(lab: &mut Lab, gic: u8, smp: u32, el2: bool, iommu: bool) -> Result<()> {
+    let mut console = boot(lab, iommu, Boot { gic: Some(gic), smp: Some(smp), el2, ..Boot::default() })?;
     console.logged(&[ARRIVED, "edu.1: its message arrived"], "error edu", PATIENCE)?;
     console.command("kill edu")?;
     let log = console.logged(&["edu is started again"], "error edu", PATIENCE)?;
@@ -75,7 +78,7 @@ fn holds(console: &mut Console, gic: u8) -> Result<()> {
 
 fn forge(lab: &mut Lab, gic: u8) -> Result<String> {
     let bootargs = Some("edu.forger=4".into());
-    let mut console = boot(lab, Boot { gic: Some(gic), bootargs, ..Boot::default() })?;
+    let mut console = boot(lab, false, Boot { gic: Some(gic), bootargs, ..Boot::default() })?;
     console.logged(&[ARRIVED, FORGED, "edu.1: its message arrived"], "error edu", PATIENCE)
 }
 

@@ -24,6 +24,7 @@ mod kit;
 mod memory;
 mod messages;
 mod net;
+mod nvme;
 mod pci;
 mod shell;
 mod template;
@@ -45,6 +46,7 @@ pub fn all() -> Vec<Case> {
         net::cases(),
         pci::cases(),
         iommu::cases(),
+        nvme::cases(),
         isolation::cases(),
         memory::cases(),
         messages::cases(),

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use ipc::broker::MAX_MESSAGES;
 use ipc::devices::Function;
-use tree::{Device, MessageKind, MessageRoute, PciSpace, Range, Tree, Trigger};
+use tree::{Device, MessageKind, MessageRoute, Range, Tree, Trigger};
 use tree_writer::Builder;
 
 use crate::drivers::Driver;
@@ -48,13 +48,13 @@ pub fn is_name(compatible: &str) -> bool {
     vendor.is_some_and(|vendor| vendor == "class" || u16::from_str_radix(vendor, 16).is_ok())
 }
 
-/// Its registers, if they lie in memory that this bus passes on, each in pages of its own.
+/// Its registers, if they lie where this bus passes on what the CPU does, each in pages of its own.
 pub fn registers(function: &Function, ranges: &[u8]) -> Option<Vec<Block>> {
     let mut registers: Vec<Block> = Vec::new();
     for (index, bar) in function.bars.iter().enumerate().filter(|(_, bar)| bar.size != 0) {
         let range = pages(Range::new(bar.base, bar.size)?)?;
         let is_in = |cpu: Range| cpu.base <= range.base && range.end() <= cpu.end();
-        let passed_on = tree::pci_windows(ranges).any(|window| window.space != PciSpace::Io && is_in(window.cpu));
+        let passed_on = tree::pci_windows(ranges).any(|window| is_in(window.cpu));
         let apart = registers.iter().all(|other| !overlap(other.range, range));
         if !passed_on || !apart {
             return None;

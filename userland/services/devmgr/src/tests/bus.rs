@@ -183,7 +183,7 @@ fn what_is_not_the_bus_to_give_is_refused() {
         }
         for bars in [
             &[(0, 0x1000, 0x1000)][..],
-            &[(0, 0x2000_0000, 0x1000)],
+            &[(0, 0x2001_0000, 0x1000)],
             &[(0, 0x100f_f000, 0x1001)],
             &[(0, 0x1000_0800, 0x100)],
             &[(0, u64::MAX - 0xfff, 0x1000)],
@@ -194,6 +194,8 @@ fn what_is_not_the_bus_to_give_is_refused() {
         }
         assert_eq!(manager.found(BRIDGE, function(1, &[(0, 0x1000_0000, 0x100)])), Ok(Some(3)));
         assert_eq!(manager.found(BRIDGE, function(2, &[(0, 0x1000_0000, 0x10)])), Err(Status::BadFunction));
+        // Ports that the CPU has as memory.
+        assert_eq!(manager.found(BRIDGE, function(2, &[(0, 0x2000_1000, 8)])), Ok(None));
         for device in 3..31 {
             for number in 0..8 {
                 let _ = manager.found(BRIDGE, Function { address: device << 3 | number, ..function(0, &[]) });
