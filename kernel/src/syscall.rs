@@ -145,6 +145,8 @@ const fn operation(op: Op) -> Operation {
         Op::IrqSet => ops::set,
         Op::IrqBind => ops::bind,
         Op::IrqAck => ops::ack,
+        Op::IrqMessage => ops::message,
+        Op::IrqTarget => ops::target,
         Op::DmaClear => ops::dma_clear,
         Op::DmaAttach => ops::dma_attach,
         Op::DmaDetach => ops::dma_detach,

@@ -7,6 +7,7 @@ use core::fmt;
 use ipc::devices::{Bar, Function};
 
 use crate::bus::set_mark;
+use crate::capability::messages;
 use crate::config::{Address, COMMAND, Ecam, ID, INTERRUPT, INTX_DISABLE, IO, MASTER, MEMORY, set_command};
 use crate::windows::{Kind, Place, Windows};
 
@@ -136,6 +137,7 @@ fn describe(ecam: &Ecam, at: Address) -> Function {
         class: ecam.read(at, CLASS),
         address: at.0,
         pin: (ecam.read(at, INTERRUPT) >> 8) as u8,
+        messages: messages(ecam, at),
         ..Function::default()
     }
 }

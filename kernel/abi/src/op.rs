@@ -86,6 +86,11 @@ ops! {
     IrqBind = 49,
     /// Irq: the device was served, the line may fire again.
     IrqAck = 50,
+    /// IrqControl: x0 = Irq slot, x1 = DmaSpace slot, x2 = the device as the controller knows it, x3 = event, x4 = address of
+    /// the controller's registers. The Irq is that message of the device instead of a line.
+    IrqMessage = 51,
+    /// Irq that is a message: out x0 = address, x1 = 32 bits that the device is to write there.
+    IrqTarget = 52,
     /// DmaSpace: x0 = bus address, x1 = pages: what was attached there and taken away by others is not reached any more; out x0 =
     /// pages that were done, of which those behind are left for another call.
     DmaClear = 55,
@@ -114,7 +119,7 @@ ops! {
     /// KernelConsole: x0 = index in the own table, which gets a read-only Frame of the log ring.
     ConsoleRing = 65,
     /// Debug: x0 = CapTable slot, x1 = index; out x0 = kind, x1 = rights, x2 = base address, x3 = bytes, x4 = badge,
-    /// mapped or attached address, line, period, or of a DmaSpace 0 if it is unbound, 1 if it is unprotected and 2 more than its stream otherwise (of an Smc x2 is its first function and x3 how many), x5 = bytes in use (Untyped) or mapped (Frame), budget, Frames attached (DmaSpace), or 1 for a Thread that may
+    /// mapped or attached address, line or number of a message, period, or of a DmaSpace 0 if it is unbound, 1 if it is unprotected and 2 more than its stream otherwise (of an Smc x2 is its first function and x3 how many), x5 = bytes in use (Untyped) or mapped (Frame), budget, Frames attached (DmaSpace), of an Irq that is a message the device, and from bit 32 on the event, more by 1, or 1 for a Thread that may
     /// use vector registers.
     DebugCap = 72,
     /// Debug: x0 = Thread slot, x1 = first register; out x0–x7 = registers, numbered as in `ThreadWriteRegisters`.

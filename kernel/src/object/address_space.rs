@@ -7,7 +7,7 @@ use abi::{
 
 use super::dma_space::Reach;
 use super::tables::{OWN, give_page};
-use super::{Header, Thread};
+use super::{Header, Irq, Thread};
 use crate::arch::pte;
 use crate::cap::{Flags, Slot};
 use crate::kernel::{Kernel, Next, Preempted, Res};
@@ -43,6 +43,10 @@ pub struct AddressSpace {
     pub windows: u32,
     /// Of a DmaSpace: what its device reaches.
     pub reach: Reach,
+    /// The first Irq that is a message of its device.
+    pub messages: Option<Ref<Irq>>,
+    /// The table of the events of its device, 0 if there is none.
+    pub events: Phys,
 }
 
 impl Object for AddressSpace {
@@ -72,6 +76,8 @@ impl AddressSpace {
                 maps: None,
                 windows: 0,
                 reach: Reach::Nothing,
+                messages: None,
+                events: Phys(0),
             },
         )
     }
@@ -120,6 +126,9 @@ impl Kernel {
             self.leave_space(space, ttbr);
             self.machine.flush_asid(ttbr);
             self.asids.release(pte::asid(ttbr));
+        }
+        if self.drop_message(space) {
+            return Ok(false);
         }
         self.mem[space].windows = 0;
         let Some(slot) = self.mem[space].maps else { return Ok(true) };

@@ -5,11 +5,11 @@
 
 use abi::{
     ErrorCode, Kind, Perms, Rights, SyscallError,
-    layout::{PAGE, PAGE_BITS, USER_END},
+    layout::{MemoryType, PAGE, PAGE_BITS, USER_END},
 };
 
 use super::mapping::Work;
-use super::tables::Piece;
+use super::tables::{Piece, give_page, take_page};
 use super::{AddressSpace, Thread};
 use crate::arch::pte;
 use crate::cap::{Cap, Flags, Slot};
@@ -18,8 +18,10 @@ use crate::mm::{Mem, Object, Phys, Ref};
 use crate::smmu::{self, Stream, Unbound};
 use crate::syscall::Args;
 
-/// The lowest bus address at which a Frame can be attached: below are the doorbells of interrupts.
+/// The lowest bus address at which a Frame can be attached: below is the doorbell of messages.
 const LOWEST: u64 = 0x1_0000;
+/// The page at which a device finds the doorbell of its messages.
+const DOORBELL: u64 = 0x1000;
 
 /// Pages that are no tables below the root: the object, the root, the drain.
 const OWN: u32 = 3;
@@ -309,5 +311,57 @@ impl Kernel {
         {
             smmu.invalidate(mem, stream.id.into(), start, entries, bits);
         }
+    }
+}
+
+/// Messages of the device.
+impl Kernel {
+    /// A page of the pool, which is zero.
+    ///
+    /// # Errors
+    /// `NoPool`.
+    pub(super) fn take_pool_page(&mut self, space: Ref<DmaSpace>) -> Res<Phys> {
+        let space = space.tables();
+        if self.mem[space].free_pages == 0 {
+            Err(ErrorCode::NoPool.into())
+        } else {
+            Ok(take_page(&mut self.mem, space))
+        }
+    }
+
+    /// A page goes back to the pool, whatever is in it.
+    pub(super) fn give_pool_page(&mut self, space: Ref<DmaSpace>, page: Phys) {
+        self.mem.zero(page, PAGE);
+        give_page(&mut self.mem, space.tables(), page);
+    }
+
+    /// The device finds a page of registers at [`DOORBELL`] from now on, if it goes through the tables.
+    ///
+    /// # Errors
+    /// `NoPool`: nothing was changed.
+    pub(super) fn attach_doorbell(&mut self, space: Ref<DmaSpace>, doorbell: u64) -> Res<()> {
+        let space = space.tables();
+        if self.mem[space].reach.stream().is_some() {
+            let piece = Piece { address: DOORBELL, base: doorbell & !(PAGE - 1), pages: 1 };
+            let attributes = pte::attributes(Perms::READ | Perms::WRITE, MemoryType::DeviceNgnre as u8);
+            self.map_run(space, piece, attributes, 1)?;
+        }
+        Ok(())
+    }
+
+    /// The device does not find it there any more.
+    pub(super) fn detach_doorbell(&mut self, space: Ref<DmaSpace>) {
+        if self.finds_doorbell(space) {
+            self.clear_run(space.tables(), DOORBELL, 1);
+        }
+    }
+
+    fn finds_doorbell(&self, space: Ref<DmaSpace>) -> bool {
+        self.way(space.tables(), DOORBELL).value != 0
+    }
+
+    /// The address of a doorbell as the device has it.
+    pub(super) fn doorbell_of(&self, space: Ref<DmaSpace>, doorbell: u64) -> u64 {
+        if self.finds_doorbell(space) { DOORBELL | doorbell & (PAGE - 1) } else { doorbell }
     }
 }

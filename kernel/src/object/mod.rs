@@ -10,6 +10,7 @@ mod frame;
 mod header;
 mod irq;
 mod mapping;
+mod message;
 mod notification;
 mod reply;
 mod reserve;
@@ -54,6 +55,7 @@ pub(crate) mod ops {
     pub use super::endpoint::{close, open};
     pub use super::irq::{ack, bind, set};
     pub use super::mapping::{map, protect, unmap};
+    pub use super::message::{message, target};
     pub use super::notification::{poll, signal, wait};
     pub use super::reserve::{release, reserve};
     pub use super::sched_context::{

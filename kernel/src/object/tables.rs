@@ -110,7 +110,8 @@ pub(super) fn give_page(mem: &mut Mem, space: Ref<AddressSpace>, page: Phys) {
     mem.write_u64(page, next.0);
 }
 
-fn take_page(mem: &mut Mem, space: Ref<AddressSpace>) -> Phys {
+/// The pool has one.
+pub(super) fn take_page(mem: &mut Mem, space: Ref<AddressSpace>) -> Phys {
     let place = mem.address(space);
     let object = &mut mem[space];
     assert!(object.free_pages > 0, "who takes a page has looked whether there is one");

@@ -130,6 +130,7 @@ impl Event {
                     | Op::Protect
                     | Op::DmaAttach
                     | Op::DmaDetach
+                    | Op::IrqMessage
                     | Op::DmaClear
                     | Op::AddPool
                     | Op::Reserve

@@ -250,7 +250,7 @@ impl Model {
     }
 
     /// A line is open when somebody listens and nobody has to acknowledge; with nobody listening it is shut.
-    fn reopen(&mut self, line: u32) {
+    pub fn reopen(&mut self, line: u32) {
         let sharers = self.sharers(line);
         if !sharers.iter().any(|irq| self.irqs[irq].held.is_some()) {
             self.open.remove(&line);
@@ -270,6 +270,7 @@ impl Model {
     /// The last capability is gone.
     pub fn irq_dropped(&mut self, irq: At) {
         self.clear_held(Place::Irq(irq));
+        self.forget_message(irq);
         if let Some(line) = self.irq(irq).line.take() {
             self.lines.get_mut(&line).expect("it has sharers").retain(|&other| other != irq);
             self.reopen(line);

@@ -260,6 +260,7 @@ impl Thread {
 impl Space {
     pub fn new(pages: u64) -> Self {
         let (leaves, mapped) = Default::default();
-        Self { pages, own: 2, leaves, mapped, lost: false, bound: false, stream: None }
+        let (messages, events) = (Vec::new(), false);
+        Self { pages, own: 2, leaves, mapped, lost: false, bound: false, stream: None, messages, events }
     }
 }

@@ -214,7 +214,9 @@ impl Model {
             cap if cap.kind == Kind::Untyped => cap.used / PAGE,
             _ => 0,
         };
-        object.pages - object.own + object.mapped.iter().map(given).sum::<u64>() - object.tables().len() as u64
+        object.pages - object.own + object.mapped.iter().map(given).sum::<u64>()
+            - object.tables().len() as u64
+            - u64::from(object.events)
     }
 
     /// The level of the largest entry that fits at an address, if nothing is in its way and the tables can be made.

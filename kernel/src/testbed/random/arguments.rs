@@ -4,6 +4,7 @@ use abi::{InWord, Kind, MAX_WORDS, Op, Rights, THREAD_FPU, layout::PAGE, layout:
 
 use super::numbers::Random;
 use super::world::{DEVICE_BASE, slot};
+use crate::arch::{FRAME, ITS};
 use crate::cap::Cap;
 use crate::kernel::Kernel;
 use crate::mm::Ref;
@@ -209,6 +210,15 @@ impl Draw<'_> {
                 self.slot_of(Kind::Irq)
             }
             Op::IrqAck => self.slot_of(Kind::Irq),
+            Op::IrqMessage => {
+                regs[0] = self.slot_of(Kind::Irq);
+                regs[1] = self.slot_of(Kind::DmaSpace);
+                regs[2] = self.random.pick(&[0, 1, 2, 3, 255, 256]);
+                regs[3] = self.random.below(17);
+                regs[4] = self.random.pick(&[ITS, ITS, ITS, ITS, FRAME, 0]);
+                self.slot_of(Kind::IrqControl)
+            }
+            Op::IrqTarget => self.slot_of(Kind::Irq),
             Op::DmaClear => {
                 (regs[0], regs[1]) = (self.address(), self.random.pick(&[1, 1, 3, 40, 600]));
                 self.slot_of(Kind::DmaSpace)

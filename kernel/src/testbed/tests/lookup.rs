@@ -37,6 +37,8 @@ fn targets() -> Vec<(Op, Kind, Rights)> {
         (Op::IrqSet, IrqControl, Rights::INVOKE),
         (Op::IrqBind, Irq, Rights::IRQ_BIND),
         (Op::IrqAck, Irq, Rights::IRQ_ACK),
+        (Op::IrqMessage, IrqControl, Rights::INVOKE),
+        (Op::IrqTarget, Irq, Rights::IRQ_BIND),
         (Op::DmaClear, DmaSpace, Rights::INVOKE),
         (Op::DmaAttach, DmaSpace, Rights::INVOKE),
         (Op::DmaDetach, DmaSpace, Rights::INVOKE),

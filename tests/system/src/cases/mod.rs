@@ -22,6 +22,7 @@ mod isolation;
 mod keys;
 mod kit;
 mod memory;
+mod messages;
 mod net;
 mod nvme;
 mod pci;
@@ -48,6 +49,7 @@ pub fn all() -> Vec<Case> {
         nvme::cases(),
         isolation::cases(),
         memory::cases(),
+        messages::cases(),
         kit::cases(),
         conformance::cases(),
         fuzz::cases(),

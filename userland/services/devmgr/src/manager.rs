@@ -17,7 +17,7 @@ use crate::iommu;
 use crate::lines::lines;
 use crate::node;
 use crate::plan::{Identify, Outcome, Row, plan};
-use crate::resources::{Block, Description, Identification, Trouble};
+use crate::resources::{Block, Description, Identification, Messages, Trouble};
 
 /// Answers what becomes of each node.
 pub struct Manager<'a, C> {
@@ -164,7 +164,8 @@ impl<'a, C: Call> Manager<'a, C> {
             return Ok(self.nodes.get(known).and_then(|node| node.component));
         }
         let stream = iommu::of_function(&self.tree, &bus, function);
-        let words = function::words(function, &registers, &function::lines(&bus, function), &stream);
+        let (lines, messages) = (function::lines(&bus, function), function::messages(&bus, function));
+        let words = function::words(function, &registers, &lines, &stream, &messages);
         let (driver, started) = self.start_function(&bus, function, registers, &path);
         let (component, state, reason) = match started {
             Ok(Some(number)) => (Some(number), State::Running, String::new()),
@@ -334,6 +335,9 @@ fn describe(
     }
     for line in &description.lines {
         broker.add_interrupt(line.intid, line.edge, &line.name)?;
+    }
+    if let Some(Messages { controller, device, count }) = description.messages {
+        broker.add_messages(controller, device.unwrap_or(0), count)?;
     }
     for block in &description.memory {
         broker.add_memory(block.range.base, block.range.size, &block.name)?;
