@@ -127,7 +127,7 @@ mod tests {
 
     /// Configuration space, and what was written there and to the registers, in order.
     #[derive(Clone, Default)]
-    struct Chip(Rc<RefCell<(HashMap<u16, u32>, Vec<(&'static str, usize, u64)>)>>);
+    struct Chip(Rc<RefCell<(HashMap<u16, u32>, Written)>>);
 
     impl Pci for Chip {
         fn read(&mut self, _: Client, register: u16) -> Result<u32, Status> {

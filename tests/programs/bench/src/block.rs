@@ -34,6 +34,10 @@ pub const VIRTIO: [Kind; 5] = [
 pub const NVME: [Kind; 2] =
     [("nvme.read_4k", Operation::Read, SMALL, 1), ("nvme.read_4k_d32", Operation::Read, SMALL, 32)];
 
+/// Of a virtio device behind an SMMU.
+pub const SMMU: [Kind; 2] =
+    [("blk.read_4k_smmu", Operation::Read, SMALL, 1), ("blk.read_4k_d32_smmu", Operation::Read, SMALL, 32)];
+
 /// Transfers with a null disk, from the call to the data in our buffer. CPU time of all components is compared, so that
 /// waiting for the emulated device does not count; what the comparison itself costs is measured and taken off.
 pub fn lines(env: &Env, kinds: &[Kind]) -> Vec<Line> {
