@@ -30,13 +30,18 @@ const BARS: [&str; 6] = ["bar0", "bar1", "bar2", "bar3", "bar4", "bar5"];
 
 impl Function<Cap<Endpoint>> {
     /// The interrupt of a function that has one: its first message, which it sends from now on, or its line where it sends none.
+    /// `bar` opens registers by their name; those that are mapped already it gives a copy of.
     ///
     /// # Errors
     /// The component was given neither; the function is gone, or lies about its messages.
-    pub fn interrupt(&self, env: &Env) -> Result<Interrupt, Error> {
+    pub fn interrupt(
+        &self,
+        env: &Env,
+        bar: impl FnOnce(&'static str) -> Result<Mmio, Error>,
+    ) -> Result<Interrupt, Error> {
         match Interrupt::message(env, 0) {
             Ok((interrupt, message)) => {
-                self.send(&[message], |bar| Mmio::named(env, bar))?;
+                self.send(&[message], bar)?;
                 Ok(interrupt)
             }
             Err(Error { cause: Cause::Missing, .. }) => Interrupt::named(env, "intx"),
