@@ -232,8 +232,8 @@ impl Smmu {
         self.translation.is_some()
     }
 
-    /// From here on a stream's accesses go through the tables of a root, with the descriptor of that at `context`, a granule of
-    /// zeroed memory.
+    /// A stream is bound to the tables of a root, with the descriptor of that at `context`, a granule of zeroed memory. It goes on to
+    /// abort until it is opened.
     pub fn bind(&mut self, mem: &mut Mem, stream: u32, root: Phys, context: Phys) -> Result<(), Unbound> {
         let entry = self.entry(mem, stream)?;
         if mem.read_u64(entry) & ADDRESS != 0 {
@@ -244,9 +244,18 @@ impl Smmu {
         // Cacheable descriptors, shareability as the access has it.
         mem.write_u64(Phys(entry.0 + 8), 0b01 << 44 | 0b11 << 6 | 0b01 << 4 | 0b01 << 2);
         arch::publish_to_devices();
-        mem.write_u64(entry, context.0 | STE_STAGE_1);
+        mem.write_u64(entry, context.0 | STE_ABORT);
         self.forget(mem, stream);
         Ok(())
+    }
+
+    /// From here on the accesses of a stream go through the tables that it is bound to.
+    pub fn open_stream(&mut self, mem: &mut Mem, stream: u32) {
+        if let Ok(entry) = self.entry(mem, stream) {
+            let value = mem.read_u64(entry);
+            mem.write_u64(entry, value & ADDRESS | STE_STAGE_1);
+            self.forget(mem, stream);
+        }
     }
 
     /// From here on a stream aborts, without a word, and is nobody's. What it did before is complete.

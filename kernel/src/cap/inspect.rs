@@ -38,7 +38,7 @@ impl Kernel {
                 let reach = match space.map_or(Reach::Nothing, |space| space.reach) {
                     Reach::Nothing => 0,
                     Reach::Everything => 1,
-                    Reach::Stream(stream) => u64::from(stream.id) + 2,
+                    Reach::Bound(stream) | Reach::Stream(stream) => u64::from(stream.id) + 2,
                 };
                 (base, bytes * PAGE, reach, space.map_or(0, |space| self.attached(space.maps)))
             }

@@ -38,6 +38,9 @@ pub enum Reach {
     Nothing,
     /// All memory, whatever is attached.
     Everything,
+    /// It is bound to this stream, which aborts until something is attached: what the device still does for a driver that died is
+    /// not its successor's.
+    Bound(Stream),
     /// What is attached: this stream goes through its tables.
     Stream(Stream),
 }
@@ -47,7 +50,7 @@ impl Reach {
     #[inline(always)]
     pub const fn stream(self) -> Option<Stream> {
         match self {
-            Self::Stream(stream) => Some(stream),
+            Self::Bound(stream) | Self::Stream(stream) => Some(stream),
             _ => None,
         }
     }
@@ -131,7 +134,7 @@ pub fn attach(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
             k.begin_mapping(slot, space, Piece { address: cap.object, base: cap.object, pages: 0 }, 0);
             return Ok(k.answer_one(caller, cap.object));
         }
-        Reach::Stream(_) => {}
+        Reach::Bound(_) | Reach::Stream(_) => {}
     }
     if !(LOWEST..USER_END).contains(&address) || USER_END - address < pages << PAGE_BITS {
         return Err(bad(2));
@@ -140,7 +143,10 @@ pub fn attach(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     // The device does not execute, and sees what it shares with the cores as they do.
     let attributes = pte::attributes(perms, cap.memory_type());
     Ok(match k.map_frame(slot, space, piece, 0, attributes)? {
-        Next::Done => k.answer_one(caller, address),
+        Next::Done => {
+            k.open_stream(space);
+            k.answer_one(caller, address)
+        }
         next => next,
     })
 }
@@ -196,8 +202,8 @@ pub fn clear(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     Ok(k.answer_one(caller, done.min(pages)))
 }
 
-/// From now on a stream of an IOMMU goes through this space, until that is destroyed. Without an IOMMU (registers 0) the space is
-/// unprotected from now on.
+/// A stream of an IOMMU is this space's, until that is destroyed: it goes through its tables when the first Frame is attached, and
+/// aborts before. Without an IOMMU (registers 0) the space is unprotected from now on.
 ///
 /// # Rights
 /// IommuControl. DmaSpace: invoke.
@@ -230,7 +236,7 @@ pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         Unbound::Taken => SyscallError::new(ErrorCode::Busy, 3),
         Unbound::Full => SyscallError::new(ErrorCode::OutOfMemory, 3),
     })?;
-    k.mem[tables].reach = Reach::Stream(Stream { smmu: index as u8, id });
+    k.mem[tables].reach = Reach::Bound(Stream { smmu: index as u8, id });
     Ok(Next::Done)
 }
 
@@ -290,6 +296,17 @@ impl Kernel {
         }
         self.forget_mapping(slot, space);
         Ok(())
+    }
+
+    /// A stream that aborts because nothing was attached goes through the tables from now on.
+    fn open_stream(&mut self, space: Ref<AddressSpace>) {
+        let Self { mem, smmus, .. } = self;
+        if let Reach::Bound(stream) = mem[space].reach
+            && let Some(smmu) = smmus.get_mut(usize::from(stream.smmu)).and_then(Option::as_mut)
+        {
+            mem[space].reach = Reach::Stream(stream);
+            smmu.open_stream(mem, stream.id.into());
+        }
     }
 
     /// Its stream, if it has one, aborts. What the device did before is complete.

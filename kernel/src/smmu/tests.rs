@@ -15,6 +15,11 @@ pub fn fake(mem: &mut Mem, free: &mut Regions) -> (Smmu, Result<(), &'static str
 }
 
 impl Smmu {
+    /// Whether a stream goes through tables.
+    pub fn is_open(&self, mem: &Mem, stream: u64) -> bool {
+        entry(self, mem, stream).is_some_and(|entry| config(entry) == 0b101)
+    }
+
     /// What was asked of it.
     pub fn log(&self) -> &[[u64; 2]] {
         self.translation.as_ref().map_or(&[], |translation| &translation.log)
@@ -69,6 +74,9 @@ fn a_stream_is_bound_once_and_aborts_before_and_after() {
     mem.zero(Phys(RAM + 0xf_0000), 0x2000);
     assert_eq!(smmu.bind(&mut mem, 0x18, root, context), Ok(()));
     let ste = entry(&smmu, &mem, 0x18).unwrap();
+    assert_eq!((config(ste), ste[0] & ADDRESS), (0, context.0), "bound, and closed");
+    smmu.open_stream(&mut mem, 0x18);
+    let ste = entry(&smmu, &mem, 0x18).unwrap();
     assert_eq!((config(ste), ste[0] & ADDRESS), (0b101, context.0));
     assert_eq!(smmu.bind(&mut mem, 0x18, root, context), Err(Unbound::Taken));
     // Its neighbours are known now, and abort.
@@ -91,6 +99,8 @@ fn every_change_is_told_and_waited_for() {
     assert_eq!(log(&mut smmu), [[command::CFGI_ALL, 31], [command::TLBI_NSNH_ALL, 0], [command::SYNC, 0]]);
     smmu.bind(&mut mem, 0x108, Phys(RAM + 0xf_0000), context).unwrap();
     let forgets = [[0x03 | 0x108 << 32, 0], [0x11 | 0x108 << 48, 0], [0x46, 0]];
+    assert_eq!(log(&mut smmu), forgets);
+    smmu.open_stream(&mut mem, 0x108);
     assert_eq!(log(&mut smmu), forgets);
     smmu.invalidate(&mut mem, 0x108, 0x2000_0000, 2, 12);
     assert_eq!(log(&mut smmu), [[0x12 | 0x108 << 48, 0x2000_0000], [0x12 | 0x108 << 48, 0x2000_1000], [0x46, 0]]);

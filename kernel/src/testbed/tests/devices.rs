@@ -63,7 +63,10 @@ fn a_device_reaches_what_is_attached_and_nothing_else() {
     for pages in [0, 4, u64::MAX] {
         assert_eq!(bed.refused(Op::DmaAttach, SPACE, &[40, ADDRESS, 3, pages]), (ErrorCode::InvalidArgument, 4));
     }
+    let is_open = |bed: &Bed| bed.k.smmus[0].as_ref().unwrap().is_open(&bed.k.mem, STREAM);
+    assert!(!is_open(&bed), "what the device does before anything is attached is nobody's");
     assert_eq!(bed.ok(Op::DmaAttach, SPACE, &attach(40, 3))[0], ADDRESS);
+    assert!(is_open(&bed));
     for page in 0..3 {
         let seen = bed.k.translate_for_tests(space, ADDRESS + page * PAGE + 5);
         assert_eq!(seen, Some(Phys(base + page * PAGE + 5)));
