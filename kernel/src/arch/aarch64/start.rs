@@ -297,7 +297,7 @@ fn bring_up_smmus(
         };
         let (smmu, started) = Smmu::start(smmu::Ports { control, queues }, base, line, mem, free);
         match started {
-            Ok(()) => log::info!("SMMU at {base:#x}: what is not bound aborts"),
+            Ok(()) => log::debug!("SMMU at {base:#x}: what is not bound aborts"),
             Err(why) => log::error!("SMMU at {base:#x}: {why}: it aborts everything"),
         }
         *place = Some(smmu);

@@ -165,7 +165,7 @@ fn find(bytes: &[u8], text: &str) -> Option<usize> {
 fn overlapping_tree(lab: &mut Lab, address: u64, disks: Vec<Disk>) -> Result<Console> {
     let reg = |base: u64, size: u64| [base.to_be_bytes(), size.to_be_bytes()].concat();
     let slot = reg(0x0a00_3c00, 0x200);
-    let mut tree = lab.device_tree()?;
+    let mut tree = lab.device_tree_for(Boot { bus: Some(Bus::Mmio), ..Boot::default() })?;
     let place = tree.windows(slot.len()).position(|window| window == slot).context("QEMU's tree has no slot 30")?;
     tree[place..place + slot.len()].copy_from_slice(&reg(address, 0x1000));
     let tree = put(lab, "tree.dtb", &tree)?;
