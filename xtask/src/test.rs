@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use system_tests::{Case, Lab, Outcome};
+use system_tests::{Case, Lab, Machine, Outcome};
 
 use crate::board::Board;
 use crate::build;
@@ -31,9 +31,38 @@ pub struct Options {
     /// Only the tests in the booted image
     #[arg(long)]
     system: bool,
+    #[command(flatten)]
+    machine: Deviations,
+}
+
+/// What the machine of the system tests is, where it is not the board's and the test does not say otherwise.
+#[derive(Args, Clone, Default)]
+pub struct Deviations {
     /// Where the virtio devices are in the booted image; what the board says if it is not said
     #[arg(long)]
     bus: Option<BusName>,
+    /// The core
+    #[arg(long)]
+    cpu: Option<String>,
+    /// How many cores
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=8))]
+    smp: Option<u32>,
+    /// Version of the interrupt controller, 2 or 3
+    #[arg(long, value_parser = clap::value_parser!(u8).range(2..=3))]
+    gic: Option<u8>,
+    /// Enter the kernel at EL2
+    #[arg(long)]
+    el2: bool,
+}
+
+impl Deviations {
+    fn apply(self, machine: &mut Machine) {
+        machine.bus = self.bus.map_or(machine.bus, Into::into);
+        machine.cpu = self.cpu.unwrap_or_else(|| machine.cpu.clone());
+        machine.smp = self.smp.unwrap_or(machine.smp);
+        machine.gic = self.gic.unwrap_or(machine.gic);
+        machine.el2 |= self.el2;
+    }
 }
 
 /// How many tests went which way.
@@ -81,7 +110,7 @@ fn tests(workspace: &Workspace, setup: &Setup, options: &Options, cases: &[Case]
         }
     }
     if !options.host && !cases.is_empty() {
-        tally.add(system(workspace, setup, cases, options.bus)?);
+        tally.add(system(workspace, setup, cases, options.machine.clone())?);
     }
     Ok(tally)
 }
@@ -158,7 +187,7 @@ fn is_heading(line: &str) -> bool {
 }
 
 /// Boots the image for each of these cases.
-pub fn system(workspace: &Workspace, setup: &Setup, cases: &[Case], bus: Option<BusName>) -> Result<Tally> {
+pub fn system(workspace: &Workspace, setup: &Setup, cases: &[Case], deviations: Deviations) -> Result<Tally> {
     let needed: Vec<_> = [&tools::QEMU, &tools::GDB, &tools::FDTGET].into_iter().chain(tools::DISK).collect();
     setup.require(&needed)?;
     let board = Board::read(workspace, "virt")?;
@@ -168,7 +197,7 @@ pub fn system(workspace: &Workspace, setup: &Setup, cases: &[Case], bus: Option<
     }
     let symbols = Symbols::new(&built.folder);
     let mut machine = qemu::machine(&board, &built, None)?;
-    machine.bus = bus.map_or(machine.bus, Into::into);
+    deviations.apply(&mut machine);
     let mut lab = Lab::new(machine, &workspace.tutti(), symbols.shared())?;
     let mut tally = Tally::default();
     for case in cases {

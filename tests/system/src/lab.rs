@@ -241,7 +241,7 @@ impl Lab {
         let mut machine = self.machine.clone();
         machine.cpu = boot.cpu.unwrap_or(machine.cpu);
         machine.gic = boot.gic.unwrap_or(machine.gic);
-        machine.el2 = boot.el2;
+        machine.el2 |= boot.el2;
         machine.smp = boot.smp.unwrap_or(machine.smp);
         machine.memory = boot.memory.unwrap_or(machine.memory);
         machine.bus = boot.bus.unwrap_or(machine.bus);
