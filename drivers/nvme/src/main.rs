@@ -3,7 +3,7 @@
 
 use kit::dma::Space;
 use kit::mmio::Mmio;
-use kit::{Interrupt, class::block, pci, time};
+use kit::{class::block, pci, time};
 use nvme::{Failure, Nvme};
 
 rt::entry!(run);
@@ -11,6 +11,8 @@ rt::entry!(run);
 fn run(env: &'static rt::Env) -> kit::Result<rt::SyscallError, Failure> {
     let space = Space::open(env)?;
     let (function, mmio) = (pci::Function::open(env)?, Mmio::named(env, "bar0")?);
+    // Before the controller is on: one may send no messages of queues that were made without them.
+    let interrupt = function.interrupt(env, |_| Ok(mmio.clone()))?;
     let disk = Nvme::new(&mmio, space, &mut time::Kernel::open()?, || function.set_master(true))?;
-    Ok(block::serve(env, disk, space, Interrupt::named(env, "intx")?)?)
+    Ok(block::serve(env, disk, space, interrupt)?)
 }
