@@ -36,7 +36,7 @@ fn register(bus: &Bus, device: u16, register: u16) -> u32 {
 /// As a driver of the bridge that runs for the first time, or again.
 fn served(ecam: Ecam, is_first: bool) -> Served {
     let devices = DevicesClient(Loopback::new(DevicesServer(Devmgr::default())));
-    let found = scan(&ecam, &mut windows(), is_first);
+    let found = scan(&ecam, &windows(), is_first);
     let mut served = Served::new(ecam, found);
     tell(&devices, &mut served);
     served
@@ -131,7 +131,7 @@ fn a_bridge_driver_that_comes_back_disturbs_no_driver_and_knows_who_has_what() {
     let (bus, mut before) = both();
     let (on, off) = ((true, true, true), (false, false, false));
     start(&mut before, DISK);
-    let again = || Ecam::new(Mmio::fake(bus.clone(), 1 << 20), 0);
+    let again = || Ecam::new(Mmio::fake(bus.clone(), 1 << 20), (0, 255));
     let mut after = served(again(), false);
     assert_eq!(active(&bus), on, "nobody called");
     assert_eq!((after.read(DISK, 0).is_ok(), active(&bus)), (true, on), "the same instance");

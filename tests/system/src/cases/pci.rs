@@ -39,6 +39,7 @@ pub fn cases() -> Vec<Case> {
             restarts,
         ),
         Case::new("pci.dead", "a function whose driver is dead masters the bus no more", quiet_when_dead),
+        Case::new("pci.behind", "functions behind bridges have drivers, which interrupt and reach memory", behind),
         Case::new("pci.full", "a function that does not fit is named, and the others are there", full),
     ]
 }
@@ -159,6 +160,59 @@ fn serves(lab: &mut Lab, gic: u8, el2: bool) -> Result<()> {
         ensure!(starts(&mut console, driver)? == 1, "{driver} was started twice");
     }
     answers(lab, &mut console)
+}
+
+/// A disk behind a root port, an interface behind a switch, random bytes and a keyboard behind conventional bridges.
+fn behind(lab: &mut Lab) -> Result<()> {
+    let disk = lab.disk()?.image;
+    let extra = [
+        "-device",
+        "pcie-root-port,id=port,addr=2,chassis=1",
+        "-drive",
+        &format!("if=none,id=behind,format=raw,file={}", disk.display()),
+        "-device",
+        "virtio-blk-pci,disable-legacy=on,iommu_platform=on,romfile=,drive=behind,bus=port",
+        "-device",
+        "pcie-root-port,id=other,addr=3,chassis=2",
+        "-device",
+        "x3130-upstream,id=up,bus=other",
+        "-device",
+        "xio3130-downstream,id=down0,bus=up,chassis=3,slot=0",
+        "-device",
+        "xio3130-downstream,id=down1,bus=up,chassis=4,slot=1,addr=1",
+        "-netdev",
+        "user,id=net",
+        "-device",
+        "virtio-net-pci,disable-legacy=on,iommu_platform=on,romfile=,netdev=net,bus=down1",
+        "-device",
+        "pci-bridge,id=old,addr=5,chassis_nr=9",
+        "-device",
+        "virtio-rng-pci,disable-legacy=on,romfile=,bus=old,addr=6",
+        "-device",
+        "virtio-keyboard-pci,disable-legacy=on,romfile=,bus=old,addr=7",
+    ];
+    let extra = extra.map(str::to_owned).into();
+    let mut console = lab.boot_to_prompt(Boot { bus: Some(Bus::Pci), iommu: Some(false), extra, ..Boot::default() })?;
+    let list = console.command("devices")?;
+    let paths = [
+        ("pci1b36,c@2,0/pci1af4,1042@0,0", "virtio-blk"),
+        ("pci1b36,c@3,0", "pci-ecam"),
+        ("pci1b36,c@3,0/pci104c,8232@0,0/pci104c,8233@1,0/pci1af4,1041@0,0", "virtio-net"),
+        ("pci1b36,1@5,0/pci1af4,1044@6,0", "virtio-rng"),
+        ("pci1b36,1@5,0/pci1af4,1052@7,0", "virtio-input"),
+    ];
+    for (path, driver) in paths {
+        let path = format!("/pcie@10000000/{path} ");
+        let row = list.lines().find(|line| line.starts_with(&path)).unwrap_or_default();
+        ensure!(row.ends_with("running") && row.contains(driver), "{path}: {row:?} in\n{list}");
+    }
+    answers(lab, &mut console)?;
+    for service in ["pci-ecam", "devmgr", "virtio-blk", "virtio-net"] {
+        console.command(&format!("kill {service}"))?;
+        answers(lab, &mut console)?;
+    }
+    ensure!(console.command("devices")? == list, "the list is not as it was");
+    Ok(())
 }
 
 /// The command register of device 10, as the bus has it: QEMU reads the configuration space.
