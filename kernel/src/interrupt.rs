@@ -1,4 +1,4 @@
-//! Interrupts: the kernel's own timer, and lines whose Irq objects signal a Notification.
+//! Interrupts: the kernel's own timer, and lines and messages whose Irq objects signal a Notification.
 
 use abi::trace::Event;
 
@@ -27,7 +27,7 @@ pub fn handle_from(k: &mut Kernel, mut acknowledged: Option<u32>) {
             k.machine.end(line);
         } else {
             // Masked until every driver on the line has acknowledged.
-            k.machine.mask(line);
+            k.mask(line);
             k.machine.end(line);
             k.fire(line);
         }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::component::{self, Description};
+use crate::qemu::BusName;
 use crate::workspace::Workspace;
 
 /// Protocols that init itself serves.
@@ -48,6 +49,9 @@ pub struct MachineTable {
     pub memory: String,
     /// Version of the interrupt controller.
     pub gic: u8,
+    /// Where its virtio devices are, if nobody says otherwise; those on PCI are behind an SMMU.
+    #[serde(default)]
+    pub bus: BusName,
     /// Slots of virtio-mmio in the order of use.
     pub virtio_slots: Vec<u32>,
 }

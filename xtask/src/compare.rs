@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use disk_jobs::{BEGIN, DONE, END, FAILED, JOBS};
-use system_tests::{Boot, Case, Console, Disk, Lab, Outcome};
+use system_tests::{Boot, Bus, Case, Console, Disk, Lab, Outcome};
 
 use crate::board::Board;
 use crate::build::{self, Built};
@@ -121,6 +121,7 @@ impl Bench<'_> {
 
     fn boot(&self, system: System) -> Result<Vec<Duration>> {
         let mut machine = qemu::machine(self.board, self.built, Some(SET))?;
+        (machine.bus, machine.iommu) = (Bus::Mmio, false);
         machine.cpu = self.cpu.into();
         machine.smp = 1;
         machine.extra = ["-accel", "tcg"].map(str::to_owned).into();

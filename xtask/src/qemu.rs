@@ -2,18 +2,21 @@
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use system_tests::{Bus, Machine};
+use serde::Deserialize;
+use system_tests::{Bus, Machine, Tty};
 
 use crate::board::Board;
 use crate::build::Built;
 use crate::tools;
 
 /// Where virtio devices are, as the command line says it.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum BusName {
     /// Functions of PCI
     Pci,
     /// Registers that the device tree names
+    #[default]
     Mmio,
 }
 
@@ -45,11 +48,11 @@ pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machin
         bundle: Some(built.bundle(set)),
         direct: None,
         bootargs: "log=info".into(),
-        bus: Bus::Mmio,
-        iommu: false,
+        bus: table.bus.into(),
+        iommu: matches!(table.bus, BusName::Pci),
         disks: Vec::new(),
         devices: Vec::new(),
-        virtio_console: false,
+        tty: Tty::Uart,
         nets: Vec::new(),
         virtio_slots: table.virtio_slots,
         qmp: None,

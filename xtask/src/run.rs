@@ -48,7 +48,8 @@ pub struct Options {
     /// Version of the interrupt controller, 2 or 3
     #[arg(long, value_parser = clap::value_parser!(u8).range(2..=3))]
     gic: Option<u8>,
-    /// Where the virtio devices are; mmio if it is not said
+    /// Where the virtio devices are: on PCI behind an SMMU, or where the device tree names their registers; what the board says if it is
+    /// not said
     #[arg(long)]
     bus: Option<BusName>,
     /// Enter the kernel at EL2
@@ -109,7 +110,7 @@ fn machine(workspace: &Workspace, board: &Board, built: &Built, options: Options
         gic: options.gic.unwrap_or(machine.gic),
         el2: options.el2,
         bus: options.bus.map_or(machine.bus, Into::into),
-        iommu: matches!(options.bus, Some(BusName::Pci)),
+        iommu: options.bus.map_or(machine.iommu, |bus| matches!(bus, BusName::Pci)),
         disks: vec![Disk::File(disk_image(workspace, options.disk)?)],
         nets: vec![Net::user()],
         devices: vec!["virtio-rng-device".into()],

@@ -31,7 +31,7 @@ pub struct Options {
     /// Only the tests in the booted image
     #[arg(long)]
     system: bool,
-    /// Where the virtio devices are in the booted image; mmio if it is not said
+    /// Where the virtio devices are in the booted image; what the board says if it is not said
     #[arg(long)]
     bus: Option<BusName>,
 }

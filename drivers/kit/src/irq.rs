@@ -12,7 +12,20 @@ use rt::{Cap, Irq, NOTIFICATION};
 use crate::error::Cause;
 use crate::error::Error;
 
-/// An interrupt line of the device. It fires once for each [`Self::wait`]: from when that returns until the next one it is
+/// What a device writes to fire an interrupt that is a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Where, as the device has it.
+    pub address: u64,
+    /// What.
+    pub data: u32,
+}
+
+/// The names of messages.
+#[cfg(target_os = "none")]
+const MESSAGES: [&str; 8] = ["msi0", "msi1", "msi2", "msi3", "msi4", "msi5", "msi6", "msi7"];
+
+/// An interrupt line of the device, or a message. It fires once for each [`Self::wait`]: from when that returns until the next one it is
 /// masked.
 ///
 /// ```
@@ -61,6 +74,18 @@ impl Interrupt {
         Ok(Self { irq, event, fired: Cell::new(false) })
     }
 
+    /// The message number `index` that the device may send, from 0: `irq:msiINDEX`; and what it is to write for that.
+    ///
+    /// # Errors
+    /// The component was not given it, or the kernel refused.
+    #[cfg(target_os = "none")]
+    pub fn message(env: &Env, index: usize) -> Result<(Self, Message), Error> {
+        let &name = MESSAGES.get(index).ok_or(Error::new("irq:msi8 and above", Cause::Limit))?;
+        let interrupt = Self::named(env, name)?;
+        let (address, data) = interrupt.irq.target().map_err(|error| Error::of_node("irq:", name, error.into()))?;
+        Ok((interrupt, Message { address, data }))
+    }
+
     /// There are no interrupts on the host.
     ///
     /// # Errors
@@ -77,6 +102,15 @@ impl Interrupt {
     #[cfg(not(target_os = "none"))]
     pub fn named(_: &Env, _: &'static str) -> Result<Self, Error> {
         Ok(Self::fake())
+    }
+
+    /// As [`Self::open`].
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(not(target_os = "none"))]
+    pub fn message(_: &Env, index: usize) -> Result<(Self, Message), Error> {
+        Ok((Self::fake(), Message { address: 0x1040, data: index as u32 }))
     }
 
     /// A line that a test fires with [`rt::task::fake::raise`] of its [`Self::bits`].

@@ -12,6 +12,8 @@
 //! # }
 //! ```
 
+mod messages;
+
 use alloc::vec::Vec;
 use core::fmt;
 

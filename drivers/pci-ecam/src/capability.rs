@@ -70,6 +70,15 @@ pub fn capabilities(ecam: &Ecam, at: Address) -> Result<Vec<Capability>, BadList
     kit::pci::capabilities(|register| Ok(ecam.read(at, register)))
 }
 
+/// How many messages a function can send: of MSI-X, else of MSI; 255 if it is more. None if its list is none.
+pub fn messages(ecam: &Ecam, at: Address) -> u8 {
+    let list = capabilities(ecam, at).unwrap_or_default();
+    let first = |id| list.iter().find(|it| it.id == id).map(|it| ecam.read(at, it.at) >> 16);
+    let count = first(MSI_X).map(|control| (control & 0x7ff) + 1);
+    let count = count.or_else(|| first(MSI).map(|control| 1 << (control >> 1 & 7).min(5)));
+    count.map_or(0, |count| u8::try_from(count).unwrap_or(u8::MAX))
+}
+
 /// What becomes of a register when a driver writes to it: the bits of `value` that are its own, the others as they are. `None`:
 /// none is.
 pub fn merged(ecam: &Ecam, at: Address, register: u16, value: u32) -> Option<u32> {

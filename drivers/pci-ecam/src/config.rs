@@ -16,7 +16,9 @@ pub const INTERRUPT: u16 = 0x3c;
 /// The first byte behind all registers.
 pub const REGISTERS: u16 = 0x1000;
 
-/// Bits of the command register: the function answers to addresses of memory; it reads and writes memory; it raises no INTx.
+/// Bits of the command register: the function answers to addresses of I/O ports; to addresses of memory; it reads and writes memory; it raises no INTx.
+pub const IO: u32 = 1 << 0;
+/// As above.
 pub const MEMORY: u32 = 1 << 1;
 /// As above.
 pub const MASTER: u32 = 1 << 2;
@@ -26,10 +28,10 @@ pub const INTX_DISABLE: u32 = 1 << 10;
 /// A bit of the status: the function wants to raise INTx, whether that is disabled or not.
 pub const RAISES_INTX: u32 = 1 << 19;
 
-/// Sets these bits of the command register to `value`; those of [`MEMORY`], [`MASTER`] and [`INTX_DISABLE`] that are not among
-/// them stay, and all others are off.
+/// Sets these bits of the command register to `value`; those of [`IO`], [`MEMORY`], [`MASTER`] and [`INTX_DISABLE`] that are not
+/// among them stay, and all others are off.
 pub fn set_command(ecam: &Ecam, at: Address, bits: u32, value: u32) {
-    let others = ecam.read(at, COMMAND) & (MEMORY | MASTER | INTX_DISABLE) & !bits;
+    let others = ecam.read(at, COMMAND) & (IO | MEMORY | MASTER | INTX_DISABLE) & !bits;
     ecam.write(at, COMMAND, others | value & bits);
 }
 

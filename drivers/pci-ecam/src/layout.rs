@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::bridge::{Bridge, Bridges, GRAIN};
 use crate::config::{Address, COMMAND, Ecam, MEMORY, set_command};
 use crate::scan::{Bar, Sized};
-use crate::windows::{PAGE, Place, Windows};
+use crate::windows::{Kind, PAGE, Place, Windows};
 
 /// What a window of a bridge has to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,11 +117,9 @@ impl<'a> Layout<'a> {
     /// The places that registers on a bus have, where functions are switched on.
     fn keep(&mut self, bus: u8, windows: &mut Windows) {
         for function in self.functions.iter().filter(|it| it.at.bus() == bus) {
-            if self.ecam.read(function.at, COMMAND) & MEMORY == 0 {
-                continue;
-            }
-            for bar in &function.bars {
-                if let Some(place) = windows.keep(bar.bus, bar.size, bar.size) {
+            let command = self.ecam.read(function.at, COMMAND);
+            for bar in function.bars.iter().filter(|bar| command & bar.decoded_by() != 0) {
+                if let Some(place) = windows.keep(bar.bus, bar.size, bar.size, bar.kind) {
                     self.places.push(Placed { at: function.at, index: bar.index, place, is_kept: true });
                 }
             }
@@ -135,7 +133,7 @@ impl<'a> Layout<'a> {
             let (base, size) = bridge.window(self.ecam, prefetchable)?;
             let is_on = self.ecam.read(bridge.at, COMMAND) & MEMORY != 0;
             let fits = if self.is_first { size == need.size } else { size >= need.size };
-            let place = if is_on && fits { windows.keep(base, size, need.align) } else { None };
+            let place = if is_on && fits { windows.keep(base, size, need.align, kind(prefetchable)) } else { None };
             place.map(|place| (place, size))
         })
     }
@@ -143,8 +141,12 @@ impl<'a> Layout<'a> {
     /// A place for a register.
     fn give(&mut self, at: Address, bar: Bar, wide: Option<bool>, windows: &mut Windows) {
         // On the root bus any register of 64 bits may be above; behind bridges those that may be prefetched.
-        let above = wide.map_or(bar.wide, |wide| bar.is_prefetchable(wide));
-        if let Some(place) = windows.place(bar.size, bar.size, above) {
+        let kind = if wide.is_none() || bar.kind == Kind::Io {
+            bar.kind
+        } else {
+            kind(bar.is_prefetchable(wide == Some(true)))
+        };
+        if let Some(place) = windows.place(bar.size, bar.size, kind) {
             self.places.push(Placed { at, index: bar.index, place, is_kept: false });
         }
     }
@@ -154,7 +156,7 @@ impl<'a> Layout<'a> {
         loop {
             let need = self.need(bridge, prefetchable, wide);
             if let Some(Need { size, align }) = need
-                && let Some(place) = windows.place(size, align, prefetchable)
+                && let Some(place) = windows.place(size, align, kind(prefetchable))
             {
                 return Some((place, size));
             }
@@ -166,7 +168,7 @@ impl<'a> Layout<'a> {
     fn largest(&self, bridge: &Bridge, prefetchable: bool, wide: bool) -> Option<Address> {
         let behind = self.functions.iter().filter(|it| bridge.leads_to(it.at.bus()) && !self.left_out.contains(&it.at));
         let bars = behind.flat_map(|it| it.bars.iter().map(move |bar| (bar, it.at)));
-        let of_window = bars.filter(|(bar, _)| bar.is_prefetchable(wide) == prefetchable);
+        let of_window = bars.filter(|(bar, _)| bar.kind != Kind::Io && bar.is_prefetchable(wide) == prefetchable);
         of_window.max_by_key(|(bar, _)| bar.size).map(|(_, at)| at)
     }
 
@@ -174,7 +176,7 @@ impl<'a> Layout<'a> {
     fn need(&self, bridge: &Bridge, prefetchable: bool, wide: bool) -> Option<Need> {
         let here = |at: Address| at.bus() == bridge.secondary && !self.left_out.contains(&at);
         let bars = self.functions.iter().filter(|it| here(it.at)).flat_map(|it| &it.bars);
-        let bars = bars.filter(|bar| bar.is_prefetchable(wide) == prefetchable);
+        let bars = bars.filter(|bar| bar.kind != Kind::Io && bar.is_prefetchable(wide) == prefetchable);
         let mut needs: Vec<Need> =
             bars.map(|bar| Need { size: bar.size.max(PAGE), align: bar.size.max(PAGE) }).collect();
         let bridges = self.bridges.0.iter().filter(|it| it.at.bus() == bridge.secondary);
@@ -194,6 +196,11 @@ pub type Block = Option<(Place, u64)>;
 enum Item {
     Bar(Address, Bar),
     Window(usize, bool),
+}
+
+/// What a window is for.
+const fn kind(prefetchable: bool) -> Kind {
+    if prefetchable { Kind::Wide } else { Kind::Narrow }
 }
 
 /// Whether what is behind a bridge may lie above 4 GiB. `wide`: the same of what is in front of it; none on the root bus.

@@ -53,6 +53,7 @@ pub(crate) fn tell(devices: &DevicesClient<impl Call>, bus: &mut Bus) {
     if let Err(error) = devices.scanned() {
         log::error!("devmgr: {error}");
     }
+    quiet_the_dead(devices, bus);
 }
 
 /// Drivers have ended: those that devmgr says do not run leave their functions quiet.

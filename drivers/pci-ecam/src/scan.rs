@@ -9,9 +9,10 @@ use ipc::devices::Function;
 use crate::bridge::{Bridges, is_bridge};
 use crate::bus::set_mark;
 use crate::buses::buses;
-use crate::config::{Address, COMMAND, Ecam, HEADER, ID, INTERRUPT, INTX_DISABLE, MASTER, MEMORY, set_command};
+use crate::capability::messages;
+use crate::config::{Address, COMMAND, Ecam, HEADER, ID, INTERRUPT, INTX_DISABLE, IO, MASTER, MEMORY, set_command};
 use crate::layout::{Layout, Placed};
-use crate::windows::Windows;
+use crate::windows::{Kind, Windows};
 
 /// More registers of a type 0 and type 1 header (PCI Local Bus Specification 3.0, 6.1).
 const CLASS: u16 = 0x08;
@@ -40,9 +41,9 @@ pub struct Bar {
     pub index: u8,
     /// Bytes.
     pub size: u64,
-    /// It holds 64 bits.
-    pub wide: bool,
-    /// Reading it has no effect.
+    /// What addresses it holds.
+    pub kind: Kind,
+    /// Reading what it leads to has no effect.
     pub prefetchable: bool,
     /// What it holds.
     pub bus: u64,
@@ -51,7 +52,12 @@ pub struct Bar {
 impl Bar {
     /// Whether it belongs in a bridge's prefetchable window. `wide`: that one may be above 4 GiB.
     pub const fn is_prefetchable(&self, wide: bool) -> bool {
-        wide && self.wide && self.prefetchable
+        wide && matches!(self.kind, Kind::Wide) && self.prefetchable
+    }
+
+    /// The bit of the command register with which a function answers to its addresses.
+    pub const fn decoded_by(&self) -> u32 {
+        if matches!(self.kind, Kind::Io) { IO } else { MEMORY }
     }
 }
 
@@ -60,7 +66,7 @@ impl Bar {
 pub struct Sized {
     /// Which.
     pub at: Address,
-    /// Its registers of memory.
+    /// Its registers.
     pub bars: Vec<Bar>,
 }
 
@@ -134,7 +140,8 @@ fn settle(ecam: &Ecam, layout: &Layout<'_>, sized: &Sized) -> Result<Function, F
         }
         function.bars[usize::from(bar.index)] = ipc::devices::Bar { base: place.cpu, size: bar.size };
     }
-    set_command(ecam, at, MEMORY | INTX_DISABLE, MEMORY | INTX_DISABLE);
+    let ports = sized.bars.iter().fold(0, |bits, bar| bits | bar.decoded_by() & IO);
+    set_command(ecam, at, IO | MEMORY | INTX_DISABLE, ports | MEMORY | INTX_DISABLE);
     Ok(function)
 }
 
@@ -148,24 +155,29 @@ fn describe(ecam: &Ecam, at: Address) -> Function {
         class: ecam.read(at, CLASS),
         address: at.0,
         pin: (ecam.read(at, INTERRUPT) >> 8) as u8,
+        messages: messages(ecam, at),
         ..Function::default()
     }
 }
 
-/// The memory registers, with their sizes: what stays of all ones (6.2.5.1). Registers of I/O ports are left out: a function of
-/// PCI Express does without them.
+/// The registers, with their sizes: what stays of all ones (6.2.5.1). Those of I/O ports count only where there are no others, as
+/// they have few places: a function of PCI Express does without them.
 fn bars(ecam: &Ecam, at: Address) -> Result<Vec<Bar>, Fault> {
     let count = match ecam.read(at, HEADER) >> 16 & 0x7f {
         0 => 6,
         1 => 2,
         other => return Err(Fault { at, why: alloc::format!("a header of type {other}, which nobody knows") }),
     };
-    let decoded = ecam.read(at, COMMAND) & MEMORY;
+    let decoded = ecam.read(at, COMMAND) & (IO | MEMORY);
     // Not while its registers hold nonsense.
-    set_command(ecam, at, MEMORY, 0);
+    set_command(ecam, at, IO | MEMORY, 0);
     let bars = sized(ecam, at, count);
-    set_command(ecam, at, MEMORY, decoded);
-    bars
+    set_command(ecam, at, IO | MEMORY, decoded);
+    let mut bars = bars?;
+    if bars.iter().any(|bar| bar.kind != Kind::Io) {
+        bars.retain(|bar| bar.kind != Kind::Io);
+    }
+    Ok(bars)
 }
 
 fn sized(ecam: &Ecam, at: Address, count: u8) -> Result<Vec<Bar>, Fault> {
@@ -179,7 +191,17 @@ fn sized(ecam: &Ecam, at: Address, count: u8) -> Result<Vec<Bar>, Fault> {
         if wide && index + 1 == count {
             return Err(fault("has 64 bits, of which half lie behind the last one"));
         }
-        if !io {
+        if io {
+            // The upper half may not be there.
+            let mask = probe(ecam, at, register) & !0b11;
+            if mask != 0 {
+                let size = u64::from((mask | 0xffff_0000).wrapping_neg());
+                if !size.is_power_of_two() {
+                    return Err(fault("says no size that there is"));
+                }
+                found.push(Bar { index, size, kind: Kind::Io, prefetchable: false, bus: u64::from(low & !0b11) });
+            }
+        } else {
             let high = if wide { u64::from(probe(ecam, at, register + 4)) } else { 0xffff_ffff };
             let mask = high << 32 | u64::from(probe(ecam, at, register) & !0xf);
             let bus = u64::from(low & !0xf) | if wide { u64::from(ecam.read(at, register + 4)) << 32 } else { 0 };
@@ -188,7 +210,8 @@ fn sized(ecam: &Ecam, at: Address, count: u8) -> Result<Vec<Bar>, Fault> {
                 if !size.is_power_of_two() {
                     return Err(fault("says no size that there is"));
                 }
-                found.push(Bar { index, size, wide, prefetchable: low & 0b1000 != 0, bus });
+                let (kind, prefetchable) = (if wide { Kind::Wide } else { Kind::Narrow }, low & 0b1000 != 0);
+                found.push(Bar { index, size, kind, prefetchable, bus });
             }
         }
         index += if wide { 2 } else { 1 };
@@ -208,7 +231,7 @@ fn probe(ecam: &Ecam, at: Address, register: u16) -> u32 {
 fn set(ecam: &Ecam, at: Address, bar: &Bar, bus: u64) {
     let register = BAR + 4 * u16::from(bar.index);
     ecam.write(at, register, bus as u32);
-    if bar.wide {
+    if bar.kind == Kind::Wide {
         ecam.write(at, register + 4, (bus >> 32) as u32);
     }
 }

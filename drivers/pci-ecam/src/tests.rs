@@ -58,6 +58,12 @@ impl Fake {
         self
     }
 
+    /// A register of I/O ports, which has 16 bits.
+    fn ports(mut self, index: usize, size: u16) -> Self {
+        self.bars[index] = Bar { writable: size.wrapping_neg().into(), fixed: 1, value: 0 };
+        self
+    }
+
     /// A register of 64 bits.
     fn wide(mut self, index: usize, size: u64) -> Self {
         let mask = size.wrapping_neg();
@@ -123,7 +129,7 @@ impl Bank for Bus {
             0x04 => it.command = value as u32 & 0x407,
             0x3c => it.interrupt = 0x100 | value as u32 & 0xff,
             bar @ 0x10..0x28 if !is_bridge || bar < 0x18 => {
-                it.unsafe_write |= it.command & 0b10 != 0;
+                it.unsafe_write |= it.command & 0b11 != 0;
                 let bar = &mut it.bars[(bar - 0x10) / 4];
                 bar.value = value as u32 & bar.writable;
             }
@@ -175,6 +181,35 @@ fn functions_get_places_of_their_own() {
     // As the bus has it.
     assert_eq!((all[1].holds(0), all[1].bars[2].value, all[2].holds(4)), (0x80_0000_0000, 0x1000_0000, 0x80_0000_4000));
     assert!(all.iter().all(|it| it.command == 0x402 && !it.unsafe_write), "memory, no bus master, no interrupt");
+}
+
+#[test]
+fn ports_have_places_where_there_is_nothing_else() {
+    let functions = || {
+        vec![
+            Fake::new(1, 0, 0x0002_1b36).ports(0, 8),
+            Fake::new(2, 0, 0x1000_1af4).ports(0, 0x80).narrow(1, 0x1000),
+            Fake::new(3, 0, 0x0002_1b36).ports(1, 0x20),
+        ]
+    };
+    let (first, ecam) = bus(functions());
+    let before: Vec<_> = scan(&ecam, &windows(), true).functions.into_iter().map(Result::unwrap).collect();
+    // As the CPU has them: a page each, and not the one that begins with 0.
+    assert_eq!(bases(&before[0]), [(0, 0x3eff_1000, 8)]);
+    assert_eq!(bases(&before[1]), [(1, 0x5000_0000, 0x1000)]);
+    assert_eq!(bases(&before[2]), [(1, 0x3eff_2000, 0x20)]);
+    {
+        let all = first.0.borrow();
+        assert_eq!(all.iter().map(|it| it.command).collect::<Vec<_>>(), [0x403, 0x402, 0x403]);
+        assert_eq!((all[0].bars[0].value, all[1].bars[0].value, all[2].bars[1].value), (0x1000, 0, 0x2000));
+        assert!(all.iter().all(|it| !it.unsafe_write));
+    }
+    // Another came in front of them: they keep their places.
+    let mut all = first.0.borrow().clone();
+    all.insert(0, Fake::new(0, 0, 0x0002_1b36).ports(0, 8));
+    let (_, ecam) = bus(all);
+    let after: Vec<_> = scan(&ecam, &windows(), true).functions.into_iter().map(Result::unwrap).collect();
+    assert_eq!((&after[1..], bases(&after[0])), (&before[..], vec![(0, 0x3eff_3000, 8)]));
 }
 
 /// A devmgr that has drivers for two devices, of which the first is a bus master. It counts how often all was told,

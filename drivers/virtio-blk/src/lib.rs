@@ -104,8 +104,9 @@ impl<T: Transport> Disk for VirtioBlk<T> {
         self.has_cache
     }
 
-    fn submit(&mut self, operation: Operation, sector: u64, data: Option<Piece>, id: usize) -> bool {
-        let Some((header, status)) = self.prepare(id, operation, sector).filter(|_| !self.failed) else { return false };
+    fn submit(&mut self, operation: Operation, sector: u64, data: Option<Piece>, id: usize) -> Result<(), u32> {
+        let prepared = self.prepare(id, operation, sector).filter(|_| !self.failed);
+        let (header, status) = prepared.ok_or(outcome::DEVICE_FAILED)?;
         let (input, output, expected) = match operation {
             Operation::Read => {
                 let bytes = data.as_ref().map_or(0, Piece::bytes) + 1;
@@ -115,7 +116,7 @@ impl<T: Transport> Disk for VirtioBlk<T> {
         };
         let taken = self.queue.submit(input, output, id as u32).is_ok();
         self.expected[id] = taken.then_some(expected);
-        taken
+        if taken { Ok(()) } else { Err(outcome::DEVICE_FAILED) }
     }
 
     fn start(&mut self) {

@@ -39,7 +39,7 @@ ops! {
     /// Notification: x0 out = bits, cleared; 0 when there are none.
     Poll = 10,
     /// Untyped: x0 = kind, x1 = size (Untyped, Frame: pages; AddressSpace: pages with its pool, at least 2; CapTable:
-    /// log2 of slots; DmaSpace: pages with its pool, at least 2; Trace: pages, one more than a power of two; else ignored), x2 = log2 of alignment (0: natural), x3 = destination table slot, x4 = index there,
+    /// log2 of slots; DmaSpace: pages with its pool, at least 3; Trace: pages, one more than a power of two; else ignored), x2 = log2 of alignment (0: natural), x3 = destination table slot, x4 = index there,
     /// x5 = physical address for device memory (0 for RAM), x6 = memory type for a Frame.
     Retype = 16,
     /// CapTable: copy into this table. x0 = index here, x1 = slot of the source table, x2 = index there, x3 = rights to
@@ -86,6 +86,14 @@ ops! {
     IrqBind = 49,
     /// Irq: the device was served, the line may fire again.
     IrqAck = 50,
+    /// IrqControl: x0 = Irq slot, x1 = DmaSpace slot, x2 = the device as the controller knows it, x3 = event, x4 = address of
+    /// the controller's registers. The Irq is that message of the device instead of a line.
+    IrqMessage = 51,
+    /// Irq that is a message: out x0 = address, x1 = 32 bits that the device is to write there.
+    IrqTarget = 52,
+    /// DmaSpace: x0 = bus address, x1 = pages: what was attached there and taken away by others is not reached any more; out x0 =
+    /// pages that were done, of which those behind are left for another call.
+    DmaClear = 55,
     /// DmaSpace: x0 = Frame slot, x1 = bus address, x2 = permissions, x3 = pages from its first on; x0 out = the bus address at
     /// which the device finds it: of an unprotected space the physical one, else x1.
     DmaAttach = 56,
@@ -111,7 +119,7 @@ ops! {
     /// KernelConsole: x0 = index in the own table, which gets a read-only Frame of the log ring.
     ConsoleRing = 65,
     /// Debug: x0 = CapTable slot, x1 = index; out x0 = kind, x1 = rights, x2 = base address, x3 = bytes, x4 = badge,
-    /// mapped or attached address, line, period, or of a DmaSpace 0 if it is unbound, 1 if it is unprotected and 2 more than its stream otherwise (of an Smc x2 is its first function and x3 how many), x5 = bytes in use (Untyped) or mapped (Frame), budget, Frames attached (DmaSpace), or 1 for a Thread that may
+    /// mapped or attached address, line or number of a message, period, or of a DmaSpace 0 if it is unbound, 1 if it is unprotected and 2 more than its stream otherwise (of an Smc x2 is its first function and x3 how many), x5 = bytes in use (Untyped) or mapped (Frame), budget, Frames attached (DmaSpace), of an Irq that is a message the device, and from bit 32 on the event, more by 1, or 1 for a Thread that may
     /// use vector registers.
     DebugCap = 72,
     /// Debug: x0 = Thread slot, x1 = first register; out x0–x7 = registers, numbered as in `ThreadWriteRegisters`.

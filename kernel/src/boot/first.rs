@@ -187,6 +187,7 @@ impl Boot<'_> {
 ///
 /// # Errors
 /// [`InitError`].
+#[inline(never)]
 pub fn start_init(k: &mut Kernel, handover: Handover<'_>) -> Result<Ref<Thread>, InitError> {
     let image = header(handover.image)?;
     let free = handover.free.clone();

@@ -12,7 +12,7 @@ pub struct Plan {
     pub mapped: Regions,
     /// RAM that nobody uses yet, in whole pages.
     pub free: Regions,
-    /// What no device capability may cover: all RAM but what the tree reserves for devices, and the interrupt controller.
+    /// What no device capability may cover: all RAM but what the tree reserves for devices, and the interrupt controllers.
     pub forbidden: Regions,
     /// The bundle.
     pub bundle: Option<Range>,
@@ -137,7 +137,8 @@ fn gic_blocks(machine: &Machine<'_>) -> impl Iterator<Item = Range> {
         Some(Gic::V3 { distributor, redistributors, .. }) => (Some(*distributor), None, Some(redistributors)),
         None => (None, None, None),
     };
-    first.into_iter().chain(second).chain(others.into_iter().flatten().copied()).map(range)
+    let messages = machine.messages.iter().map(|controller| controller.registers);
+    first.into_iter().chain(second).chain(others.into_iter().flatten().copied()).chain(messages).map(range)
 }
 
 #[cfg(test)]

@@ -50,9 +50,11 @@ impl Kernel {
             Kind::Smc => (cap.object, u64::from(cap.pages), 0, 0),
             Kind::Trace => self.place::<Trace>(cap, |ring| (u64::from(ring.pages) + 1) * PAGE),
             Kind::Irq => {
-                let line = cap.object_of::<Irq>().and_then(|irq| self.mem[irq].line).unwrap_or(0);
+                let irq = cap.object_of::<Irq>().map(|irq| &self.mem[irq]);
+                let line = irq.and_then(|irq| irq.line).unwrap_or(0);
+                let message = irq.and_then(|irq| irq.message).map_or(0, |message| message.inspect());
                 let (base, bytes, ..) = self.place::<Irq>(cap, |_| size_of::<Irq>() as u64);
-                (base, bytes, line.into(), 0)
+                (base, bytes, line.into(), message)
             }
             _ => (0, 0, 0, 0),
         };

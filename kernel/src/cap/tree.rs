@@ -109,6 +109,11 @@ impl Kernel {
 
     #[inline(never)]
     fn unmap_before(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
+        if let Some(space) = self.mem[slot].cap.space
+            && self.mem[space].reach.stream().is_some()
+        {
+            return self.drain_slot(slot, space);
+        }
         self.unmap_slot(slot)
     }
 

@@ -7,7 +7,7 @@ use abi::{
 
 use super::dma_space::Reach;
 use super::tables::{OWN, give_page};
-use super::{Header, Thread};
+use super::{Header, Irq, Thread};
 use crate::arch::pte;
 use crate::cap::{Flags, Slot};
 use crate::kernel::{Kernel, Next, Preempted, Res};
@@ -43,6 +43,10 @@ pub struct AddressSpace {
     pub windows: u32,
     /// Of a DmaSpace: what its device reaches.
     pub reach: Reach,
+    /// The first Irq that is a message of its device.
+    pub messages: Option<Ref<Irq>>,
+    /// The table of the events of its device, 0 if there is none.
+    pub events: Phys,
 }
 
 impl Object for AddressSpace {
@@ -52,11 +56,11 @@ impl Object for AddressSpace {
 impl AddressSpace {
     /// A new one of `pages` zeroed pages at `place`.
     pub fn create(mem: &mut Mem, place: Phys, pages: u64) -> Ref<Self> {
-        Self::create_as(Kind::AddressSpace, mem, place, pages)
+        Self::create_as(Kind::AddressSpace, OWN, mem, place, pages)
     }
 
-    /// The same as an object of a kind that is an address space, too.
-    pub(super) fn create_as(kind: Kind, mem: &mut Mem, place: Phys, pages: u64) -> Ref<Self> {
+    /// The same as an object of a kind that is an address space, too, and has so many pages that are no tables below the root.
+    pub(super) fn create_as(kind: Kind, own: u32, mem: &mut Mem, place: Phys, pages: u64) -> Ref<Self> {
         mem.create(
             place,
             Self {
@@ -65,13 +69,15 @@ impl AddressSpace {
                 root: Phys(place.0 + PAGE),
                 ttbr: crate::arch::empty_space(),
                 free: Phys(0),
-                fresh: OWN,
+                fresh: own,
                 dirty: false,
                 lost: false,
-                free_pages: pages as u32 - OWN,
+                free_pages: pages as u32 - own,
                 maps: None,
                 windows: 0,
                 reach: Reach::Nothing,
+                messages: None,
+                events: Phys(0),
             },
         )
     }
@@ -120,6 +126,9 @@ impl Kernel {
             self.leave_space(space, ttbr);
             self.machine.flush_asid(ttbr);
             self.asids.release(pte::asid(ttbr));
+        }
+        if self.drop_message(space) {
+            return Ok(false);
         }
         self.mem[space].windows = 0;
         let Some(slot) = self.mem[space].maps else { return Ok(true) };

@@ -5,10 +5,11 @@
 
 use abi::{
     ErrorCode, Kind, Perms, Rights, SyscallError,
-    layout::{PAGE, PAGE_BITS, USER_END},
+    layout::{MemoryType, PAGE, PAGE_BITS, USER_END},
 };
 
-use super::tables::Piece;
+use super::mapping::Work;
+use super::tables::{Piece, give_page, take_page};
 use super::{AddressSpace, Thread};
 use crate::arch::pte;
 use crate::cap::{Cap, Flags, Slot};
@@ -17,8 +18,15 @@ use crate::mm::{Mem, Object, Phys, Ref};
 use crate::smmu::{self, Stream, Unbound};
 use crate::syscall::Args;
 
-/// The lowest bus address at which a Frame can be attached: below are the doorbells of interrupts.
+/// The lowest bus address at which a Frame can be attached: below is the doorbell of messages.
 const LOWEST: u64 = 0x1_0000;
+/// The page at which a device finds the doorbell of its messages.
+const DOORBELL: u64 = 0x1000;
+
+/// Pages that are no tables below the root: the object, the root, the drain.
+const OWN: u32 = 3;
+/// Pages looked at by one call of `DmaClear`.
+const STEP: u64 = 32;
 
 /// Where in the first page the stream's context descriptor lies, behind the structure.
 const CONTEXT: u64 = 2048;
@@ -59,7 +67,7 @@ const _: () = assert!(size_of::<DmaSpace>() as u64 <= CONTEXT);
 impl DmaSpace {
     /// A new one of `pages` zeroed pages at `place`.
     pub fn create(mem: &mut Mem, place: Phys, pages: u64) -> Ref<Self> {
-        AddressSpace::create_as(Kind::DmaSpace, mem, place, pages).offset(0)
+        AddressSpace::create_as(Kind::DmaSpace, OWN, mem, place, pages).offset(0)
     }
 }
 
@@ -156,6 +164,38 @@ pub fn detach(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     })
 }
 
+/// Ends what is left at some bus addresses of Frames that were taken away by others than the driver: the device reached the
+/// space's drain there. What is attached stays.
+///
+/// # Rights
+/// DmaSpace.
+/// # Returns
+/// x0: pages that were done, from the first on; those behind are left for another call.
+/// # Errors
+/// `Misaligned` (bus address), `InvalidArgument` (beyond 48 bits; no pages), and those of the look-ups.
+pub fn clear(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
+    let [address, pages, ..] = args.words;
+    let (space, _) = k.get::<DmaSpace>(caller, args.target(), Rights::INVOKE, 0)?;
+    if !address.is_multiple_of(PAGE) {
+        return Err(SyscallError::new(ErrorCode::Misaligned, 1));
+    }
+    if address >= USER_END {
+        return Err(bad(1));
+    }
+    if pages == 0 || pages > (USER_END - address) >> PAGE_BITS {
+        return Err(bad(2));
+    }
+    let (space, mut done) = (space.tables(), 0);
+    for _ in 0..STEP.min(pages) {
+        if done < pages {
+            done += k.clear_drained(space, address + (done << PAGE_BITS), k.drain(space));
+        }
+    }
+    let drain = k.drain(space);
+    k.mem.zero(drain, PAGE);
+    Ok(k.answer_one(caller, done.min(pages)))
+}
+
 /// From now on a stream of an IOMMU goes through this space, until that is destroyed. Without an IOMMU (registers 0) the space is
 /// unprotected from now on.
 ///
@@ -231,6 +271,27 @@ pub fn info(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 }
 
 impl Kernel {
+    /// The page that the device reaches where a Frame was that its owner took away.
+    fn drain(&self, space: Ref<AddressSpace>) -> Phys {
+        Phys(self.mem[space].root.0 + PAGE)
+    }
+
+    /// An attached Frame goes that the driver did not detach: what the device has begun goes on, and into the drain. A device that
+    /// met nothing there would have to be stopped, and with it everybody else's requests.
+    pub(crate) fn drain_slot(&mut self, slot: Ref<Slot>, space: Ref<AddressSpace>) -> Result<(), Preempted> {
+        let (cap, drain) = (&self.mem[slot].cap, self.drain(space));
+        let (address, mut left) = (cap.word, cap.mapped());
+        while left > 0 {
+            left -= self.drain_run(space, address, left, drain);
+            if left > 0 {
+                self.mem[slot].cap.set_mapped(left, Work::None, 0);
+                self.preemption_point()?;
+            }
+        }
+        self.forget_mapping(slot, space);
+        Ok(())
+    }
+
     /// Its stream, if it has one, aborts. What the device did before is complete.
     pub(super) fn unbind_stream(&mut self, space: Ref<AddressSpace>) {
         let Self { mem, smmus, .. } = self;
@@ -250,5 +311,57 @@ impl Kernel {
         {
             smmu.invalidate(mem, stream.id.into(), start, entries, bits);
         }
+    }
+}
+
+/// Messages of the device.
+impl Kernel {
+    /// A page of the pool, which is zero.
+    ///
+    /// # Errors
+    /// `NoPool`.
+    pub(super) fn take_pool_page(&mut self, space: Ref<DmaSpace>) -> Res<Phys> {
+        let space = space.tables();
+        if self.mem[space].free_pages == 0 {
+            Err(ErrorCode::NoPool.into())
+        } else {
+            Ok(take_page(&mut self.mem, space))
+        }
+    }
+
+    /// A page goes back to the pool, whatever is in it.
+    pub(super) fn give_pool_page(&mut self, space: Ref<DmaSpace>, page: Phys) {
+        self.mem.zero(page, PAGE);
+        give_page(&mut self.mem, space.tables(), page);
+    }
+
+    /// The device finds a page of registers at [`DOORBELL`] from now on, if it goes through the tables.
+    ///
+    /// # Errors
+    /// `NoPool`: nothing was changed.
+    pub(super) fn attach_doorbell(&mut self, space: Ref<DmaSpace>, doorbell: u64) -> Res<()> {
+        let space = space.tables();
+        if self.mem[space].reach.stream().is_some() {
+            let piece = Piece { address: DOORBELL, base: doorbell & !(PAGE - 1), pages: 1 };
+            let attributes = pte::attributes(Perms::READ | Perms::WRITE, MemoryType::DeviceNgnre as u8);
+            self.map_run(space, piece, attributes, 1)?;
+        }
+        Ok(())
+    }
+
+    /// The device does not find it there any more.
+    pub(super) fn detach_doorbell(&mut self, space: Ref<DmaSpace>) {
+        if self.finds_doorbell(space) {
+            self.clear_run(space.tables(), DOORBELL, 1);
+        }
+    }
+
+    fn finds_doorbell(&self, space: Ref<DmaSpace>) -> bool {
+        self.way(space.tables(), DOORBELL).value != 0
+    }
+
+    /// The address of a doorbell as the device has it.
+    pub(super) fn doorbell_of(&self, space: Ref<DmaSpace>, doorbell: u64) -> u64 {
+        if self.finds_doorbell(space) { DOORBELL | doorbell & (PAGE - 1) } else { doorbell }
     }
 }

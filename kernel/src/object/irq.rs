@@ -1,10 +1,11 @@
-//! Irq: one interrupt line, shared by up to eight, that signals a Notification.
+//! Irq: one interrupt line, shared by up to eight, or one message of a device, that signals a Notification.
 
 use abi::{ErrorCode, Kind, Rights, SyscallError};
 
-use super::{Header, Notification, Thread};
+use super::{DmaSpace, Header, Notification, Thread};
 use crate::cap::{Flags, Slot};
 use crate::kernel::{Kernel, Next, Res};
+use crate::message::{self, Message};
 use crate::mm::{Object, Ref};
 use crate::syscall::Args;
 
@@ -31,6 +32,12 @@ pub struct Irq {
     pub pending: bool,
     /// What it signals.
     pub bits: u64,
+    /// The message that it is, if it is one.
+    pub message: Option<Message>,
+    /// Whose device sends the message.
+    pub space: Option<Ref<DmaSpace>>,
+    /// The next Irq that is a message of the same device.
+    pub sibling: Option<Ref<Irq>>,
     /// Whom it signals.
     pub held: Slot,
 }
@@ -51,6 +58,9 @@ impl Irq {
             edge: false,
             pending: false,
             bits: 0,
+            message: None,
+            space: None,
+            sibling: None,
             held: Slot::EMPTY,
         }
     }
@@ -62,17 +72,40 @@ impl Default for Irq {
     }
 }
 
-/// The Irqs of every line. The fast path looks here.
-#[repr(transparent)]
+/// The Irqs of every line, and of every message to an ITS. The fast path looks at the lines.
+#[repr(C)]
 #[derive(Debug)]
 pub struct Lines {
     first: [Option<Ref<Irq>>; LINES],
+    messages: [Option<Ref<Irq>>; message::MOST],
 }
 
 impl Lines {
     /// No Irq anywhere.
     pub const fn new() -> Self {
-        Self { first: [None; LINES] }
+        Self { first: [None; LINES], messages: [None; message::MOST] }
+    }
+
+    /// The Irqs that are messages to an ITS, with their numbers.
+    pub(super) fn messages(&self) -> impl Iterator<Item = (u32, Option<Ref<Irq>>)> {
+        (message::FIRST..).zip(self.messages.iter().copied())
+    }
+
+    pub(super) fn first(&self, line: u32) -> Option<Ref<Irq>> {
+        match line.checked_sub(message::FIRST) {
+            Some(number) => self.messages.get(number as usize).copied().flatten(),
+            None => self.first.get(line as usize).copied().flatten(),
+        }
+    }
+
+    pub(super) fn set_first(&mut self, line: u32, irq: Option<Ref<Irq>>) {
+        let place = match line.checked_sub(message::FIRST) {
+            Some(number) => self.messages.get_mut(number as usize),
+            None => self.first.get_mut(line as usize),
+        };
+        if let Some(place) = place {
+            *place = irq;
+        }
     }
 }
 
@@ -84,7 +117,7 @@ impl Default for Lines {
 
 impl Kernel {
     pub(crate) fn sharers(&self, line: u32) -> impl Iterator<Item = Ref<Irq>> {
-        let first = self.lines.first.get(line as usize).copied().flatten();
+        let first = self.lines.first(line);
         core::iter::successors(first, |&irq| self.mem[irq].next)
     }
 
@@ -92,13 +125,27 @@ impl Kernel {
         self.mem[irq].held.cap.object_of()
     }
 
-    fn irq_slot(irq: Ref<Irq>) -> Ref<Slot> {
+    pub(super) fn irq_slot(irq: Ref<Irq>) -> Ref<Slot> {
         irq.offset(1)
+    }
+
+    /// Keeps a line or message from firing. A message to an ITS that is nobody's is none.
+    pub(crate) fn mask(&mut self, line: u32) {
+        self.let_fire(line, false);
+    }
+
+    fn let_fire(&mut self, line: u32, open: bool) {
+        let Self { lines, mem, machine, .. } = self;
+        if line < message::FIRST {
+            if open { machine.unmask(line) } else { machine.mask(line) }
+        } else if let Some(message) = lines.first(line).and_then(|irq| mem[irq].message) {
+            machine.open_message(mem, &message, line, open);
+        }
     }
 
     /// The line fired and is masked: everyone who listens is told. With nobody listening it stays masked.
     pub(crate) fn fire(&mut self, line: u32) {
-        let mut at = self.lines.first.get(line as usize).copied().flatten();
+        let mut at = self.lines.first(line);
         while let Some(irq) = at {
             at = self.mem[irq].next;
             if let Some(notification) = self.notification_of(irq) {
@@ -110,13 +157,25 @@ impl Kernel {
     }
 
     /// Opens the line when somebody listens and nobody still has to acknowledge.
-    fn reopen(&mut self, line: u32) {
+    pub(super) fn reopen(&mut self, line: u32) {
         let listening = self.sharers(line).any(|irq| self.notification_of(irq).is_some());
         let busy = self.sharers(line).any(|irq| self.mem[irq].pending);
         if listening && !busy {
-            self.machine.unmask(line);
+            self.let_fire(line, true);
         } else if !listening {
-            self.machine.mask(line);
+            self.let_fire(line, false);
+        }
+    }
+
+    /// From now on it fires on this core.
+    fn route(&mut self, irq: Ref<Irq>, line: u32) {
+        let Self { mem, machine, sched, .. } = self;
+        match mem[irq].message {
+            Some(message) if line >= message::FIRST => {
+                let core = machine.route_message(mem, &message, sched.own());
+                mem[irq].message = Some(Message { core, ..message });
+            }
+            _ => machine.route(line, sched.own()),
         }
     }
 
@@ -131,11 +190,11 @@ impl Kernel {
     /// The last capability is gone.
     pub(crate) fn irq_dropped(&mut self, irq: Ref<Irq>) {
         self.clear_held(Self::irq_slot(irq));
+        self.forget_message(irq);
         let Some(line) = self.mem[irq].line.take() else { return };
         let next = self.mem[irq].next.take();
-        let first = self.lines.first[line as usize];
-        if first == Some(irq) {
-            self.lines.first[line as usize] = next;
+        if self.lines.first(line) == Some(irq) {
+            self.lines.set_first(line, next);
         } else {
             let before = self.sharers(line).find(|&other| self.mem[other].next == Some(irq));
             if let Some(before) = before {
@@ -153,7 +212,7 @@ impl Kernel {
 /// # Returns
 /// Nothing.
 /// # Errors
-/// `InvalidState` (the Irq has a line), `InvalidArgument` (no such shared line, or a trigger other than 0 and 1, or one
+/// `InvalidState` (the Irq has a line or is a message), `InvalidArgument` (no such shared line, or a trigger other than 0 and 1, or one
 /// that differs from the other sharers'), `Busy` (eight share it already).
 pub fn set(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let [irq, line, trigger, ..] = args.words;
@@ -175,7 +234,8 @@ pub fn set(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     if k.sharers(line).count() >= SHARERS {
         return Err(SyscallError::new(ErrorCode::Busy, 2));
     }
-    let next = k.lines.first[line as usize].replace(irq);
+    let next = k.lines.first(line);
+    k.lines.set_first(line, Some(irq));
     let object = &mut k.mem[irq];
     (object.line, object.edge, object.next) = (Some(line), edge, next);
     k.machine.configure(line, edge);
@@ -189,7 +249,7 @@ pub fn set(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Returns
 /// Nothing.
 /// # Errors
-/// `InvalidState`: the Irq has no line.
+/// `InvalidState`: the Irq has no line and is no message.
 pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (irq, _) = k.get::<Irq>(caller, args.target(), Rights::IRQ_BIND, 0)?;
     let (_, source) = k.get::<Notification>(caller, args.words[0], Rights::SIGNAL, 1)?;
@@ -203,7 +263,7 @@ pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     k.insert(slot, cap, Some(source));
     let object = &mut k.mem[irq];
     (object.bits, object.pending) = (args.words[1] | original.word, false);
-    k.machine.route(line, k.sched.own());
+    k.route(irq, line);
     k.reopen(line);
     Ok(Next::Done)
 }
@@ -215,7 +275,7 @@ pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Returns
 /// Nothing.
 /// # Errors
-/// `InvalidState`: the Irq has no line.
+/// `InvalidState`: the Irq has no line and is no message.
 pub fn ack(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (irq, _) = k.get::<Irq>(caller, args.target(), Rights::IRQ_ACK, 0)?;
     let line = k.mem[irq].line.ok_or(SyscallError::new(ErrorCode::InvalidState, 0))?;

@@ -10,6 +10,7 @@ mod frame;
 mod header;
 mod irq;
 mod mapping;
+mod message;
 mod notification;
 mod reply;
 mod reserve;
@@ -48,11 +49,13 @@ pub(crate) mod ops {
     pub use super::console::{ring, write};
     pub use super::debug::{cap, read, registers, thread};
     pub use super::dma_space::{
-        attach as dma_attach, bind as dma_bind, detach as dma_detach, fault as dma_fault, info as iommu_info,
+        attach as dma_attach, bind as dma_bind, clear as dma_clear, detach as dma_detach, fault as dma_fault,
+        info as iommu_info,
     };
     pub use super::endpoint::{close, open};
     pub use super::irq::{ack, bind, set};
     pub use super::mapping::{map, protect, unmap};
+    pub use super::message::{message, target};
     pub use super::notification::{poll, signal, wait};
     pub use super::reserve::{release, reserve};
     pub use super::sched_context::{

@@ -2,7 +2,7 @@
 //! go. An entry that points to a table counts that table's entries in use; a table without any goes back to the pool.
 
 use abi::{
-    ErrorCode,
+    ErrorCode, Perms,
     layout::{PAGE, PAGE_BITS, USER_END},
 };
 
@@ -110,7 +110,8 @@ pub(super) fn give_page(mem: &mut Mem, space: Ref<AddressSpace>, page: Phys) {
     mem.write_u64(page, next.0);
 }
 
-fn take_page(mem: &mut Mem, space: Ref<AddressSpace>) -> Phys {
+/// The pool has one.
+pub(super) fn take_page(mem: &mut Mem, space: Ref<AddressSpace>) -> Phys {
     let place = mem.address(space);
     let object = &mut mem[space];
     assert!(object.free_pages > 0, "who takes a page has looked whether there is one");
@@ -175,7 +176,9 @@ impl Kernel {
         attributes: u64,
         most: u64,
     ) -> Result<u64, ErrorCode> {
-        match piece.level() {
+        // What a device reaches is pages: each can be taken away without a table for the others.
+        let level = if self.mem[space].reach.stream().is_some() { 3 } else { piece.level() };
+        match level {
             3 => self.map_entries::<3>(space, piece, attributes, most),
             2 => self.map_entries::<2>(space, piece, attributes, most),
             _ => self.map_entries::<1>(space, piece, attributes, most),
@@ -334,6 +337,42 @@ impl Kernel {
             self.flush(space, start, run, bits);
         }
         (run << (bits - PAGE_BITS)).min(pages)
+    }
+
+    /// Has entries at the end of an attached range, of one table and at most [`RUN`], lead to a page of the space's own; returns
+    /// how many those are.
+    pub(super) fn drain_run(&mut self, space: Ref<AddressSpace>, address: u64, pages: u64, drain: Phys) -> u64 {
+        const READ_WRITE: u64 = pte::attributes(Perms::READ.union(Perms::WRITE), 0);
+        let last = address + ((pages - 1) << PAGE_BITS);
+        let Way { place, level, value, .. } = self.way(space, last);
+        if level != 3 || value == 0 {
+            // What is attached is attached whole; this cannot be, and must not be believed.
+            return 1;
+        }
+        let run = pages.min((index(last, 3) + 1).min(RUN));
+        let mut at = Phys(place.0 - (run - 1) * 8);
+        for _ in 0..run {
+            self.mem.write_entry(at, pte::leaf(drain.0, 3, READ_WRITE));
+            at.0 += 8;
+        }
+        self.flush(space, last - ((run - 1) << PAGE_BITS), run, PAGE_BITS);
+        run
+    }
+
+    /// Clears the entry for an address, if that leads to this page; returns how many pages are done with that.
+    pub(super) fn clear_drained(&mut self, space: Ref<AddressSpace>, address: u64, drain: Phys) -> u64 {
+        let Way { above, place, level, value } = self.way(space, address);
+        if value == 0 {
+            return (next_entry(address, level) - address) >> PAGE_BITS;
+        }
+        if pte::address(value) == drain {
+            let mut freed = Freed::default();
+            self.mem.write_entry(place, 0);
+            self.entries_cleared(space, address, above, 1, &mut freed);
+            self.flush(space, address, 1, PAGE_BITS);
+            self.give_back_tables(space, &freed);
+        }
+        1
     }
 
     /// Drops the translations of entries that were the last ones of the table for an address at a level, and the table.

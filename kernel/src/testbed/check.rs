@@ -27,6 +27,7 @@ macro_rules! must {
 
 mod dma;
 mod fpu;
+mod messages;
 mod reserve;
 mod space;
 mod time;
@@ -159,6 +160,7 @@ impl Checker {
             self.check_lost_asids(k)?;
             self.check_lost_streams(k)?;
         }
+        self.check_messages(k)?;
         self.check_lines(k)
     }
 

@@ -130,6 +130,8 @@ impl Event {
                     | Op::Protect
                     | Op::DmaAttach
                     | Op::DmaDetach
+                    | Op::IrqMessage
+                    | Op::DmaClear
                     | Op::AddPool
                     | Op::Reserve
                     | Op::ReserveRelease

@@ -45,6 +45,11 @@ pub struct Device<'w, 'a> {
 }
 
 impl<'w, 'a> Device<'w, 'a> {
+    /// The tree that it is a node of.
+    pub(crate) fn tree(&self) -> &'w Tree<'a> {
+        self.tree
+    }
+
     /// Its interrupts, in order.
     pub fn interrupts(&self) -> Interrupts<'w, 'a> {
         Source::of(&self.node).read(self.tree, self.controllers)

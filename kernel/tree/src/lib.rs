@@ -29,6 +29,7 @@ mod id_map;
 mod interrupt;
 mod interrupt_map;
 mod machine;
+mod message_map;
 mod node;
 mod pci;
 mod phandle;
@@ -52,7 +53,11 @@ pub use error::{Fault, Label, TreeError};
 pub use header::{HEADER_BYTES, MAX_TREE_BYTES};
 pub use id_map::IdMap;
 pub use interrupt::{Interrupt, Interrupts, Line, Trigger};
-pub use machine::{Conduit, Cpu, EnableMethod, Gic, MAX_CPUS, MEMRESERVE, Machine, Reserved, Smmu, Timer};
+pub use machine::{
+    Conduit, Cpu, EnableMethod, Gic, MAX_CPUS, MAX_MESSAGE_CONTROLLERS, MEMRESERVE, Machine, MessageController,
+    MessageKind, Reserved, Smmu, Timer,
+};
+pub use message_map::MessageRoute;
 pub use node::{Bus, Node, Path, Status};
 pub use pci::{PciSpace, PciWindow, pci_windows};
 pub use phandle::{Phandle, Phandles};

@@ -4,6 +4,7 @@ mod chosen;
 mod cpu;
 mod gic;
 mod memory;
+mod messages;
 mod psci;
 mod smmu;
 mod timer;
@@ -13,6 +14,7 @@ use arrayvec::ArrayVec;
 pub use cpu::{Cpu, EnableMethod};
 pub use gic::Gic;
 pub use memory::{MEMRESERVE, Reserved};
+pub use messages::{MAX_MESSAGE_CONTROLLERS, MessageController, MessageKind};
 pub use psci::Conduit;
 pub use smmu::Smmu;
 pub use timer::Timer;
@@ -52,6 +54,8 @@ pub struct Machine<'a> {
     pub psci: Option<Conduit>,
     /// The interrupt controller.
     pub gic: Option<Gic>,
+    /// What takes messages of devices for interrupts, in the order of the tree.
+    pub messages: ArrayVec<MessageController, MAX_MESSAGE_CONTROLLERS>,
     /// The architected timer.
     pub timer: Option<Timer>,
     /// The IOMMUs, in the order of the tree.
@@ -77,6 +81,7 @@ impl<'a> Tree<'a> {
 /// What the kernel itself drives.
 enum Kind {
     Gic(u8),
+    Messages(MessageKind),
     Psci,
     Smmu,
     Timer,
@@ -89,7 +94,7 @@ impl Kind {
             b"arm,psci-1.0" | b"arm,psci-0.2" => Some(Kind::Psci),
             b"arm,armv8-timer" => Some(Kind::Timer),
             b"arm,smmu-v3" => Some(Kind::Smmu),
-            name => gic_version(name).map(Kind::Gic),
+            name => gic_version(name).map(Kind::Gic).or_else(|| MessageKind::of(name).map(Kind::Messages)),
         })
     }
 }
@@ -130,6 +135,10 @@ impl<'a> Survey<'a> {
             Some(Kind::Gic(version)) if machine.gic.is_none() => {
                 machine.gic = Some(Gic::of(node, version)?);
                 self.gic.note(node);
+            }
+            Some(Kind::Messages(kind)) => {
+                // What does not fit takes no messages; its registers are kept from drivers by its name alone.
+                let _ = machine.messages.try_push(MessageController::of(node, kind)?);
             }
             Some(Kind::Psci) if machine.psci.is_none() => machine.psci = Some(psci::conduit(node)?),
             Some(Kind::Timer) if self.timer.is_none() => self.timer = Some(timer::Source::of(node)?),

@@ -4,6 +4,7 @@ mod addresses;
 mod devices;
 mod errors;
 mod machine;
+mod messages;
 mod mutation;
 mod oracle;
 mod resources;

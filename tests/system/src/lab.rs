@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::console::{Console, PATIENCE};
 use crate::disk::{self, TestDisk};
-use crate::machine::{Bus, Direct, Disk, Machine, Net, STUB, Serial};
+use crate::machine::{Bus, Direct, Disk, Machine, Net, STUB, Serial, Tty};
 
 /// What stands behind the addresses in a line of a crash report, to be appended to it; empty where there are none.
 pub type Symbolise = Arc<dyn Fn(&str) -> String + Send + Sync>;
@@ -64,8 +64,8 @@ pub struct Boot {
     pub disks: Vec<Disk>,
     /// Other virtio devices, as [`Machine::devices`].
     pub devices: Vec<String>,
-    /// The console is a virtio device.
-    pub virtio_console: bool,
+    /// Where the console is.
+    pub tty: Tty,
     /// Network interfaces.
     pub nets: Vec<Net>,
     /// Another kernel image.
@@ -248,7 +248,7 @@ impl Lab {
         machine.iommu = boot.iommu.unwrap_or(machine.bus == Bus::Pci);
         machine.disks = boot.disks;
         machine.devices = boot.devices;
-        machine.virtio_console = boot.virtio_console;
+        machine.tty = boot.tty;
         machine.nets = boot.nets;
         machine.kernel = boot.kernel.unwrap_or(machine.kernel);
         let set = boot.set.and_then(|set| self.bundle_of(set));

@@ -15,6 +15,6 @@ mod text;
 pub use cases::{all, fuzz};
 pub use console::Console;
 pub use lab::{Boot, Case, Lab, Outcome, Symbolise};
-pub use machine::{Bus, Direct, Disk, Machine, Net, Serial};
+pub use machine::{Bus, Direct, Disk, Machine, Net, Serial, Tty};
 pub use qmp::Qmp;
 pub use text::LineEditor;

@@ -44,8 +44,8 @@ pub struct Machine {
     /// Other virtio devices in QEMU's words for virtio-mmio, without their bus: `virtio-rng-device`. They come behind the
     /// interfaces.
     pub devices: Vec<String>,
-    /// The console of programs is a virtio console, whose device comes last, and the UART leads nowhere.
-    pub virtio_console: bool,
+    /// Where the console of programs is.
+    pub tty: Tty,
     /// Slots of virtio-mmio in the order of use, each in a page of registers of its own.
     pub virtio_slots: Vec<u32>,
     /// Where QEMU makes a socket for its monitor (QMP).
@@ -69,6 +69,18 @@ pub enum Bus {
 const FIRST_FUNCTION: usize = 8;
 /// How many there are.
 const FUNCTIONS: usize = 24;
+
+/// Where the console of programs is. If it is not the UART, that leads nowhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tty {
+    /// The UART of the board.
+    #[default]
+    Uart,
+    /// A virtio console, whose device comes last.
+    Virtio,
+    /// A UART on PCI, whose registers are I/O ports.
+    Pci,
+}
 
 /// A disk of the machine.
 #[derive(Clone, Debug)]
@@ -162,7 +174,7 @@ impl Machine {
     }
 
     const fn uart(&self) -> &'static str {
-        if self.virtio_console { "null" } else { "stdio" }
+        if matches!(self.tty, Tty::Uart) { "stdio" } else { "null" }
     }
 
     fn add_kernel(&self, command: &mut Command) {
@@ -184,7 +196,7 @@ impl Machine {
     }
 
     fn add_devices(&self, command: &mut Command) -> Result<()> {
-        let console = self.virtio_console.then_some("virtio-serial-device");
+        let console = (self.tty == Tty::Virtio).then_some("virtio-serial-device");
         let others: Vec<_> = self.devices.iter().map(String::as_str).chain(console).collect();
         let devices = self.disks.len() + self.nets.len() + others.len();
         self.check_count(devices)?;
@@ -201,8 +213,10 @@ impl Machine {
         for (number, device) in (self.disks.len() + self.nets.len()..).zip(&others) {
             command.arg("-device").arg(self.device(number, device));
         }
-        if self.virtio_console {
-            command.args(["-chardev", "stdio,id=console", "-device", "virtconsole,chardev=console"]);
+        match self.tty {
+            Tty::Uart => {}
+            Tty::Virtio => _ = command.args(["-chardev", "stdio,id=console", "-device", "virtconsole,chardev=console"]),
+            Tty::Pci => _ = command.args(["-chardev", "stdio,id=console", "-device", "pci-serial,chardev=console"]),
         }
         Ok(())
     }
@@ -281,7 +295,7 @@ mod tests {
             disks: vec![Disk::File("a,b.img".into()), Disk::Null(4096)],
             nets: vec![Net { backend: "user".into(), mac: Some("52:54:00:01:02:03".into()) }],
             devices: vec!["virtio-rng-device".into()],
-            virtio_console: false,
+            tty: Tty::Uart,
             virtio_slots: vec![31, 23, 15, 7],
             qmp: Some("q.sock".into()),
             gdb: false,
@@ -319,7 +333,7 @@ mod tests {
 
     #[test]
     fn the_console_can_be_a_virtio_device() {
-        let machine = Machine { disks: Vec::new(), virtio_console: true, ..machine() };
+        let machine = Machine { disks: Vec::new(), tty: Tty::Virtio, ..machine() };
         let command = machine.command(Serial::Pipe).expect("command");
         let line = command.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
         assert!(line.contains("-serial null"), "{line}");

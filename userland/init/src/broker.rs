@@ -11,7 +11,7 @@ use tree::Range;
 
 use crate::Init;
 use crate::component::Record;
-use crate::device::{Block, Device, Line};
+use crate::device::{Block, Device, Line, Messages};
 use crate::roster;
 use crate::services::service;
 
@@ -66,6 +66,11 @@ impl Broker {
     /// The same for reserved memory.
     pub fn add_memory(&mut self, badge: Badge, range: Range, name: &str) -> bool {
         self.draft(badge).is_some_and(|device| add(&mut device.memory, Block { range, name: name.into() }))
+    }
+
+    /// The same for messages.
+    pub fn add_messages(&mut self, badge: Badge, messages: Messages) -> bool {
+        self.draft(badge).is_some_and(|device| device.messages.replace(messages).is_none())
     }
 
     /// The same for the next bytes of what its node says.

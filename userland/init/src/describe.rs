@@ -46,7 +46,7 @@ impl Init {
                 "notification, may {}",
                 list(info.rights, &[(Rights::SIGNAL, "signal"), (Rights::WAIT, "wait"),])
             ),
-            Kind::Irq => format!("interrupt line {}", info.badge),
+            Kind::Irq => irq(info),
             Kind::DmaSpace => dma(info),
             Kind::Thread => format!(
                 "thread{}, may {}",
@@ -113,6 +113,22 @@ fn dma(info: &CapInfo) -> String {
         stream => {
             let buffers = if info.used == 1 { "buffer" } else { "buffers" };
             format!("DMA: {} {buffers} through SMMU stream {:#x}", info.used, stream - 2)
+        }
+    }
+}
+
+/// An interrupt. The kernel says of a message the device, and from bit 32 on the event, more by 1.
+fn irq(info: &CapInfo) -> String {
+    /// The first number of a message to an ITS (ARM IHI 0069, 2.2.1).
+    const FIRST_MESSAGE: u64 = 8192;
+    let line = info.badge;
+    match (info.used >> 32).checked_sub(1) {
+        None => format!("interrupt line {line}"),
+        Some(event) if line >= FIRST_MESSAGE => {
+            format!("message {line}: device {:#x} event {event} through the ITS", info.used as u32)
+        }
+        Some(event) => {
+            format!("message {line}: event {event} through a v2m frame: forged messages are not stopped")
         }
     }
 }

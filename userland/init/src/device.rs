@@ -25,6 +25,17 @@ pub struct Line {
     pub name: String,
 }
 
+/// Messages for interrupts that a device sends.
+#[derive(Clone, Copy, Debug)]
+pub struct Messages {
+    /// Where the registers of the controller that takes them begin.
+    pub controller: u64,
+    /// What that calls the device.
+    pub device: u32,
+    /// How many.
+    pub count: u32,
+}
+
 /// What a driver is given.
 #[derive(Clone, Debug, Default)]
 pub struct Device {
@@ -34,6 +45,8 @@ pub struct Device {
     pub registers: Vec<Block>,
     /// Its lines.
     pub lines: Vec<Line>,
+    /// Its messages.
+    pub messages: Option<Messages>,
     /// Memory that is reserved for it.
     pub memory: Vec<Block>,
     /// What its node says: a tree of which it is the root.

@@ -3,13 +3,15 @@
 use alloc::string::String;
 
 use ipc::broker::{
-    Broker, Component, Death, Identification, Identified, MAX_NAME, MAX_NODE_PART, MAX_PATH, MAX_REASON, Policy, Status,
+    Broker, Component, Death, Identification, Identified, MAX_MESSAGES, MAX_NAME, MAX_NODE_PART, MAX_PATH, MAX_REASON,
+    Policy, Status,
 };
 use ipc::{Bytes, Client, Signal, Text};
 use tree::Range;
 
 use crate::Init;
 use crate::component::Record;
+use crate::device::Messages;
 use crate::devices;
 use crate::spawn::{DEVICES, RESTARTS};
 
@@ -74,6 +76,10 @@ impl Broker for Init {
 
     fn add_stream(&mut self, client: Client, iommu: u64, stream: u32) -> Answer<()> {
         fits(self.broker.add_stream(client, iommu, stream))
+    }
+
+    fn add_messages(&mut self, client: Client, controller: u64, device: u32, count: u32) -> Answer<()> {
+        fits(count <= MAX_MESSAGES && self.broker.add_messages(client, Messages { controller, device, count }))
     }
 
     fn start(&mut self, client: Client, driver: u32, dma: bool) -> Answer<(u32, Text<MAX_REASON>)> {

@@ -18,7 +18,7 @@ use rt::{
 use crate::Init;
 use crate::authority::{IOMMU_CONTROL, IRQ_CONTROL, SMC_CONTROL, SPACE, sched_control};
 use crate::component::{Instance, Record};
-use crate::device::{Block, Device};
+use crate::device::{Block, Device, Messages};
 use crate::devices::{Devices, pages_of};
 use crate::memory::slot;
 use crate::roster::BROKER;
@@ -28,9 +28,11 @@ use crate::services::{self, Closed};
 const SPACE_PAGES: u64 = 14;
 /// Pages for thread, Reply, Notification and Irqs.
 const OBJECT_PAGES: u64 = 2;
-/// Pages of a DmaSpace: itself and its root; behind an IOMMU, tables for what is attached.
-const UNPROTECTED_PAGES: u64 = 2;
+/// Pages of a DmaSpace: itself, its root, and its drain; behind an IOMMU, tables for what is attached.
+const UNPROTECTED_PAGES: u64 = 3;
 const STREAM_PAGES: u64 = 24;
+/// Pages for the Irqs of messages.
+const MESSAGE_PAGES: u64 = 1;
 /// Where init maps another process' memory to fill it.
 const SCRATCH: u64 = 0x3f00_0000;
 
@@ -142,7 +144,8 @@ impl Init {
         let node = device.map_or(0, |device| device.node.len() as u64).div_ceil(PAGE);
         let dma = device.filter(|device| device.masters(manifest)).map_or(0, Device::dma_pages);
         // Start page and message page; a page for each alignment gap.
-        let pages = memory + stack + data + table_pages + node + dma + SPACE_PAGES + OBJECT_PAGES + 2 + 2;
+        let messages = device.and_then(|device| device.messages).map_or(0, |_| MESSAGE_PAGES);
+        let pages = messages + memory + stack + data + table_pages + node + dma + SPACE_PAGES + OBJECT_PAGES + 2 + 2;
         let quota = self.memory.quota(pages).at("memory")?;
         let mut building = Building::new(self, who, quota, pages);
         match building.build(device, memory, stack) {
@@ -212,7 +215,9 @@ impl Device {
 
     /// Pages of that.
     const fn dma_pages(&self) -> u64 {
-        if self.stream.is_some() { STREAM_PAGES } else { UNPROTECTED_PAGES }
+        let own = if self.stream.is_some() { STREAM_PAGES } else { UNPROTECTED_PAGES };
+        // The table of its messages.
+        own + self.messages.is_some() as u64
     }
 }
 
@@ -465,6 +470,25 @@ impl<'i> Building<'i> {
             let slot = self.next();
             self.copy(space.slot(), slot, Rights::INVOKE, Badge(0))?;
             self.name("dma", "", slot, 0);
+            if let Some(messages) = &device.messages {
+                self.messages(messages, space)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// As many of a device's messages as can be had.
+    fn messages(&mut self, messages: &Messages, space: Cap<DmaSpace>) -> Result<(), SyscallError> {
+        for event in 0..messages.count {
+            let irq = self.object::<Irq>(Kind::Irq, 0)?;
+            if let Err(error) = IRQ_CONTROL.message(irq, space, messages.device, event, messages.controller) {
+                let text = alloc::format!("{}: {event} of {} messages: {error}", self.who.name, messages.count);
+                self.init.log(Level::Warn, 0, &text);
+                break;
+            }
+            let slot = self.next();
+            self.copy(irq.slot(), slot, Rights::IRQ_BIND | Rights::IRQ_ACK, Badge(0))?;
+            self.name("irq:", &alloc::format!("msi{event}"), slot, 0);
         }
         Ok(())
     }

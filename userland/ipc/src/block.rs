@@ -118,6 +118,8 @@ pub mod outcome {
     pub const READ_ONLY: u32 = 0x102;
     /// No such operation.
     pub const OPERATION: u32 = 0x103;
+    /// The device's own blocks are larger than a sector, and the sectors do not begin and end with such blocks.
+    pub const ALIGNMENT: u32 = 0x104;
 }
 
 impl Request {

@@ -57,6 +57,11 @@ pub trait Broker {
     #[method(11)]
     fn run(&mut self, client: Client) -> Result<(), Status>;
 
+    /// The device sends messages for interrupts: how many, through the controller whose registers begin at this address, and
+    /// what that calls the device. Takes the grant `devices`.
+    #[method(12)]
+    fn add_messages(&mut self, client: Client, controller: u64, device: u32, count: u32) -> Result<(), Status>;
+
     /// The device is a bus master behind an IOMMU: the address of that one's registers, and the device's stream there.
     #[method(13)]
     fn add_stream(&mut self, client: Client, iommu: u64, stream: u32) -> Result<(), Status>;
@@ -81,6 +86,8 @@ pub trait Broker {
 
 /// Most registers, most interrupts, and most pieces of memory of a device: what a driver's start page has names for.
 pub const MAX_EACH: usize = 16;
+/// Most messages of a device.
+pub const MAX_MESSAGES: u32 = 8;
 /// Longest path of a node, in bytes.
 pub const MAX_PATH: usize = 192;
 /// Longest name of registers or an interrupt, in bytes.

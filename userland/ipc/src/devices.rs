@@ -77,8 +77,8 @@ pub struct Function {
     pub address: u16,
     /// Which pin it interrupts on, 1 for INTA to 4 for INTD; 0 for none.
     pub pin: u8,
-    /// 0.
-    pub reserved: u8,
+    /// How many messages for interrupts it can send: of MSI-X, else of MSI; 255 if it is more.
+    pub messages: u8,
     /// What its base address registers say; of those that are not there the size is 0.
     pub bars: [Bar; 6],
 }

@@ -404,6 +404,23 @@ impl Cap<IrqControl> {
     pub fn set(self, irq: Cap<Irq>, line: u32, edge: bool) -> Result<(), SyscallError> {
         invoke(Op::IrqSet, self.slot, [irq.slot.into(), line.into(), edge.into()]).map(drop)
     }
+
+    /// Makes an Irq a message of the device whose memory is in a DmaSpace: `event` of what the controller with registers at
+    /// `controller` calls `device`.
+    ///
+    /// # Errors
+    /// `InvalidState`, `InvalidArgument`, `Busy`, `NoPool`, `Unsupported` (the controller has no room for the device).
+    pub fn message(
+        self,
+        irq: Cap<Irq>,
+        space: Cap<DmaSpace>,
+        device: u32,
+        event: u32,
+        controller: u64,
+    ) -> Result<(), SyscallError> {
+        let args = [irq.slot.into(), space.slot.into(), device.into(), event.into(), controller];
+        invoke(Op::IrqMessage, self.slot, args).map(drop)
+    }
 }
 
 impl Cap<Irq> {
@@ -413,6 +430,14 @@ impl Cap<Irq> {
     /// `InvalidState`: it has no line.
     pub fn bind(self, notification: Cap<Notification>, bits: u64) -> Result<(), SyscallError> {
         invoke(Op::IrqBind, self.slot, [notification.slot.into(), bits]).map(drop)
+    }
+
+    /// Address and data of the write of 32 bits by which its device fires it.
+    ///
+    /// # Errors
+    /// `InvalidState`: it is no message.
+    pub fn target(self) -> Result<(u64, u32), SyscallError> {
+        invoke(Op::IrqTarget, self.slot, []).map(|regs| (regs[0], regs[1] as u32))
     }
 
     /// The device was served: the line may fire again.
@@ -433,6 +458,14 @@ impl Cap<DmaSpace> {
     /// bound).
     pub fn attach(self, frame: Cap<Frame>, address: u64, pages: u64, perms: Perms) -> Result<u64, SyscallError> {
         invoke(Op::DmaAttach, self.slot, [frame.slot.into(), address, perms.bits().into(), pages]).map(|regs| regs[0])
+    }
+
+    /// Ends what is left at some bus addresses of Frames that others took away; returns the pages that were done, from the first on.
+    ///
+    /// # Errors
+    /// `Misaligned`, `InvalidArgument` (address, or no pages).
+    pub fn clear(self, address: u64, pages: u64) -> Result<u64, SyscallError> {
+        invoke(Op::DmaClear, self.slot, [address, pages]).map(|regs| regs[0])
     }
 
     /// Takes the Frame away again. What the device did with it is complete then.

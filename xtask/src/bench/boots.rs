@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use system_tests::{Boot, Case, Console, Disk, Lab, Machine, Net, Outcome};
+use system_tests::{Boot, Bus, Case, Console, Disk, Lab, Machine, Net, Outcome};
 
 use super::Metric;
 use crate::board::Board;
@@ -25,6 +25,12 @@ pub const NET: &str = "bench-net";
 const HUB: &str = "hubport,hubid=0";
 const SINK: [&str; 4] = ["-netdev", "user,id=sink", "-netdev", "hubport,hubid=0,id=hub,netdev=sink"];
 
+/// The set that measures a controller of its own: the disk is behind it.
+pub const NVME: &str = "bench-nvme";
+
+/// The set that measures behind an SMMU: the disk is on PCI.
+pub const SMMU: &str = "bench-smmu";
+
 /// A boot of one of the board's sets.
 struct Plan {
     set: &'static str,
@@ -34,11 +40,13 @@ struct Plan {
 }
 
 /// The sets that measure. A board that lacks one goes without its metrics.
-const PLANS: [Plan; 7] = [
+const PLANS: [Plan; 9] = [
     Plan { set: "bench", cores: 1, icount: true },
     Plan { set: "bench-events", cores: 1, icount: true },
     Plan { set: "bench-handler", cores: 1, icount: true },
     Plan { set: NET, cores: 1, icount: true },
+    Plan { set: NVME, cores: 1, icount: true },
+    Plan { set: SMMU, cores: 1, icount: true },
     Plan { set: "bench-fpu", cores: 1, icount: true },
     Plan { set: "bench-cores", cores: 2, icount: true },
     Plan { set: "bench-scaling", cores: 2, icount: false },
@@ -94,7 +102,16 @@ impl Bench<'_> {
         machine.cpu = cpu.into();
         machine.bootargs = format!("{} mitigations={}", machine.bootargs, self.mitigations);
         machine.smp = 1;
+        // The others go on measuring what they always did.
+        let on_pci = set.is_none() || set == Some(SMMU);
+        machine.bus = if on_pci { machine.bus } else { Bus::Mmio };
+        if set == Some(NVME) {
+            let drive =
+                format!("if=none,id=null,format=raw,file.driver=null-co,file.size={NULL_DISK},file.read-zeroes=on");
+            machine.extra.extend(["-drive", &drive, "-device", "nvme,serial=1,drive=null"].map(str::to_owned));
+        }
         machine.disks = match set {
+            Some(NVME) => Vec::new(),
             Some(_) => vec![Disk::Null(NULL_DISK)],
             None => {
                 let sample = self.workspace.tutti().join("sample.img");

@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use system_tests::{Machine, Serial};
 
-use super::boots::{Bench, NET};
+use super::boots::{Bench, NET, NVME, SMMU};
 use super::goals::ROWS;
 use crate::build::KERNEL;
 use crate::remote::{Remote, register};
@@ -90,6 +90,8 @@ fn set_of(metric: &str) -> Result<&'static str> {
         | "fault.map_round_trip" => EVENTS,
         "ipc.call_reply_8w_fpu" | "ipc.call_reply_0w_may_fpu" => FPU,
         "net.frame_tx" | "net.frame_rx" => NET,
+        _ if metric.starts_with("nvme.") => NVME,
+        _ if metric.starts_with("dma.") || metric.ends_with("_smmu") => SMMU,
         "ipc.call_reply_cross_core" => {
             bail!("{metric} is time that two cores take, which cannot be stepped together: `trace --smp 2` shows them")
         }

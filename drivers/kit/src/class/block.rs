@@ -3,10 +3,12 @@
 //! Clients share a device fairly, in bytes with a fixed price for each request.
 
 use alloc::rc::Rc;
+use core::time::Duration;
 
 use ipc::block::{Block, BlockServer, Completion, Info, Operation, RINGS, Request, ServerRings, Status, outcome};
 use ipc::ring::{Lie, PushError};
 use ipc::{Buffer, Client, Shared, Signal};
+use rt::task::{Event, NoEvent, raise};
 use rt::{Env, SharedBuffer};
 
 use super::clients::{Clients, Refused, Rings};
@@ -27,10 +29,17 @@ pub trait Disk {
     /// What was written may be in a cache of its own until a flush. Where it is not, no flush gets here.
     fn has_cache(&self) -> bool;
 
+    /// Takes requests now. While it does not, they wait where their clients put them.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
     /// Prepares a request, which has number `id` below [`Self::places`] and was checked; `data` is as long as its sectors, none
-    /// of a flush. `false`:
-    /// the device has failed. [`Self::start`] follows after the last of several.
-    fn submit(&mut self, operation: Operation, sector: u64, data: Option<Piece>, id: usize) -> bool;
+    /// of a flush. [`Self::start`] follows after the last of several.
+    ///
+    /// # Errors
+    /// What its completion says, of [`outcome`]: it was not taken.
+    fn submit(&mut self, operation: Operation, sector: u64, data: Option<Piece>, id: usize) -> Result<(), u32>;
 
     /// Tells the device of what was submitted.
     fn start(&mut self);
@@ -43,6 +52,14 @@ pub trait Disk {
 
     /// The device failed: its requests finish as failed, and it takes no others.
     fn has_failed(&self) -> bool;
+
+    /// After how long it is to be looked at, whether it interrupts or not. `None`: it has nothing that could take too long.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The time of [`Self::patience`] has passed.
+    fn look(&mut self) {}
 }
 
 /// Serves `block` with a device whose interrupt this is, until its endpoint is taken away.
@@ -53,22 +70,59 @@ pub fn serve(env: &Env, disk: impl Disk + 'static, space: Space, interrupt: Inte
     let info = disk.info();
     log::info!("{} sectors{}", info.sectors, if info.read_only { ", read-only" } else { "" });
     let service = Shared::new(Service::new(disk, space));
+    watch(service.clone())?;
     let disk = service.clone();
     crate::on_interrupt(interrupt, move || disk.borrow_mut().interrupt());
     Ok(ipc::serve(env, BlockServer(service))?)
+}
+
+/// Looks at the device while it has something that could take too long.
+///
+/// # Errors
+/// The process has no bit left.
+pub fn watch(service: Shared<Service<impl Disk + 'static>>) -> Result<(), NoEvent> {
+    let event = Event::new()?;
+    crate::spawn(async move {
+        loop {
+            let patience = service.borrow_mut().patience(&event);
+            match patience {
+                Some(time) => {
+                    crate::sleep(time).await;
+                    service.borrow_mut().look();
+                }
+                None => event.wait().await,
+            }
+        }
+    });
+    Ok(())
 }
 
 /// One device and its clients.
 pub struct Service<D> {
     disk: D,
     clients: Clients<ServerRings>,
+    /// What wakes the task that looks at the device, while it has nothing to look for.
+    idle: Option<u64>,
 }
 
 impl<D: Disk> Service<D> {
     /// Serves this device, which reaches memory through this space.
     pub fn new(disk: D, space: Space) -> Self {
         let clients = Clients::new(space, disk.places());
-        Self { disk, clients }
+        Self { disk, clients, idle: None }
+    }
+
+    /// After how long the device is to be looked at. `None`: `event` is raised when it is.
+    fn patience(&mut self, event: &Event) -> Option<Duration> {
+        let patience = self.disk.patience();
+        self.idle = patience.is_none().then_some(event.bits());
+        patience
+    }
+
+    /// Time has passed: the device may have taken too long, or its interrupt was lost.
+    fn look(&mut self) {
+        self.disk.look();
+        self.interrupt();
     }
 
     /// The device wants attention: completes what is done, takes what waits, and wakes whom it concerns.
@@ -84,13 +138,26 @@ impl<D: Disk> Service<D> {
 
     /// Takes requests while there is room for them, and signals.
     fn pump(&mut self) {
+        if self.disk.is_ready() {
+            self.take();
+        }
+        self.clients.tell();
+        if let Some(bits) = self.idle
+            && self.disk.patience().is_some()
+        {
+            self.idle = None;
+            raise(bits);
+        }
+    }
+
+    fn take(&mut self) {
         let (info, has_cache) = (self.disk.info(), self.disk.has_cache());
         let mut started = false;
         while let Some(id) = self.clients.free_number() {
             let next = self.clients.next(|memory, request| prepare(memory, request, info, has_cache));
             let Some((owner, (operation, data))) = next else { break };
-            if !self.disk.submit(operation, owner.request.sector, data, id) {
-                self.clients.finish(owner, outcome::DEVICE_FAILED);
+            if let Err(status) = self.disk.submit(operation, owner.request.sector, data, id) {
+                self.clients.finish(owner, status);
                 continue;
             }
             self.clients.began(owner);
@@ -99,7 +166,6 @@ impl<D: Disk> Service<D> {
         if started {
             self.disk.start();
         }
-        self.clients.tell();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use abi::layout::MemoryType;
+use abi::layout::{MemoryType, PAGE};
 use rt::{Badge, Cap, DmaSpace, ErrorCode, Frame, Kind, MEMORY, Perms, Retype, Rights, SPACE, SharedBuffer, TABLE};
 
 use super::{Coherence, Direction, Space, cache};
@@ -18,7 +18,8 @@ static RANGES: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 pub(super) struct Backing {
     buffer: SharedBuffer,
-    /// The copy of the capability through which the device reaches the memory, and with which that ends.
+    space: Cap<DmaSpace>,
+    /// The copy of the capability through which the device reaches the memory.
     attached: Option<Cap<Frame>>,
     /// Where memory of a client is mapped.
     range: Option<u32>,
@@ -41,7 +42,7 @@ impl Backing {
 
     fn of_own(space: Space, pages: u64, frame: Cap<Frame>, maintained: bool) -> Result<(Self, u64), Cause> {
         let buffer = SharedBuffer::map(frame, pages).inspect_err(|_| ipc::discard(frame))?;
-        Self { buffer, attached: None, range: None, maintained }.attach(space.cap(), pages)
+        Self { buffer, space: space.cap(), attached: None, range: None, maintained }.attach(pages)
     }
 
     /// The caller deletes the capability when this fails.
@@ -50,16 +51,16 @@ impl Backing {
         let address = FIRST_RANGE + u64::from(range) * RANGE;
         let buffer = SharedBuffer::map_at(frame, address, pages).inspect_err(|_| free_range(range))?;
         let maintained = space.coherence() == Coherence::NotCoherent;
-        Self { buffer, attached: None, range: Some(range), maintained }.attach(space.cap(), pages)
+        Self { buffer, space: space.cap(), attached: None, range: Some(range), maintained }.attach(pages)
     }
 
     /// The device finds it where the driver has it, if there is an IOMMU.
-    fn attach(mut self, space: Cap<DmaSpace>, pages: u64) -> Result<(Self, u64), Cause> {
+    fn attach(mut self, pages: u64) -> Result<(Self, u64), Cause> {
         let address = self.buffer.as_ptr().addr() as u64;
         let copy = copy(self.buffer.frame());
         let attached = copy.and_then(|copy| {
             self.attached = Some(copy);
-            Ok(space.attach(copy, address, pages, Perms::READ | Perms::WRITE)?)
+            Ok(self.space.attach(copy, address, pages, Perms::READ | Perms::WRITE)?)
         });
         match attached {
             Ok(bus) => Ok((self, bus)),
@@ -109,11 +110,27 @@ impl Backing {
     /// Takes the Frame from the device, unmaps it and deletes the capability; what fails is gone already.
     pub(super) fn release(&mut self) {
         let frame = self.buffer.frame();
-        self.attached.take().into_iter().for_each(ipc::discard);
+        if let Some(copy) = self.attached.take() {
+            if self.space.detach(copy).is_err() {
+                self.clear();
+            }
+            ipc::discard(copy);
+        }
         let _ = SPACE.unmap(frame);
         ipc::discard(frame);
         if let Some(range) = self.range.take() {
             free_range(range);
+        }
+    }
+}
+
+impl Backing {
+    /// Its client took the memory away: the device is through with it, so that nothing has to be there any more.
+    fn clear(&self) {
+        let (mut address, mut left) = (self.buffer.as_ptr().addr() as u64, self.buffer.pages());
+        while left > 0 {
+            let Ok(done @ 1..) = self.space.clear(address, left) else { return };
+            (address, left) = (address + done * PAGE, left.saturating_sub(done));
         }
     }
 }

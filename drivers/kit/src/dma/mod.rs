@@ -180,6 +180,17 @@ pub fn publish() {
     };
 }
 
+/// What is read of memory after is no older than what was read of it before: between the mark by which a device says that it
+/// has written, and what it wrote.
+#[inline(always)]
+pub fn observe() {
+    #[cfg(target_os = "none")]
+    // SAFETY: a barrier.
+    unsafe {
+        core::arch::asm!("dmb oshld", options(nostack, preserves_flags))
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -214,6 +214,7 @@ impl Community {
 
 /// Starts the cores the tree lists, one after the other. What does not come up, or may not take part, is reported and left
 /// out. Returns the protections in use.
+#[inline(never)]
 pub(super) fn start_all(
     k: &mut Kernel,
     described: &Described<'_>,

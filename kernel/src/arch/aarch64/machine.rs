@@ -4,18 +4,22 @@ use core::sync::atomic::Ordering;
 
 use aarch64_cpu::registers::{CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0, Readable, Writeable};
 use abi::Perms;
-use tree::Conduit;
+use tree::{Conduit, Machine as Described};
 
 use super::gic::Gic;
+use super::messages::Messages;
+use super::mmu::DeviceWindow;
 use super::{console, cores, fpu, mmu, psci};
 use crate::arch::pte;
 use crate::gate::{MAX_CORES, Request, Stopped};
-use crate::mm::Phys;
+use crate::mm::regions::Regions;
+use crate::mm::{Mem, Phys};
 
 /// The hardware of this machine.
 #[derive(Debug)]
 pub struct Machine {
     gic: Gic,
+    pub(super) messages: Messages,
     lines: u32,
     timer_line: u32,
     /// Ticks of a millisecond.
@@ -30,7 +34,28 @@ impl Machine {
     /// Everything was found and brought up.
     pub(super) fn new(gic: Gic, timer_line: u32, frequency: u64, conduit: Option<Conduit>, ring: (Phys, u64)) -> Self {
         let lines = gic.lines();
-        Self { gic, lines, timer_line, ticks_per_ms: frequency / 1000, conduit, ring, unusable: Perms::GUARDED }
+        let messages = Messages::default();
+        Self {
+            gic,
+            messages,
+            lines,
+            timer_line,
+            ticks_per_ms: frequency / 1000,
+            conduit,
+            ring,
+            unusable: Perms::GUARDED,
+        }
+    }
+
+    /// Takes over what takes messages.
+    pub(super) fn take_messages(
+        &mut self,
+        described: &Described<'_>,
+        window: &mut DeviceWindow,
+        mem: &mut Mem,
+        free: &mut Regions,
+    ) {
+        self.messages.start(described, &self.gic, window, mem, free);
     }
 
     /// Whether an interrupt waits.
@@ -194,8 +219,11 @@ impl Machine {
 
     /// Brings up what the interrupt controller has for this core alone, and lets the timer's line and interrupts from other
     /// cores through. `false`: the controller knows no such core.
-    pub(super) fn start_core(&mut self, core: usize) -> bool {
+    pub(super) fn start_core(&mut self, mem: &mut Mem, core: usize) -> bool {
         let known = self.gic.start_core(core);
+        if let Some(own) = self.gic.redistributor(core) {
+            self.messages.start_core(mem, core, own);
+        }
         if known {
             self.gic.unmask_private(core, self.timer_line);
             self.gic.unmask_private(core, super::gic::KICK);

@@ -15,6 +15,7 @@ mod guard;
 mod identity;
 mod layout;
 mod machine;
+mod messages;
 mod mmio;
 mod mmu;
 mod psci;

@@ -4,7 +4,7 @@ use core::ops;
 
 use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use abi::Protections;
-use tree::{Gic as GicNode, Machine as Described, Tree, Trigger};
+use tree::{Gic as GicNode, Machine as Described, Tree, TreeError, Trigger};
 
 use super::cores::{self, Community};
 use super::gic::{Gic, V2, V3};
@@ -38,6 +38,12 @@ pub(super) fn stack() -> ops::Range<usize> {
     address(&raw const __stack_bottom)..address(&raw const __stack_top)
 }
 
+/// The steps of boot are functions of their own, so that they use the same stack one after the other.
+#[inline(never)]
+fn describe<'a>(tree: &Tree<'a>) -> Result<Described<'a>, TreeError> {
+    tree.machine()
+}
+
 /// Ends a boot that cannot go on: one line, then power off where there is firmware, else halt.
 fn give_up(described: Option<&Described<'_>>, why: core::fmt::Arguments<'_>) -> ! {
     log::error!("boot: {why}");
@@ -64,7 +70,7 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
         }
     };
     start_console(&tree, &mut window);
-    let described = match tree.machine() {
+    let described = match describe(&tree) {
         Ok(machine) => machine,
         Err(error) => give_up(None, format_args!("device tree: {error}")),
     };
@@ -79,6 +85,10 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
     let smmus = bring_up_smmus(&described, &mut window, &mut mem, &mut handover.free);
     let kernel = trap::install(mem, machine, forbidden);
     kernel.smmus = smmus;
+    let Kernel { mem, machine, .. } = &mut *kernel;
+    let unused = handover.free.bytes();
+    machine.take_messages(&described, &mut window, mem, &mut handover.free);
+    handover.kernel_pages += ((unused - handover.free.bytes()) / 4096) as u32;
     switch_fast_paths(described.bootargs.unwrap_or_default());
     let gic_registers = matches!(described.gic, Some(GicNode::V3 { .. }));
     let usable = guard::built_with() | (Protections::FEATURES - Protections::BTI - Protections::AUTH);
@@ -140,6 +150,7 @@ fn salvage_console(bytes: &[u8], window: &mut DeviceWindow) {
 }
 
 /// Memory map, interrupt controller, timer.
+#[inline(never)]
 fn bring_up<'a>(
     described: &Described<'_>,
     window: &mut DeviceWindow,
@@ -199,7 +210,7 @@ fn bring_up<'a>(
     mmu::set_empty_table(pte::ttbr(empty, 0));
     mmu::leave_user_table();
     mmu::flush_local();
-    if !machine.start_core(0) {
+    if !machine.start_core(&mut mem, 0) {
         give_up(format_args!("device tree: no redistributor of the interrupt controller belongs to the boot core"));
     }
     // Without init, which lies behind it in the image.
@@ -267,6 +278,7 @@ fn map_range(builder: &mut MapBuilder, range: Range, code: Range) -> Option<()> 
 }
 
 /// Every IOMMU aborts what nobody bound.
+#[inline(never)]
 fn bring_up_smmus(
     described: &Described<'_>,
     window: &mut DeviceWindow,
@@ -313,11 +325,13 @@ fn bring_up_gic(described: &Described<'_>, window: &mut DeviceWindow) -> Option<
             for (slot, region) in regions.iter_mut().zip(redistributors.iter()) {
                 *slot = window.map(region.base, region.size.min(16 * super::gic::REDISTRIBUTOR as u64 / 2));
             }
-            let mut list = [distributor; 4];
+            let mut list = [(distributor, 0); 4];
             let mut count = 0;
-            for region in regions.into_iter().flatten() {
-                list[count] = region;
-                count += 1;
+            for (region, described) in regions.into_iter().zip(redistributors) {
+                if let Some(region) = region {
+                    list[count] = (region, described.base);
+                    count += 1;
+                }
             }
             Some(Gic::V3(V3::new(distributor, list, count, stride.max(super::gic::REDISTRIBUTOR))))
         }

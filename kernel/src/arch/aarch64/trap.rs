@@ -24,6 +24,7 @@ unsafe impl Sync for Cell {}
 pub(super) static KERNEL: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 
 /// Makes the kernel in its place. Called once, by the boot core, which holds the lock.
+#[inline(never)]
 pub(super) fn install(mem: Mem, machine: Machine, forbidden: Regions) -> &'static mut Kernel {
     // SAFETY: the boot core holds the lock and no reference exists yet.
     let k = unsafe { (*KERNEL.0.get()).write(Kernel::new(mem, machine, forbidden)) };
@@ -47,7 +48,8 @@ pub(super) fn join() -> usize {
     let k = idle_enter();
     unmapped::begin();
     let core = k.sched.own();
-    if !k.machine.start_core(core) {
+    let Kernel { mem, machine, .. } = &mut *k;
+    if !machine.start_core(mem, core) {
         // It stays parked for ever: no thread comes to run on a core that no interrupt reaches.
         log::error!("cores: the interrupt controller knows no core {core}");
     }

@@ -10,7 +10,8 @@ pub use registers::Registers;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::fpu::FpuState;
-use crate::mm::Phys;
+use crate::message::{Controller, Message};
+use crate::mm::{Mem, Phys};
 
 /// Zeroes memory.
 ///
@@ -106,6 +107,11 @@ pub struct Fpu {
     pub open: bool,
 }
 
+/// Where the registers of the frame and of the ITS begin.
+pub const FRAME: u64 = 0x802_0000;
+/// As above.
+pub const ITS: u64 = 0x808_0000;
+
 /// The fake machine.
 #[derive(Debug, Default)]
 pub struct Machine {
@@ -121,6 +127,12 @@ pub struct Machine {
     pub triggers: BTreeMap<u32, bool>,
     /// Where lines go.
     pub routes: BTreeMap<u32, usize>,
+    /// Devices of ITSes that have a table, and where it lies.
+    pub devices: BTreeMap<(u8, u32), u64>,
+    /// What their events are, with the core they go to.
+    pub events: BTreeMap<(u8, u32, u32), (u32, usize)>,
+    /// An ITS does not answer any more.
+    pub silent: bool,
     /// What TTBR0 holds.
     pub loaded: u64,
     /// Translations dropped: TTBR0, first address, pages; whole address spaces as 0 pages.
@@ -229,6 +241,80 @@ impl Machine {
     /// One more than the highest line.
     pub fn lines(&self) -> u32 {
         288
+    }
+
+    /// A frame with eight lines, and an ITS.
+    pub fn message_controller(&self, number: usize) -> Option<Controller> {
+        [
+            Controller { registers: FRAME, doorbell: FRAME + 0x40, lines: Some((80, 8)) },
+            Controller { registers: ITS, doorbell: ITS + 0x1_0040, lines: None },
+        ]
+        .get(number)
+        .copied()
+    }
+
+    /// How many messages to ITSes there can be.
+    pub fn messages(&self) -> u32 {
+        12
+    }
+
+    /// How many messages a device can have: the ITS knows the first 256.
+    pub fn message_events(&self, _: &Mem, controller: u8, device: u32) -> u32 {
+        if controller == 1 && device < 256 && !self.silent { 16 } else { 0 }
+    }
+
+    /// Notes it.
+    pub fn map_message_device(&mut self, mem: &mut Mem, controller: u8, device: u32, page: Phys) -> bool {
+        mem.zero(page, abi::layout::PAGE);
+        if !self.silent {
+            assert_eq!(self.devices.insert((controller, device), page.0), None);
+        }
+        !self.silent
+    }
+
+    /// Notes it. What an ITS leaves behind in its table is no zeros.
+    pub fn unmap_message_device(&mut self, mem: &mut Mem, controller: u8, device: u32) {
+        assert!(self.events.keys().all(|&(own, other, _)| (own, other) != (controller, device)), "events are left");
+        if let Some(page) = self.devices.remove(&(controller, device)) {
+            mem.write_u64(Phys(page + 8), JUNK.into());
+        }
+    }
+
+    /// Notes it; the message is masked.
+    pub fn map_message(&mut self, _: &mut Mem, message: &Message, lpi: u32) -> bool {
+        let Message { controller, device, event, core } = *message;
+        if !self.silent {
+            assert!(self.devices.contains_key(&(controller, device)));
+            assert_eq!(self.events.insert((controller, device, event), (lpi, core.into())), None);
+        }
+        !self.silent
+    }
+
+    /// Notes it.
+    pub fn unmap_message(&mut self, _: &mut Mem, message: &Message) {
+        let Message { controller, device, event, .. } = *message;
+        if let Some((lpi, _)) = self.events.remove(&(controller, device, event)) {
+            self.open.remove(&lpi);
+        }
+    }
+
+    /// Notes it.
+    pub fn route_message(&mut self, _: &mut Mem, message: &Message, to: usize) -> u8 {
+        let Message { controller, device, event, .. } = *message;
+        if let Some(place) = self.events.get_mut(&(controller, device, event)) {
+            place.1 = to;
+            self.routes.insert(place.0, to);
+        }
+        to as u8
+    }
+
+    /// Notes it.
+    pub fn open_message(&mut self, _: &mut Mem, _: &Message, lpi: u32, open: bool) {
+        if open {
+            self.open.insert(lpi)
+        } else {
+            self.open.remove(&lpi)
+        };
     }
 
     /// Nothing to do.

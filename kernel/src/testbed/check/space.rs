@@ -12,7 +12,8 @@ impl Checker {
             must!(pte::asid(s.ttbr) != 0, "{space:?} has the empty address space's ASID");
             must!(k.asids.owner(pte::asid(s.ttbr)) == Some(space), "{space:?} has another's ASID");
         }
-        let (mut mapped, mut reserves, mut pool) = (Vec::new(), Vec::new(), u64::from(s.pages) - 2);
+        let (mut mapped, mut reserves, mut pool) =
+            (Vec::new(), Vec::new(), u64::from(s.pages) - if s.header.kind == Kind::DmaSpace { 3 } else { 2 });
         let (mut before, mut at) = (None, s.maps);
         while let Some(slot) = at {
             must!(self.is_slot(slot), "{space:?}: a mapping without capability");
@@ -44,10 +45,16 @@ impl Checker {
         self.check_flushed(k, s.ttbr, &leaves)?;
         self.check_told(k, s.reach.stream(), &leaves)?;
         self.check_reserved(k, space, &reserves, &mut leaves)?;
+        // What a device reaches where something was taken away.
+        if s.reach.stream().is_some() {
+            leaves.retain(|&(_, value)| pte::address(value).0 != s.root.0 + PAGE);
+        }
         // What boot mapped for init has no capabilities.
         if self.boot == Some(space) {
             return Ok(());
         }
+        let tables = tables + u64::from(s.events != Phys(0));
+        Self::check_doorbell(s, &mut leaves)?;
         must!(s.free_pages as u64 + tables == pool, "{space:?}: {} free, {tables} used of {pool} pages", s.free_pages);
         must!(
             leaves.len() == mapped.iter().map(|(_, cap)| cap.mapped() as usize).sum(),

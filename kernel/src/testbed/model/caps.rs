@@ -116,7 +116,7 @@ impl Model {
             self.lift_first(name);
             self.point()?;
         }
-        self.unmap_cap(name)?;
+        self.drain_cap(name)?;
         self.drop_slots(name)?;
         self.drop_pool(name)?;
         self.untie(name)?;

@@ -154,6 +154,9 @@ impl Comparison {
         let object = &k.mem[object_at::<object::AddressSpace>(at)];
         same!(u64::from(object.pages), space.pages, "pages of the address space at {at:#x}");
         same!(object.reach.stream().map(|stream| stream.id), space.stream, "the stream of the space at {at:#x}");
+        let messages: Vec<At> = k.messages_of(object_at::<object::DmaSpace>(at)).map(|irq| place_of(k, irq)).collect();
+        same!(messages, space.messages, "messages of the device of the space at {at:#x}");
+        same!(object.events != Phys(0), space.events, "whether the device of the space at {at:#x} has a table");
         same!(object.lost, space.lost, "whether the address space at {at:#x} loses its tables");
         same!(u64::from(object.free_pages), m.free_pages(at), "free pages of the address space at {at:#x}");
         let Self { leaves, tables, .. } = self;

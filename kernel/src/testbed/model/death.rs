@@ -94,6 +94,11 @@ impl Model {
                 }
             }
             Kind::AddressSpace | Kind::DmaSpace => {
+                if let Some(&irq) = self.spaces[&at].messages.first() {
+                    self.irq_dropped(irq);
+                    self.irq(irq).pending = false;
+                    return Ok(false);
+                }
                 self.no_windows(at);
                 let Some(&name) = self.spaces[&at].mapped.first() else { return Ok(true) };
                 self.unlink(name);

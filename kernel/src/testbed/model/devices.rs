@@ -5,7 +5,7 @@ use abi::{
     layout::{PAGE, USER_END},
 };
 
-use super::space::map_frame;
+use super::space::{drained_leaf, map_frame};
 use super::{At, Call, Cap, Irq, Mapping, Model, Name, Next, Out, Place, Stop, Work, refuse};
 use crate::testbed::bed::{RAM, SMMU, SMMU_LINE};
 
@@ -118,6 +118,43 @@ pub fn dma_detach(m: &mut Model, call: &Call) -> Out {
     Ok(Next::Done)
 }
 
+pub fn dma_clear(m: &mut Model, call: &Call) -> Out {
+    let [address, pages, ..] = call.x;
+    let space = m.target(call, Kind::DmaSpace, INVOKE)?;
+    if !address.is_multiple_of(PAGE) {
+        return refuse(ErrorCode::Misaligned, 1);
+    }
+    if address >= USER_END {
+        return refuse(ErrorCode::InvalidArgument, 1);
+    }
+    if pages == 0 || pages > (USER_END - address) / PAGE {
+        return refuse(ErrorCode::InvalidArgument, 2);
+    }
+    let mut at = address;
+    for _ in 0..pages.min(32) {
+        if at >= address + pages * PAGE {
+            break;
+        }
+        at = after(m, space, at);
+    }
+    Ok(m.answer_one(call.caller, ((at - address) / PAGE).min(pages)))
+}
+
+/// Clears the entry of a space for an address if it is drained; the address that is looked at next.
+fn after(m: &mut Model, space: At, at: u64) -> u64 {
+    if let Some(&leaf) = m.spaces[&space].leaves.get(&at) {
+        if leaf == drained_leaf(space) {
+            m.space(space).leaves.remove(&at);
+        }
+        return at + PAGE;
+    }
+    // Up to the end of the part that has no table.
+    let tables = m.spaces[&space].tables();
+    let span = |level: u32| PAGE << (9 * (3 - level));
+    let level = (1..=3).take_while(|&level| tables.contains(&(level, at & !(span(level - 1) - 1)))).count() as u32;
+    (at | (span(level) - 1)) + 1
+}
+
 pub fn dma_bind(m: &mut Model, call: &Call) -> Out {
     let [space, base, stream, ..] = call.x;
     m.get(call, call.target, Kind::IommuControl, INVOKE, 0)?;
@@ -213,7 +250,7 @@ impl Model {
     }
 
     /// A line is open when somebody listens and nobody has to acknowledge; with nobody listening it is shut.
-    fn reopen(&mut self, line: u32) {
+    pub fn reopen(&mut self, line: u32) {
         let sharers = self.sharers(line);
         if !sharers.iter().any(|irq| self.irqs[irq].held.is_some()) {
             self.open.remove(&line);
@@ -233,6 +270,7 @@ impl Model {
     /// The last capability is gone.
     pub fn irq_dropped(&mut self, irq: At) {
         self.clear_held(Place::Irq(irq));
+        self.forget_message(irq);
         if let Some(line) = self.irq(irq).line.take() {
             self.lines.get_mut(&line).expect("it has sharers").retain(|&other| other != irq);
             self.reopen(line);

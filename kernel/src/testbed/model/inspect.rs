@@ -48,7 +48,11 @@ fn describe(m: &Model, cap: &Cap) -> [u64; 8] {
         }
         Kind::Thread => (0, m.threads[&cap.object].fpu.into()),
         Kind::SchedContext => (m.times[&cap.object].period, m.times[&cap.object].budget),
-        Kind::Irq => (m.irqs[&cap.object].line.unwrap_or(0).into(), 0),
+        Kind::Irq => {
+            let irq = &m.irqs[&cap.object];
+            let message = irq.message.map_or(0, |it| u64::from(it.device) | (u64::from(it.event) + 1) << 32);
+            (irq.line.unwrap_or(0).into(), message)
+        }
         _ => (cap.badge, 0),
     };
     [cap.kind as u64, cap.rights.into(), base, bytes, about, used, 0, 0]

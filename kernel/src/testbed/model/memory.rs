@@ -44,7 +44,8 @@ fn measure(kind: Kind, size: u64) -> Result<(u64, u64), super::Stop> {
         Kind::Trace if (2..=(1 << 14) + 1).contains(&size) && (size - 1).is_power_of_two() => {
             return Ok((size * PAGE, PAGE));
         }
-        Kind::AddressSpace | Kind::DmaSpace if (2..0x1_0000).contains(&size) => return Ok((size * PAGE, PAGE)),
+        Kind::DmaSpace if (3..0x1_0000).contains(&size) => return Ok((size * PAGE, PAGE)),
+        Kind::AddressSpace if (2..0x1_0000).contains(&size) => return Ok((size * PAGE, PAGE)),
         Kind::Untyped | Kind::Frame if (1..=0xffff_ffff).contains(&size) => return Ok((size * PAGE, PAGE)),
         Kind::CapTable | Kind::AddressSpace | Kind::DmaSpace | Kind::Trace | Kind::Untyped | Kind::Frame => {
             return bad(2);
@@ -150,7 +151,8 @@ impl Model {
             Kind::Endpoint => drop(self.endpoints.insert(at, Endpoint::default())),
             Kind::Reply => drop(self.replies.insert(at, Reply::default())),
             Kind::Notification => drop(self.notifications.insert(at, Notification::default())),
-            Kind::AddressSpace | Kind::DmaSpace => drop(self.spaces.insert(at, Space::new(size))),
+            Kind::AddressSpace => drop(self.spaces.insert(at, Space::new(size))),
+            Kind::DmaSpace => drop(self.spaces.insert(at, Space { own: 3, ..Space::new(size) })),
             Kind::SchedContext => drop(self.times.insert(at, Time::default())),
             Kind::Irq => drop(self.irqs.insert(at, Irq::default())),
             Kind::Timer => drop(self.timers.insert(at, Timer::default())),
@@ -258,6 +260,7 @@ impl Thread {
 impl Space {
     pub fn new(pages: u64) -> Self {
         let (leaves, mapped) = Default::default();
-        Self { pages, leaves, mapped, lost: false, bound: false, stream: None }
+        let (messages, events) = (Vec::new(), false);
+        Self { pages, own: 2, leaves, mapped, lost: false, bound: false, stream: None, messages, events }
     }
 }

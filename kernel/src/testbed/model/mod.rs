@@ -19,6 +19,7 @@ mod import;
 mod inspect;
 mod ipc;
 mod memory;
+mod messages;
 mod notify;
 mod reserve;
 mod sched;
@@ -111,6 +112,9 @@ pub fn operation(op: Op) -> Option<fn(&mut Model, &Call) -> Out> {
         Op::IrqSet => devices::irq_set,
         Op::IrqBind => devices::irq_bind,
         Op::IrqAck => devices::irq_ack,
+        Op::IrqMessage => messages::irq_message,
+        Op::IrqTarget => messages::irq_target,
+        Op::DmaClear => devices::dma_clear,
         Op::DmaAttach => devices::dma_attach,
         Op::DmaDetach => devices::dma_detach,
         Op::DmaBind => devices::dma_bind,

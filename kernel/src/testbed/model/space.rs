@@ -2,7 +2,7 @@
 
 use abi::{
     ErrorCode, Kind,
-    layout::{PAGE, USER_END},
+    layout::{MemoryType, PAGE, USER_END},
 };
 
 use super::{At, Call, Cap, Leaf, Mapping, Model, Name, Next, Out, Space, Step, Stop, Work, refuse};
@@ -99,6 +99,11 @@ pub fn map_frame(m: &mut Model, name: Name, space: At, address: u64, first: u64,
     }
     m.mapping(name).work = Work::None;
     Ok(())
+}
+
+/// What a device finds where something was taken away.
+pub fn drained_leaf(space: At) -> Leaf {
+    Leaf { level: 3, base: space + 2 * PAGE, write: true, execute: false, memory: MemoryType::Normal }
 }
 
 impl Space {
@@ -209,14 +214,16 @@ impl Model {
             cap if cap.kind == Kind::Untyped => cap.used / PAGE,
             _ => 0,
         };
-        object.pages - 2 + object.mapped.iter().map(given).sum::<u64>() - object.tables().len() as u64
+        object.pages - object.own + object.mapped.iter().map(given).sum::<u64>()
+            - object.tables().len() as u64
+            - u64::from(object.events)
     }
 
     /// The level of the largest entry that fits at an address, if nothing is in its way and the tables can be made.
     pub fn level_for(&self, space: At, at: u64, base: u64, pages: u64) -> Result<u32, ErrorCode> {
         let fits = |&level: &u32| (at | base).is_multiple_of(span(level)) && pages * PAGE >= span(level);
-        let level = (1..3).find(fits).unwrap_or(3);
         let object = &self.spaces[&space];
+        let level = if object.stream.is_some() { 3 } else { (1..3).find(fits).unwrap_or(3) };
         let before = object.leaves.range(..at).next_back();
         let covered = before.is_some_and(|(start, leaf)| at - start < span(leaf.level));
         if covered || object.leaves.range(at..at + span(level)).next().is_some() {
@@ -236,12 +243,24 @@ impl Model {
 
     /// Removes the mapping of a Frame, if there is one, from its end on.
     pub fn unmap_cap(&mut self, name: Name) -> Step {
+        self.take_away(name, false)
+    }
+
+    /// The same where the capability goes: what a device has begun goes on, into the drain of its space.
+    pub fn drain_cap(&mut self, name: Name) -> Step {
+        self.take_away(name, true)
+    }
+
+    fn take_away(&mut self, name: Name, drain: bool) -> Step {
         while let Some(Mapping { space, address, pages, .. }) = self.caps[&name].mapping {
             let end = address + pages * PAGE;
             let last = self.spaces[&space].leaves.range(address..end).next_back().map(|(&at, _)| at);
             let left = last.map_or(0, |last| (last - address) / PAGE);
-            if let Some(last) = last {
-                self.space(space).leaves.remove(&last);
+            let drained = drain && self.spaces[&space].stream.is_some();
+            match last {
+                Some(last) if drained => drop(self.space(space).leaves.insert(last, drained_leaf(space))),
+                Some(last) => drop(self.space(space).leaves.remove(&last)),
+                None => {}
             }
             if left == 0 {
                 self.unlink(name);

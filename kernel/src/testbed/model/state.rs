@@ -169,8 +169,9 @@ pub struct Notification {
 
 #[derive(Clone, Debug)]
 pub struct Space {
-    /// Pages of the object, two of which are no tables below the root.
+    /// Pages of the object, and how many of them are no tables below the root.
     pub pages: u64,
+    pub own: u64,
     /// What is mapped, by address.
     pub leaves: BTreeMap<u64, Leaf>,
     /// Capabilities that are mapped here, tied to it, or memory of it, newest first.
@@ -180,6 +181,10 @@ pub struct Space {
     /// Of a DmaSpace: whether it was bound, and to what.
     pub bound: bool,
     pub stream: Option<u16>,
+    /// The Irqs that are messages of its device, newest first.
+    pub messages: Vec<At>,
+    /// Its device has a table of events.
+    pub events: bool,
 }
 
 /// One entry of a page table.
@@ -222,6 +227,17 @@ pub struct Irq {
     pub pending: bool,
     pub bits: u64,
     pub held: Option<Name>,
+    pub message: Option<Message>,
+}
+
+/// What an Irq can be instead of a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Message {
+    pub space: At,
+    pub device: u32,
+    pub event: u32,
+    /// It goes through the ITS, else through the frame.
+    pub its: bool,
 }
 
 #[derive(Clone, Debug, Default)]

@@ -4,6 +4,7 @@ use abi::{InWord, Kind, MAX_WORDS, Op, Rights, THREAD_FPU, layout::PAGE, layout:
 
 use super::numbers::Random;
 use super::world::{DEVICE_BASE, slot};
+use crate::arch::{FRAME, ITS};
 use crate::cap::Cap;
 use crate::kernel::Kernel;
 use crate::mm::Ref;
@@ -209,6 +210,19 @@ impl Draw<'_> {
                 self.slot_of(Kind::Irq)
             }
             Op::IrqAck => self.slot_of(Kind::Irq),
+            Op::IrqMessage => {
+                regs[0] = self.slot_of(Kind::Irq);
+                regs[1] = self.slot_of(Kind::DmaSpace);
+                regs[2] = self.random.pick(&[0, 1, 2, 3, 255, 256]);
+                regs[3] = self.random.below(17);
+                regs[4] = self.random.pick(&[ITS, ITS, ITS, ITS, FRAME, 0]);
+                self.slot_of(Kind::IrqControl)
+            }
+            Op::IrqTarget => self.slot_of(Kind::Irq),
+            Op::DmaClear => {
+                (regs[0], regs[1]) = (self.address(), self.random.pick(&[1, 1, 3, 40, 600]));
+                self.slot_of(Kind::DmaSpace)
+            }
             Op::DmaAttach => {
                 regs[0] = self.slot_where(|_, cap| cap.kind == Kind::Frame && cap.space.is_none());
                 regs[1] = self.address();
@@ -446,7 +460,8 @@ impl Draw<'_> {
             (_, 0) => self.random.next(),
             (Kind::CapTable, _) => 4 + self.random.below(2),
             (Kind::Trace, _) => 2 + self.random.below(2),
-            (Kind::AddressSpace | Kind::DmaSpace, _) => 2 + self.random.below(6),
+            (Kind::AddressSpace, _) => 2 + self.random.below(6),
+            (Kind::DmaSpace, _) => 3 + self.random.below(6),
             _ => 1 + self.random.below(6),
         }
     }

@@ -107,7 +107,7 @@ fn process(plan: &mut Plan, worker: u32, cores: u32) {
         (Kind::Untyped, 40),
         (Kind::Irq, 0),
         (Kind::Timer, 0),
-        (Kind::DmaSpace, 6),
+        (Kind::DmaSpace, 7),
     ];
     for (index, (kind, size)) in kinds.into_iter().enumerate() {
         retype(plan, WORLD, kind, size, base + index as u32);

@@ -37,6 +37,9 @@ fn targets() -> Vec<(Op, Kind, Rights)> {
         (Op::IrqSet, IrqControl, Rights::INVOKE),
         (Op::IrqBind, Irq, Rights::IRQ_BIND),
         (Op::IrqAck, Irq, Rights::IRQ_ACK),
+        (Op::IrqMessage, IrqControl, Rights::INVOKE),
+        (Op::IrqTarget, Irq, Rights::IRQ_BIND),
+        (Op::DmaClear, DmaSpace, Rights::INVOKE),
         (Op::DmaAttach, DmaSpace, Rights::INVOKE),
         (Op::DmaDetach, DmaSpace, Rights::INVOKE),
         (Op::DmaBind, IommuControl, Rights::INVOKE),
@@ -88,7 +91,7 @@ fn original(bed: &mut Bed, kind: Kind) -> u32 {
             41
         }
         kind => {
-            bed.make(kind, if kind == Kind::DmaSpace { 2 } else { 1 }, 41);
+            bed.make(kind, if kind == Kind::DmaSpace { 3 } else { 1 }, 41);
             41
         }
     }

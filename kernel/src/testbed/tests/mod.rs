@@ -7,6 +7,7 @@ mod fpu;
 mod growing;
 mod interrupts;
 mod lookup;
+mod message_interrupts;
 mod messages;
 mod notifications;
 mod reserves;

@@ -86,7 +86,7 @@ fn refusals() {
     assert_eq!(bed.refused(Op::Retype, RESERVE, &[9, 1, 0, TABLE, 47]), (ErrorCode::WrongKind, 0));
     assert_eq!(bed.refused(Op::AddPool, 42, &[RESERVE.into()]), (ErrorCode::WrongKind, 1));
     assert_eq!(bed.refused(Op::Copy, 1, &[47, TABLE, RESERVE.into(), 1, 0]), (ErrorCode::InvalidArgument, 3));
-    bed.make(Kind::DmaSpace, 2, 90);
+    bed.make(Kind::DmaSpace, 3, 90);
     assert_eq!(bed.refused(Op::DmaAttach, 90, &[RESERVE.into()]), (ErrorCode::WrongKind, 1));
     assert_eq!(bed.refused(Op::Map, 42, &[RESERVE.into(), START, 0, 1, 3]), (ErrorCode::WrongKind, 1));
     bed.make(Kind::Untyped, 1, 47);

@@ -65,7 +65,7 @@ fn refusals() {
     for (kind, sizes) in [
         (Kind::CapTable, &[0, 3, 17, 64, u64::MAX][..]),
         (Kind::AddressSpace, &[0, 1, 1 << 16, u64::MAX]),
-        (Kind::DmaSpace, &[0, 1, 1 << 16, u64::MAX]),
+        (Kind::DmaSpace, &[0, 2, 1 << 16, u64::MAX]),
         (Kind::Trace, &[0, 1, 4, 1 << 15, u64::MAX]),
         (Kind::Frame, &[0, 1 << 32, 1 << 52, u64::MAX]),
         (Kind::Untyped, &[0, 1 << 32, u64::MAX]),

@@ -2,8 +2,13 @@
 
 use std::vec::Vec;
 
+use tree_writer::Builder;
+
 use super::{phone, qemu};
-use crate::{Conduit, EnableMethod, Gic, Line, Machine, Range, Smmu, Status, Tree, Trigger};
+use crate::{
+    Conduit, EnableMethod, Gic, Line, MAX_MESSAGE_CONTROLLERS, Machine, MessageController, MessageKind, Range, Smmu,
+    Status, Tree, Trigger,
+};
 
 fn machine(bytes: &[u8]) -> Machine<'_> {
     Tree::parse(bytes).unwrap().machine().unwrap()
@@ -29,6 +34,8 @@ fn virt_with_gicv2() {
     assert_eq!(machine.psci, Some(Conduit::Hvc));
     let gic = Gic::V2 { distributor: range(0x800_0000, 0x1_0000), cpu: range(0x801_0000, 0x1_0000) };
     assert_eq!(machine.gic, Some(gic));
+    let kind = MessageKind::Frame { first: None, count: None };
+    assert_eq!(machine.messages.as_slice(), [MessageController { registers: range(0x802_0000, 0x1000), kind }]);
     let timer = machine.timer.unwrap();
     assert_eq!((timer.secure, timer.physical, timer.virt, timer.hypervisor), (ppi(13), ppi(14), ppi(11), ppi(10)));
     assert_eq!(timer.frequency, None);
@@ -45,6 +52,8 @@ fn virt_with_gicv3_and_eight_cpus() {
     let Some(Gic::V3 { distributor, redistributors, stride: None }) = machine.gic else { panic!() };
     assert_eq!(distributor, range(0x800_0000, 0x1_0000));
     assert_eq!(redistributors.as_slice(), [range(0x80a_0000, 0xf6_0000)]);
+    let its = MessageController { registers: range(0x808_0000, 0x2_0000), kind: MessageKind::Its };
+    assert_eq!(machine.messages.as_slice(), [its]);
 }
 
 #[test]
@@ -118,4 +127,22 @@ fn the_board_says_its_name() {
     let tree = Tree::parse(&bytes).unwrap();
     assert_eq!(tree.model(), Some("A phone"));
     assert_eq!(tree.compatible().collect::<Vec<_>>(), ["maker,phone", "chip,soc"]);
+}
+
+#[test]
+fn frames_of_messages_whose_lines_the_tree_knows() {
+    let mut tree = Builder::new();
+    tree.cells("#address-cells", &[1]).cells("#size-cells", &[1]);
+    for index in 0..=MAX_MESSAGE_CONTROLLERS as u32 {
+        tree.begin(&std::format!("v2m@{index}")).texts("compatible", &["arm,gic-v2m-frame"]);
+        tree.cells("reg", &[0x1000 * index, 0x1000]);
+        tree.cells("arm,msi-base-spi", &[96 + 32 * index]).cells("arm,msi-num-spis", &[32]).end();
+    }
+    let bytes = tree.finish();
+    let messages = machine(&bytes).messages;
+    assert_eq!(messages.len(), MAX_MESSAGE_CONTROLLERS, "the others are left out");
+    for (index, frame) in (0..).zip(messages) {
+        let kind = MessageKind::Frame { first: Some(96 + 32 * index), count: Some(32) };
+        assert_eq!(frame, MessageController { registers: range(0x1000 * u64::from(index), 0x1000), kind });
+    }
 }

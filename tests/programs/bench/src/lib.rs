@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+pub mod block;
 pub mod echo;
 pub mod handler;
 pub mod pair;

@@ -15,6 +15,9 @@ const ON_THE_HOST: &[(Op, ErrorCode, &str)] = &[
     (Op::ReserveRelease, ErrorCode::InvalidState, "reserves.rs"),
     // Only with streams far apart, more than there are tables for.
     (Op::DmaBind, ErrorCode::OutOfMemory, "devices.rs"),
+    // Only with an ITS, or behind an IOMMU.
+    (Op::IrqMessage, ErrorCode::NoPool, "message_interrupts.rs"),
+    (Op::IrqMessage, ErrorCode::Unsupported, "message_interrupts.rs"),
     // Only while a core is in the firmware.
     (Op::SmcCall, ErrorCode::Cancelled, "devices.rs"),
     (Op::SmcCall, ErrorCode::Revoked, "devices.rs"),

@@ -2,7 +2,6 @@
 
 use ipc::Call;
 use kit::dma::{Memory, Space};
-use kit::time;
 
 use crate::victim::{SECRET, TARGETS, VictimClient};
 
@@ -22,13 +21,16 @@ const PATIENCE: u64 = 300_000_000;
 pub fn run(env: &rt::Env, space: Space, device: &mut impl Device) -> Result<(), kit::Error> {
     let victim = VictimClient::from_env(env)?;
     let attempt = env.start_info().epoch.saturating_sub(1) as usize;
-    let (writes, target) = (attempt % 2 == 0, attempt / 2);
+    let (writes, target) = (attempt.is_multiple_of(2), attempt / 2);
     let (what, address) = match TARGETS.get(target) {
         Some(what) => (*what, victim.target(target as u32).ok().flatten()),
         None if target == TARGETS.len() => ("memory that it gave back", Some(given_back(space)?)),
         None => return over(&victim),
     };
-    let Some(address) = address else { return Ok(log::error!("attack: where {what} lies is not known")) };
+    let Some(address) = address else {
+        log::error!("attack: where {what} lies is not known");
+        return Ok(());
+    };
     if writes {
         log::info!("attack {attempt}: the device writes to {what}, {address:#x}");
         let done = device.write_to(address);
@@ -76,7 +78,6 @@ fn given_back(space: Space) -> Result<u64, kit::Error> {
 
 fn wait() {
     let end = rt::now_nanoseconds() + PATIENCE;
-    let _ = time::Kernel::open();
     while rt::now_nanoseconds() < end {
         core::hint::spin_loop();
     }

@@ -1,12 +1,17 @@
-//! A driver of QEMU's `pci-testdev` (docs/specs/pci-testdev), which says in its registers what it is.
+//! Drivers of functions that QEMU has for tests: `pci-testdev` (docs/specs/pci-testdev), which says in its registers what it is,
+//! and `edu`, which interrupts.
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod edu;
+
 use alloc::string::String;
 
 use kit::mmio::{Mmio, ReadOnly, Readable, WriteOnly, Writeable};
+
+pub use edu::Edu;
 
 /// Selects a test.
 const TEST: usize = 0;

@@ -1,22 +1,23 @@
-//! The shell on a virtio console.
+//! The shell on other consoles than the board's UART.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
 use crate::lab::{Boot, Case, Lab, contains};
-use crate::machine::Disk;
+use crate::machine::{Disk, Tty};
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
     vec![
         Case::new("console.virtio", "the shell works on a virtio console", works),
         Case::new("console.virtio-restart", "a virtio console whose driver was killed goes on", restarts),
+        Case::new("console.pci", "the shell works on a UART whose registers are I/O ports of PCI", on_pci),
     ]
 }
 
 fn boot(lab: &mut Lab, disks: Vec<Disk>) -> Result<crate::Console> {
-    lab.boot_to_prompt(Boot { set: Some("virtio-console"), virtio_console: true, disks, ..Boot::default() })
+    lab.boot_to_prompt(Boot { set: Some("virtio-console"), tty: Tty::Virtio, disks, ..Boot::default() })
 }
 
 fn works(lab: &mut Lab) -> Result<()> {
@@ -35,6 +36,19 @@ fn works(lab: &mut Lab) -> Result<()> {
     let name = "x".repeat(100);
     (0..30).try_for_each(|_| console.send_line(&format!("cat {name}")))?;
     (0..30).try_for_each(|_| console.expect(&format!("cat: {name}: no such file")).map(drop))
+}
+
+fn on_pci(lab: &mut Lab) -> Result<()> {
+    let disk = lab.disk()?;
+    let (set, disks) = (Some("pci-serial"), vec![Disk::File(disk.image)]);
+    let mut console = lab.boot_to_prompt(Boot { set, tty: Tty::Pci, disks, ..Boot::default() })?;
+    contains(&console.command("caps ns16550")?, "device registers 0x3eff1000..0x3eff2000")?;
+    let many = console.command("ls /many")?;
+    ensure!((0..150).all(|number| many.contains(&format!("file number {number}.txt"))), "files are missing:\n{many}");
+    console.send_line("kill ns16550")?;
+    console.expect("ns16550 is started again")?;
+    console.prompt_within(Duration::from_secs(10))?;
+    contains(&console.command("pwd")?, "/")
 }
 
 fn restarts(lab: &mut Lab) -> Result<()> {

@@ -111,7 +111,9 @@ fn trusted(lab: &mut Lab) -> Result<()> {
     ensure!(!text.contains("was stopped: its device"), "{text}");
     let boot = Boot { iommu: Some(false), ..pci_disk(lab)? };
     let mut console = lab.boot_to_prompt(boot)?;
-    contains(&console.command("caps virtio-blk")?, "DMA: all memory, no IOMMU, trusted")
+    contains(&console.command("caps virtio-blk")?, "DMA: all memory, no IOMMU, trusted")?;
+    let trust = console.command("devices --trust")?;
+    contains(trust.lines().next().unwrap_or_default(), "virtio-blk")
 }
 
 fn pci_disk(lab: &mut Lab) -> Result<Boot> {
@@ -124,5 +126,8 @@ fn words(lab: &mut Lab) -> Result<()> {
     let caps = console.command("caps virtio-blk")?;
     contains(&caps, "buffers through SMMU stream 0x40")?;
     let path = "/pcie@10000000/pci1af4,1042@8,0";
-    contains(&console.command(&format!("devices {path}"))?, "memory through the IOMMU at 0x9050000, stream 0x40")
+    contains(&console.command(&format!("devices {path}"))?, "memory through the IOMMU at 0x9050000, stream 0x40")?;
+    let trust = console.command("devices --trust")?;
+    ensure!(trust.lines().next().is_some_and(|line| line.ends_with(" nobody")), "{trust}");
+    contains(&trust, "virtio-blk (0x40)")
 }

@@ -22,7 +22,9 @@ mod isolation;
 mod keys;
 mod kit;
 mod memory;
+mod messages;
 mod net;
+mod nvme;
 mod pci;
 mod shell;
 mod template;
@@ -44,8 +46,10 @@ pub fn all() -> Vec<Case> {
         net::cases(),
         pci::cases(),
         iommu::cases(),
+        nvme::cases(),
         isolation::cases(),
         memory::cases(),
+        messages::cases(),
         kit::cases(),
         conformance::cases(),
         fuzz::cases(),

@@ -56,7 +56,8 @@ fn boot(lab: &mut Lab, more: &[&str]) -> Result<Console> {
 
 fn lists(lab: &mut Lab, gic: u8, el2: bool) -> Result<()> {
     let extra = ["-device", "nvme,serial=1,addr=1"].map(str::to_owned).into();
-    let mut console = lab.boot_to_prompt(Boot { gic: Some(gic), el2, extra, ..Boot::default() })?;
+    // The set has no driver for it.
+    let mut console = lab.boot_to_prompt(Boot { set: Some("pci"), gic: Some(gic), el2, extra, ..Boot::default() })?;
     let list = console.command("devices")?;
     let row = |path: &str| list.lines().find(|line| line.starts_with(path)).unwrap_or_default().to_owned();
     contains(&row("/pcie@10000000 "), "pci-ecam")?;

@@ -6,13 +6,14 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
+use ipc::broker::MAX_MESSAGES;
 use ipc::devices::{Function, Route};
-use tree::{Device, PciSpace, Range, Tree, Trigger};
+use tree::{Device, MessageKind, MessageRoute, Range, Tree, Trigger};
 use tree_writer::Builder;
 
 use crate::drivers::Driver;
 use crate::iommu::{self, Stream};
-use crate::resources::{Block, Description, Line, Trouble, reaches_as_the_cpu_does};
+use crate::resources::{Block, Description, Line, Messages, Trouble, reaches_as_the_cpu_does};
 
 /// A page, which is the least that a driver is given.
 const PAGE: u64 = 4096;
@@ -54,13 +55,13 @@ pub fn is_name(compatible: &str) -> bool {
     vendor.is_some_and(|vendor| vendor == "class" || u16::from_str_radix(vendor, 16).is_ok())
 }
 
-/// Its registers, if they lie in memory that this bus passes on, each in pages of its own.
+/// Its registers, if they lie where this bus passes on what the CPU does, each in pages of its own.
 pub fn registers(function: &Function, ranges: &[u8]) -> Option<Vec<Block>> {
     let mut registers: Vec<Block> = Vec::new();
     for (index, bar) in function.bars.iter().enumerate().filter(|(_, bar)| bar.size != 0) {
         let range = pages(Range::new(bar.base, bar.size)?)?;
         let is_in = |cpu: Range| cpu.base <= range.base && range.end() <= cpu.end();
-        let passed_on = tree::pci_windows(ranges).any(|window| window.space != PciSpace::Io && is_in(window.cpu));
+        let passed_on = tree::pci_windows(ranges).any(|window| is_in(window.cpu));
         let apart = registers.iter().all(|other| !overlap(other.range, range));
         if !passed_on || !apart {
             return None;
@@ -104,7 +105,9 @@ pub fn describe(
     if dma && stream.is_none() {
         reaches_as_the_cpu_does(bus).map_err(|(Trouble::Waiting(why) | Trouble::Refused(why))| why)?;
     }
-    Ok(Description { registers, lines: lines(bus, route)?, memory: Vec::new(), dma, stream })
+    // What sends messages masters its bus, and is known by its requester ID.
+    let messages = if dma && !route.shared { messages(bus, function)? } else { None };
+    Ok(Description { registers, lines: lines(bus, route)?, messages, memory: Vec::new(), dma, stream })
 }
 
 /// Its interrupt: the line behind its pin.
@@ -118,6 +121,22 @@ pub fn lines(bus: &Device<'_, '_>, route: &Route) -> Result<Vec<Line>, String> {
     let line = bus.function_line(u32::from(route.device) << 8, route.pin.into());
     let line = line.map_err(|error| error.to_string())?.ok_or("its interrupt goes to no interrupt controller")?;
     Ok(vec![Line { intid: line.intid, edge: line.trigger == Trigger::Edge, name: "intx".into() }])
+}
+
+/// Its messages for interrupts, as many as a driver is given, if the bus says where they go.
+///
+/// # Errors
+/// In words.
+pub fn messages(bus: &Device<'_, '_>, function: &Function) -> Result<Option<Messages>, String> {
+    let count = u32::from(function.messages).min(MAX_MESSAGES);
+    if count == 0 {
+        return Ok(None);
+    }
+    let route = bus.function_messages(function.address).map_err(|error| error.to_string())?;
+    Ok(route.map(|MessageRoute { controller, device }| {
+        let device = (controller.kind == MessageKind::Its).then_some(device);
+        Messages { controller: controller.registers.base, device, count }
+    }))
 }
 
 /// What it says, as a node of its own.
@@ -140,6 +159,7 @@ pub fn words(
     registers: &[Block],
     lines: &Result<Vec<Line>, String>,
     stream: &Result<Option<Stream>, String>,
+    messages: &Result<Option<Messages>, String>,
 ) -> Vec<String> {
     let mut words = vec![format!("compatible {}", compatible(function).join(", "))];
     words.extend(registers.iter().map(|block| {
@@ -151,6 +171,16 @@ pub fn words(
             let trigger = if line.edge { "edge" } else { "level" };
             format!("interrupt {}, {trigger} ({})", line.intid, line.name)
         })),
+        Err(error) => words.push(error.clone()),
+    }
+    match messages {
+        Ok(None) => {}
+        Ok(Some(Messages { controller, device: Some(device), count })) => {
+            words.push(format!("messages {count}, device {device:#x} of the ITS at {controller:#x}"));
+        }
+        Ok(Some(Messages { controller, device: None, count })) => {
+            words.push(format!("messages {count}, through the v2m frame at {controller:#x}"));
+        }
         Err(error) => words.push(error.clone()),
     }
     match stream {

@@ -17,7 +17,7 @@ use crate::iommu;
 use crate::lines::lines;
 use crate::node;
 use crate::plan::{Identify, Outcome, Row, plan};
-use crate::resources::{Block, Description, Identification, Trouble};
+use crate::resources::{Block, Description, Identification, Messages, Trouble};
 
 /// Answers what becomes of each node.
 pub struct Manager<'a, C> {
@@ -177,7 +177,8 @@ impl<'a, C: Call> Manager<'a, C> {
         }
         let route = route.unwrap_or(function::direct(function));
         let stream = iommu::of_function(&self.tree, &bus, function);
-        let words = function::words(function, &registers, &function::lines(&bus, &route), &stream);
+        let (lines, messages) = (function::lines(&bus, &route), function::messages(&bus, function));
+        let words = function::words(function, &registers, &lines, &stream, &messages);
         let (driver, started) = if function::is_bridge(function) {
             (self.driver_of(offset), Ok(None))
         } else {
@@ -371,6 +372,9 @@ fn describe(
     }
     for line in &description.lines {
         broker.add_interrupt(line.intid, line.edge, &line.name)?;
+    }
+    if let Some(Messages { controller, device, count }) = description.messages {
+        broker.add_messages(controller, device.unwrap_or(0), count)?;
     }
     for block in &description.memory {
         broker.add_memory(block.range.base, block.range.size, &block.name)?;

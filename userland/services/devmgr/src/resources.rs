@@ -34,6 +34,17 @@ pub struct Line {
     pub name: String,
 }
 
+/// Messages for interrupts that a device sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Messages {
+    /// Where the registers of the controller that takes them begin.
+    pub controller: u64,
+    /// What that calls the device; a frame calls all devices the same.
+    pub device: Option<u32>,
+    /// How many.
+    pub count: u32,
+}
+
 /// A device as a driver is given it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description {
@@ -41,6 +52,8 @@ pub struct Description {
     pub registers: Vec<Block>,
     /// Interrupts.
     pub lines: Vec<Line>,
+    /// Messages for interrupts.
+    pub messages: Option<Messages>,
     /// Memory that is reserved for it.
     pub memory: Vec<Block>,
     /// It is a bus master.
@@ -128,7 +141,7 @@ pub fn describe(
         Ok(Block { range: region.range.ok_or_else(nowhere)?, name: named(region.name) })
     });
     let memory = memory.collect::<Result<_, _>>()?;
-    Ok(Description { registers, lines: lines(tree, device, drivers)?, memory, dma, stream })
+    Ok(Description { registers, lines: lines(tree, device, drivers)?, messages: None, memory, dma, stream })
 }
 
 fn lines(tree: &Tree<'_>, device: &Device<'_, '_>, drivers: &[Driver<'_>]) -> Result<Vec<Line>, Trouble> {

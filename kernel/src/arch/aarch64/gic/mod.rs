@@ -5,9 +5,10 @@ mod v3;
 
 pub use v2::V2;
 pub(super) use v2::{GICC_EOIR, GICC_IAR};
-pub use v3::{REDISTRIBUTOR, V3};
+pub use v3::{REDISTRIBUTOR, Redistributor, V3};
 
 use super::mmio::Registers;
+use crate::message;
 pub(super) use distributor::ICENABLER;
 
 /// The interrupt that one core sends to another.
@@ -15,6 +16,13 @@ pub const KICK: u32 = 0;
 
 /// The first number that is not an interrupt.
 pub(super) const SPECIAL: u32 = 1020;
+/// The last one: behind it there are none up to the messages (ARM IHI 0069, 2.2.1).
+const LAST_SPECIAL: u32 = message::FIRST - 1;
+
+/// Whether a number is an interrupt.
+fn is_line(number: u32) -> bool {
+    !(SPECIAL..=LAST_SPECIAL).contains(&number)
+}
 
 /// Distributor registers that both versions share (ARM IHI 0048, IHI 0069).
 pub(super) mod distributor {
@@ -59,7 +67,7 @@ impl Gic {
             Gic::V2(gic) => gic.acknowledge(),
             Gic::V3(_) => v3::acknowledge(),
         };
-        (line < SPECIAL).then_some(line)
+        is_line(line).then_some(line)
     }
 
     /// The same of what was read of the controller already.
@@ -68,7 +76,7 @@ impl Gic {
             Gic::V2(gic) => gic.acknowledged(value),
             Gic::V3(_) => value,
         };
-        (line < SPECIAL).then_some(line)
+        is_line(line).then_some(line)
     }
 
     /// Where the registers lie: the distributor's, and the core interface's or 0.
@@ -147,6 +155,24 @@ impl Gic {
             Gic::V2(gic) => gic.route(line, core),
             Gic::V3(gic) => gic.route(line, core),
         }
+    }
+
+    /// The redistributor of this core, which has this number.
+    pub fn redistributor(&self, core: usize) -> Option<Redistributor> {
+        match self {
+            Gic::V2(_) => None,
+            Gic::V3(gic) => gic.redistributor(core),
+        }
+    }
+
+    /// How many interrupts can be messages to an ITS, with numbers of so many bits; `None`: there is no such thing
+    /// (GICD_TYPER, ARM IHI 0069, 12.9.38).
+    pub fn messages(&self, bits: u32) -> Option<u32> {
+        let Gic::V3(gic) = self else { return None };
+        let typer = gic.distributor().read(distributor::TYPER);
+        let (has, own, log) = (typer >> 17 & 1 != 0, (typer >> 19 & 31) + 1, typer >> 11 & 31);
+        let all = (1 << bits) - message::FIRST;
+        (has && own >= bits).then(|| if log == 0 { all } else { all.min(2 << log.min(16)) })
     }
 
     /// One more than the highest line.

@@ -24,7 +24,7 @@ const CTLR_BUSY: u32 = 1 << 31;
 #[derive(Debug)]
 pub struct V3 {
     distributor: Registers,
-    regions: [Registers; 4],
+    regions: [(Registers, u64); 4],
     count: usize,
     stride: usize,
     cores: [Option<Core>; MAX_CORES],
@@ -35,7 +35,19 @@ pub struct V3 {
 struct Core {
     /// The frame of private lines.
     private: Registers,
+    own: Redistributor,
     affinity: u64,
+}
+
+/// The redistributor of a core.
+#[derive(Clone, Copy, Debug)]
+pub struct Redistributor {
+    /// The frame of control.
+    pub control: Registers,
+    /// Its physical address.
+    pub place: u64,
+    /// Its number.
+    pub number: u64,
 }
 
 /// This core's affinity as registers of the GIC want it.
@@ -44,16 +56,17 @@ fn affinity() -> u64 {
 }
 
 /// Finds this core's redistributor among the mapped regions.
-fn redistributor(regions: &[Registers], stride: usize) -> Option<Registers> {
+fn redistributor(regions: &[(Registers, u64)], stride: usize) -> Option<Redistributor> {
     let affinity = affinity();
     let wanted = (affinity >> 32 << 24 | affinity & 0xff_ffff) as u32;
-    for region in regions {
+    for (region, base) in regions {
         let mut offset = 0usize;
         while offset.checked_add(REDISTRIBUTOR).is_some_and(|end| end <= region.bytes()) {
             let frame = region.part(offset, REDISTRIBUTOR);
             let typer = frame.read_long(GICR_TYPER);
             if (typer >> 32) as u32 == wanted {
-                return Some(frame);
+                let (place, number) = (base + offset as u64, typer >> 8 & 0xffff);
+                return Some(Redistributor { control: frame, place, number });
             }
             if typer & TYPER_LAST != 0 {
                 break;
@@ -65,8 +78,8 @@ fn redistributor(regions: &[Registers], stride: usize) -> Option<Registers> {
 }
 
 impl V3 {
-    /// Brings the distributor up; the first `count` regions hold redistributors.
-    pub fn new(distributor: Registers, regions: [Registers; 4], count: usize, stride: usize) -> Self {
+    /// Brings the distributor up; the first `count` regions hold redistributors, and begin at these physical addresses.
+    pub fn new(distributor: Registers, regions: [(Registers, u64); 4], count: usize, stride: usize) -> Self {
         distributor.write(distributor::CTLR, 0);
         settle(distributor);
         let lines = ((distributor.read(distributor::TYPER) & 31) + 1) * 32;
@@ -77,8 +90,9 @@ impl V3 {
     }
 
     pub(super) fn start_core(&mut self, core: usize) -> bool {
-        let Some(frame) = redistributor(&self.regions[..self.count], self.stride) else { return false };
+        let Some(own) = redistributor(&self.regions[..self.count], self.stride) else { return false };
         let Some(place) = self.cores.get_mut(core) else { return false };
+        let frame = own.control;
         frame.write(GICR_WAKER, frame.read(GICR_WAKER) & !PROCESSOR_SLEEP);
         for _ in 0..1_000_000 {
             if frame.read(GICR_WAKER) & CHILDREN_ASLEEP == 0 {
@@ -100,7 +114,7 @@ impl V3 {
                 out(reg) _, options(nostack)
             );
         }
-        *place = Some(Core { private, affinity: affinity() });
+        *place = Some(Core { private, own, affinity: affinity() });
         true
     }
 
@@ -110,6 +124,10 @@ impl V3 {
 
     pub(super) fn private(&self, core: usize) -> Option<Registers> {
         Some((*self.cores.get(core)?)?.private)
+    }
+
+    pub(super) fn redistributor(&self, core: usize) -> Option<Redistributor> {
+        Some((*self.cores.get(core)?)?.own)
     }
 
     pub(super) fn route(&mut self, line: u32, core: usize) {

@@ -150,6 +150,9 @@ pub fn devices(k: &Kernel, m: &Model) -> Same {
         let have = &k.mem[object_at::<object::Irq>(at)];
         let line = (have.line, have.edge, have.pending);
         same!(line, (irq.line, irq.edge, irq.pending), "line, trigger, pending of the Irq at {at:#x}");
+        let message = have.message.map(|it| (it.device, it.event, it.controller == 1));
+        same!(message, irq.message.map(|it| (it.device, it.event, it.its)), "the message that the Irq at {at:#x} is");
+        same!(have.space.map(|space| place_of(k, space)), irq.message.map(|it| it.space), "whose it is");
         if irq.held.is_some() {
             same!(have.bits, irq.bits, "bits of the Irq at {at:#x}");
         }
@@ -157,7 +160,7 @@ pub fn devices(k: &Kernel, m: &Model) -> Same {
     for (&line, sharers) in &m.lines {
         let have: Vec<At> = k.sharers(line).map(|irq| place_of(k, irq)).collect();
         same!(have, *sharers, "who shares line {line}");
-        if let Some(first) = sharers.first() {
+        if let Some(first) = sharers.first().filter(|_| line < crate::message::FIRST) {
             same!(k.machine.triggers.get(&line), Some(&m.irqs[first].edge), "the trigger of line {line}");
         }
     }

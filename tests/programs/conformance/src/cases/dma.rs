@@ -57,9 +57,26 @@ pub const CASES: &[Case] = &[
         revoked(w, dma)
     }),
     case("DM-DETACH-006", "nor behind an IOMMU", |w| {
-        let dma = bound(w, 5)?;
+        let dma = bound(w, 6)?;
         revoked(w, dma)
     })
+    .with_iommu(),
+    refusals("DM-CLEAR-001", "clearing needs a DmaSpace", &[(Op::DmaClear, LOOK_UP_RIGHT)], |w| {
+        let dma = unprotected(w)?;
+        look_up(w, Op::DmaClear, &[PLACE, 1], Some((dma, NOTHING)))
+    }),
+    refusals(
+        "DM-CLEAR-002",
+        "addresses stand at pages below 48 bits",
+        &[(Op::DmaClear, &[Misaligned, InvalidArgument])],
+        clear_bad,
+    ),
+    refusals(
+        "DM-CLEAR-003",
+        "where a Frame was taken away nothing fits before that is cleared",
+        &[(Op::DmaAttach, &[Overlap])],
+        cleared,
+    )
     .with_iommu(),
     refusals("DM-BIND-001", "binding needs IommuControl", &[(Op::DmaBind, LOOK_UP_RIGHT)], bind_look_up),
     refusals("DM-BIND-002", "what is bound is a DmaSpace", &[(Op::DmaBind, LOOK_UP_RIGHT)], bind_argument),
@@ -84,7 +101,7 @@ const STREAM: u64 = 0x1237;
 const READ_WRITE: u64 = 3;
 
 fn unprotected(w: &mut World) -> Check<u32> {
-    let space = w.make(Kind::DmaSpace, 2)?;
+    let space = w.make(Kind::DmaSpace, 3)?;
     w.ok(Op::DmaBind, w.authority.iommu, &[space.into(), 0])?;
     Ok(space)
 }
@@ -127,7 +144,7 @@ fn attach(w: &mut World) -> Check {
 }
 
 fn attach_unbound(w: &mut World) -> Check {
-    let (dma, frame) = (w.make(Kind::DmaSpace, 2)?, w.make(Kind::Frame, 1)?);
+    let (dma, frame) = (w.make(Kind::DmaSpace, 3)?, w.make(Kind::Frame, 1)?);
     w.refused(Op::DmaAttach, dma, &[frame.into(), PLACE, READ_WRITE, 1], InvalidState, 0)
 }
 
@@ -156,7 +173,7 @@ fn attach_bad(w: &mut World) -> Check {
 }
 
 fn attach_to_stream(w: &mut World) -> Check {
-    let (dma, frame) = (bound(w, 5)?, w.make(Kind::Frame, 3)?);
+    let (dma, frame) = (bound(w, 6)?, w.make(Kind::Frame, 3)?);
     let args = |slot: u32, address: u64| [slot.into(), address, READ_WRITE, 3];
     for address in [0, 0xf000, USER_END, USER_END - PAGE, !(PAGE - 1)] {
         w.refused(Op::DmaAttach, dma, &args(frame, address), InvalidArgument, 2)?;
@@ -201,17 +218,42 @@ fn revoked(w: &mut World, dma: u32) -> Check {
         w.ok(Op::DmaAttach, dma, &[copy.into(), PLACE, READ_WRITE, 3])?;
         w.ok(Op::Revoke, OWN, &[frame.into()])?;
         equal(w.inspect(OWN, dma)?[5], 0, "Frames")?;
+        w.ok(Op::DmaClear, dma, &[PLACE, 3])?;
     }
     Ok(())
 }
 
+fn clear_bad(w: &mut World) -> Check {
+    let dma = unprotected(w)?;
+    w.refused(Op::DmaClear, dma, &[PLACE + 8, 1], Misaligned, 1)?;
+    w.refused(Op::DmaClear, dma, &[USER_END, 1], InvalidArgument, 1)?;
+    for pages in [0, USER_END / PAGE, u64::MAX] {
+        w.refused(Op::DmaClear, dma, &[PLACE, pages], InvalidArgument, 2)?;
+    }
+    Ok(())
+}
+
+fn cleared(w: &mut World) -> Check {
+    let (dma, frame) = (bound(w, 6)?, w.make(Kind::Frame, 3)?);
+    let copy = w.copy(frame, ALL, 0)?;
+    w.ok(Op::DmaAttach, dma, &[copy.into(), PLACE, READ_WRITE, 3])?;
+    w.ok(Op::Revoke, OWN, &[frame.into()])?;
+    let again = [frame.into(), PLACE, READ_WRITE, 3];
+    w.refused(Op::DmaAttach, dma, &again, Overlap, 0)?;
+    equal(w.ok(Op::DmaClear, dma, &[PLACE, 3])?[0], 3, "pages")?;
+    w.ok(Op::DmaAttach, dma, &again)?;
+    // What is attached stays.
+    w.ok(Op::DmaClear, dma, &[PLACE, 3])?;
+    w.ok(Op::DmaDetach, dma, &[frame.into()]).map(drop)
+}
+
 fn bind_look_up(w: &mut World) -> Check {
-    let (control, space) = (w.authority.iommu, w.make(Kind::DmaSpace, 2)?);
+    let (control, space) = (w.authority.iommu, w.make(Kind::DmaSpace, 3)?);
     look_up(w, Op::DmaBind, &[space.into(), 0], Some((control, NOTHING)))
 }
 
 fn bind_argument(w: &mut World) -> Check {
-    let (control, space) = (w.authority.iommu, w.make(Kind::DmaSpace, 2)?);
+    let (control, space) = (w.authority.iommu, w.make(Kind::DmaSpace, 3)?);
     argument(w, Op::DmaBind, control, &[space.into(), 0], 0, Some((space, NOTHING)))
 }
 
@@ -221,12 +263,12 @@ fn bind_twice(w: &mut World) -> Check {
 }
 
 fn bind_stream(w: &mut World) -> Check {
-    let (control, other) = (w.authority.iommu, w.make(Kind::DmaSpace, 2)?);
+    let (control, other) = (w.authority.iommu, w.make(Kind::DmaSpace, 3)?);
     w.refused(Op::DmaBind, control, &[other.into(), 0x1234, STREAM], InvalidArgument, 2)?;
     let iommu = iommu(w)?;
     let args = |space: u32, stream: u64| [space.into(), iommu, stream];
     w.refused(Op::DmaBind, control, &args(other, 1 << 16), InvalidArgument, 3)?;
-    let space = w.make(Kind::DmaSpace, 2)?;
+    let space = w.make(Kind::DmaSpace, 3)?;
     w.ok(Op::DmaBind, control, &args(space, STREAM))?;
     w.refused(Op::DmaBind, control, &args(other, STREAM), Busy, 3)?;
     // Its end frees the stream.

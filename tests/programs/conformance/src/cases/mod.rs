@@ -5,6 +5,7 @@ mod control;
 mod dma;
 mod endpoint;
 mod fault;
+mod message;
 mod notification;
 mod reserve;
 mod sched;
@@ -33,6 +34,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         reserve::CASES,
         control::CASES,
         dma::CASES,
+        message::CASES,
         trace::CASES,
         sched::CASES,
         time::CASES,

@@ -98,7 +98,7 @@ const KINDS: [(Kind, u64); 12] = [
     (Kind::Reply, 0),
     (Kind::Notification, 0),
     (Kind::AddressSpace, 2),
-    (Kind::DmaSpace, 2),
+    (Kind::DmaSpace, 3),
     (Kind::Frame, 1),
     (Kind::Irq, 0),
     (Kind::Timer, 0),
@@ -153,7 +153,7 @@ fn no_such_size(w: &mut World) -> Check {
         (Kind::AddressSpace, 1),
         (Kind::AddressSpace, 1 << 16),
         (Kind::AddressSpace, u64::MAX),
-        (Kind::DmaSpace, 1),
+        (Kind::DmaSpace, 2),
         (Kind::DmaSpace, 1 << 16),
     ];
     for (kind, size) in sizes {

@@ -30,7 +30,7 @@ fn run(env: &'static rt::Env) {
 /// A DmaSpace of a device that is behind no IOMMU.
 fn unprotected(env: &rt::Env) -> Option<Cap<DmaSpace>> {
     let (control, slot) = (env.cap::<IommuControl>("control:iommu-control").ok()?, rt::alloc_slot().ok()?);
-    MEMORY.retype(Kind::DmaSpace, Retype { size: 2, ..Retype::default() }, TABLE, slot).ok()?;
+    MEMORY.retype(Kind::DmaSpace, Retype { size: 3, ..Retype::default() }, TABLE, slot).ok()?;
     control.bind(Cap::from_slot(slot), None).ok()?;
     Some(Cap::from_slot(slot))
 }

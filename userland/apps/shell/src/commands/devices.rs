@@ -5,6 +5,7 @@ use alloc::string::String;
 use ipc::devices::Device;
 
 use super::system::failed;
+use super::trust::trust;
 use super::{Fail, Result};
 use crate::shell::Shell;
 use crate::text::Plain;
@@ -12,9 +13,10 @@ use crate::text::Plain;
 /// More nodes than a tree can hold: a list that does not end is not followed.
 const MOST: u32 = 1 << 16;
 
-/// `devices [PATH]`
+/// `devices [PATH | --trust]`
 pub fn devices(shell: &mut Shell, arguments: &[String]) -> Result {
     match arguments.first() {
+        Some(word) if word == "--trust" => trust(shell),
         Some(path) => node(shell, path),
         None => all(shell),
     }

@@ -9,6 +9,7 @@ mod net;
 mod random;
 mod system;
 mod trace;
+mod trust;
 
 use alloc::format;
 use alloc::string::String;
@@ -72,8 +73,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "devices",
-        arguments: "[PATH]",
-        about: "devices and their drivers; what a device has and needs",
+        arguments: "[PATH | --trust]",
+        about: "devices and their drivers; what a device has; who is trusted",
         count: (0, 1),
         run: devices::devices,
     },

@@ -22,6 +22,8 @@ fn board() -> Vec<u8> {
     tree.cells("#address-cells", &[2]).cells("#size-cells", &[2]).cells("interrupt-parent", &[1]);
     tree.begin("gic@0").texts("compatible", &["arm,gic-v3"]).flag("interrupt-controller");
     tree.cells("phandle", &[1]).cells("#interrupt-cells", &[3]).cells("#address-cells", &[0]).end();
+    tree.begin("its@8000").texts("compatible", &["arm,gic-v3-its"]).cells("phandle", &[3]).cells("#msi-cells", &[1]);
+    tree.cells("reg", &[0, 0x8000_0000, 0, 0x2_0000]).end();
     tree.begin("smmu@9000").texts("compatible", &["arm,smmu-v3"]).cells("phandle", &[2]).cells("#iommu-cells", &[1]);
     tree.cells("reg", &[0, 0x9000_0000, 0, 0x2_0000]).end();
     tree.begin("uart@1000").texts("compatible", &["maker,uart"]).cells("reg", &[0, 0x1000, 0, 0x100]).end();
@@ -33,7 +35,10 @@ fn board() -> Vec<u8> {
     tree.cells("interrupt-map-mask", &[0x1800, 0, 0, 7]).cells("interrupt-map", &[0x800, 0, 0, 1, 1, 0, 5, 4]);
     let io = [0x100_0000, 0, 0, 0, 0x2000_0000, 0, 0x1_0000];
     let memory = [0x200_0000, 0, 0x1000_0000, 0, 0x1000_0000, 0, 0x10_0000];
-    tree.cells("iommu-map", &[0, 2, 0x100, 0x40]).cells("ranges", [io, memory].as_flattened()).end();
+    tree.cells("msi-map", &[0, 3, 0x200, 0x40])
+        .cells("iommu-map", &[0, 2, 0x100, 0x40])
+        .cells("ranges", [io, memory].as_flattened())
+        .end();
     tree.finish()
 }
 
@@ -109,10 +114,10 @@ fn a_function_gets_its_driver_and_what_is_its_own() {
         let rows = rows(manager);
         assert_eq!(
             rows.iter().map(|row| row.0.as_str()).collect::<Vec<_>>(),
-            ["/gic@0", "/smmu@9000", "/uart@1000", "/pcie@4000", DISK, "/pcie@4000/pci1af4,1@2,0"]
+            ["/gic@0", "/its@8000", "/smmu@9000", "/uart@1000", "/pcie@4000", DISK, "/pcie@4000/pci1af4,1@2,0"]
         );
-        assert_eq!((rows[4].1, rows[5].1), (State::Running, State::NoDriver));
-        let line = |line| manager.resource(4, line).unwrap().map(|it| it.as_str().to_string());
+        assert_eq!((rows[5].1, rows[6].1), (State::Running, State::NoDriver));
+        let line = |line| manager.resource(5, line).unwrap().map(|it| it.as_str().to_string());
         let mut line = line;
         assert_eq!(line(1).unwrap(), "registers 0x10000000..0x10000100 (bar0)");
         assert_eq!(line(3).unwrap(), "interrupt 37, level (intx)");
@@ -138,7 +143,7 @@ fn a_bus_master_gets_the_stream_that_the_bridge_passes_it_on_as() {
         let calls = init.calls();
         assert_eq!(calls[2..], ["stream 0x90000000 0x108", "start 3 true"], "{calls:?}");
         // Behind no IOMMU.
-        assert_eq!(manager.found(BRIDGE, function(8, &[])), Ok(Some(3)));
+        assert_eq!(manager.found(BRIDGE, function(9, &[])), Ok(Some(3)));
         assert!(!init.calls().iter().any(|call| call.starts_with("stream")));
     });
 }
@@ -175,6 +180,33 @@ fn a_function_behind_a_bridge_is_listed_there_and_interrupts_as_it_says() {
 }
 
 #[test]
+fn a_bus_master_gets_the_messages_that_it_can_send() {
+    let init = init();
+    let mut components = components();
+    components[2].dma = true;
+    let messages = |init: &Init| init.calls().into_iter().find(|call| call.starts_with("messages"));
+    with_drivers(&init, &components, |manager| {
+        let found = Function { messages: 4, ..function(1, &[]) };
+        assert_eq!(manager.found(BRIDGE, found), Ok(Some(3)));
+        assert_eq!(messages(&init).unwrap(), "messages 0x80000000 0x208 4");
+        let lines = (0..).map_while(|line| manager.resource(5, line).unwrap());
+        let lines: Vec<String> = lines.map(|line| line.as_str().to_string()).collect();
+        assert!(lines.contains(&"messages 4, device 0x208 of the ITS at 0x80000000".into()), "{lines:?}");
+        // No more than a driver is given.
+        manager.found(BRIDGE, Function { messages: 255, ..function(5, &[]) }).unwrap();
+        assert_eq!(messages(&init).unwrap(), "messages 0x80000000 0x228 8");
+        // Behind no controller.
+        manager.found(BRIDGE, Function { messages: 1, ..function(9, &[]) }).unwrap();
+        assert_eq!(messages(&init), None);
+    });
+    // What masters no bus sends none.
+    with(&init, |manager| {
+        manager.found(BRIDGE, Function { messages: 4, ..function(1, &[]) }).unwrap();
+        assert_eq!(messages(&init), None);
+    });
+}
+
+#[test]
 fn what_is_not_the_bus_to_give_is_refused() {
     with(&init(), |manager| {
         for other in [UART, Badge::new(7, 1, 0)] {
@@ -182,7 +214,7 @@ fn what_is_not_the_bus_to_give_is_refused() {
         }
         for bars in [
             &[(0, 0x1000, 0x1000)][..],
-            &[(0, 0x2000_0000, 0x1000)],
+            &[(0, 0x2001_0000, 0x1000)],
             &[(0, 0x100f_f000, 0x1001)],
             &[(0, 0x1000_0800, 0x100)],
             &[(0, u64::MAX - 0xfff, 0x1000)],
@@ -193,6 +225,8 @@ fn what_is_not_the_bus_to_give_is_refused() {
         }
         assert_eq!(manager.found(BRIDGE, function(1, &[(0, 0x1000_0000, 0x100)])), Ok(Some(3)));
         assert_eq!(manager.found(BRIDGE, function(2, &[(0, 0x1000_0000, 0x10)])), Err(Status::BadFunction));
+        // Ports that the CPU has as memory.
+        assert_eq!(manager.found(BRIDGE, function(5, &[(0, 0x2000_1000, 8)])), Ok(Some(3)));
         for device in 3..31 {
             for number in 0..8 {
                 let _ = manager.found(BRIDGE, Function { address: device << 3 | number, ..function(0, &[]) });
@@ -210,7 +244,7 @@ fn what_was_found_before_is_not_started_again() {
         assert_eq!(manager.found(BRIDGE, disk), Ok(Some(3)));
         assert_eq!(manager.found(BRIDGE, disk), Ok(Some(3)), "the bridge's driver came back");
         assert_eq!(manager.found(BRIDGE, function(1, &[(0, 0x1000_1000, 0x100)])), Err(Status::BadFunction));
-        assert_eq!(rows(manager).len(), 5);
+        assert_eq!(rows(manager).len(), 6);
     });
     init.add(4, 3, "disk", DISK);
     with(&init, |manager| {

@@ -96,6 +96,9 @@ impl Broker for Init {
     fn add_memory(&mut self, _: Client, base: u64, size: u64, name: Text<{ broker::MAX_NAME }>) -> Result<(), Status> {
         self.note(std::format!("memory {base:#x} {size:#x} {}", name.as_str()))
     }
+    fn add_messages(&mut self, _: Client, controller: u64, device: u32, count: u32) -> Result<(), Status> {
+        self.note(std::format!("messages {controller:#x} {device:#x} {count}"))
+    }
     fn add_node(&mut self, _: Client, bytes: Bytes<{ broker::MAX_NODE_PART }>) -> Result<(), Status> {
         self.0.borrow_mut().node.extend_from_slice(&bytes);
         Ok(())

@@ -3,7 +3,6 @@
 
 extern crate alloc;
 
-mod block;
 mod memory;
 mod messages;
 mod objects;
@@ -12,7 +11,7 @@ mod process;
 use alloc::string::String;
 
 use bench_programs::report::{self, Line};
-use bench_programs::{each, mark};
+use bench_programs::{block, each, mark};
 use rt::{Env, now_ticks, ticks_per_second};
 
 rt::entry!(run);
@@ -26,7 +25,7 @@ fn run(env: &'static Env) {
     lines.extend(objects::lines());
     lines.push(memory::first_touch());
     lines.push(process::spawn());
-    lines.extend(block::lines(env));
+    lines.extend(block::lines(env, &block::VIRTIO));
     if let Err(error) = report::print(env, &lines) {
         log::error!("bench: {error}");
     }

@@ -1,38 +1,52 @@
-//! The block path.
+//! The block path: one request and many, small and large.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use bench_programs::{busy_ticks, instructions, mark, median};
 use ipc::SignalOn;
 use ipc::block::{BlockClient, ClientRings, DATA, Operation, RINGS, Request};
 use rt::{Env, NOTIFICATION, SharedBuffer, ticks_per_second};
 
-use crate::{Line, WARM_UP, metric};
+use crate::report::{Line, metric};
+use crate::{busy_ticks, instructions, mark, median};
 
 /// Sectors of 4 KiB, and of a MiB.
 const SMALL: u32 = 8;
 const LARGE: u32 = 2048;
-/// Measurements of which the middle counts.
+/// Measurements of which the middle counts, and requests before them that do not.
 const ROUNDS: usize = 1000;
+const WARM_UP: usize = 20;
+
+/// A metric: its name, what is asked for, how many sectors, and how many requests are under way at a time.
+pub type Kind = (&'static str, Operation, u32, u32);
+
+/// Of a virtio device.
+pub const VIRTIO: [Kind; 5] = [
+    ("blk.read_4k", Operation::Read, SMALL, 1),
+    ("blk.write_4k", Operation::Write, SMALL, 1),
+    ("blk.read_4k_d32", Operation::Read, SMALL, 32),
+    ("blk.write_4k_d32", Operation::Write, SMALL, 32),
+    ("blk.read_1m", Operation::Read, LARGE, 1),
+];
+
+/// Of an NVM Express controller.
+pub const NVME: [Kind; 2] =
+    [("nvme.read_4k", Operation::Read, SMALL, 1), ("nvme.read_4k_d32", Operation::Read, SMALL, 32)];
+
+/// Of a virtio device behind an SMMU.
+pub const SMMU: [Kind; 2] =
+    [("blk.read_4k_smmu", Operation::Read, SMALL, 1), ("blk.read_4k_d32_smmu", Operation::Read, SMALL, 32)];
 
 /// Transfers with a null disk, from the call to the data in our buffer. CPU time of all components is compared, so that
 /// waiting for the emulated device does not count; what the comparison itself costs is measured and taken off.
-pub fn lines(env: &Env) -> Vec<Line> {
+pub fn lines(env: &Env, kinds: &[Kind]) -> Vec<Line> {
     let mut user = match User::open(env) {
         Ok(user) => user,
         Err(error) => return alloc::vec![Err(error)],
     };
-    [
-        ("blk.read_4k", Operation::Read, SMALL, 1),
-        ("blk.write_4k", Operation::Write, SMALL, 1),
-        ("blk.read_4k_d32", Operation::Read, SMALL, 32),
-        ("blk.write_4k_d32", Operation::Write, SMALL, 32),
-        ("blk.read_1m", Operation::Read, LARGE, 1),
-    ]
-    .map(|(name, operation, sectors, depth)| user.measure(name, operation, sectors, depth))
-    .into()
+    let measure = |&(name, operation, sectors, depth): &Kind| user.measure(name, operation, sectors, depth);
+    kinds.iter().map(measure).collect()
 }
 
 struct User {
@@ -74,7 +88,7 @@ impl User {
             costs.push(end.saturating_sub(middle));
         }
         let ticks = median(costs).saturating_sub(median(empty));
-        metric(name, instructions(ticks, ticks_per_second()).div_ceil(depth.into()))
+        metric(name, instructions(ticks, ticks_per_second()).div_ceil(depth.into()), "instructions")
     }
 
     /// `depth` requests, all of them begun before the first is waited for.
