@@ -252,7 +252,7 @@ fn only_who_has_a_driver_interrupts() {
     let functions = || (1..4).map(|number| Fake::new(number, 0, u32::from(number) << 16 | 1)).collect();
     let (bus, ecam) = bus(functions());
     let devices = DevicesClient(Loopback::new(DevicesServer(Devmgr::default())));
-    let found = scan(&ecam, &mut windows(), true);
+    let found = scan(&ecam, &windows(), true);
     let mut told = super::Bus::new(ecam, found);
     for turn in 1..3 {
         tell(&devices, &mut told);

@@ -40,6 +40,7 @@ pub fn cases() -> Vec<Case> {
         ),
         Case::new("pci.dead", "a function whose driver is dead masters the bus no more", quiet_when_dead),
         Case::new("pci.behind", "functions behind bridges have drivers, which interrupt and reach memory", behind),
+        Case::new("pci.behind-smmu", "behind a conventional bridge no bus master has a stream of its own", behind_smmu),
         Case::new("pci.full", "a function that does not fit is named, and the others are there", full),
     ]
 }
@@ -164,19 +165,19 @@ fn serves(lab: &mut Lab, gic: u8, el2: bool) -> Result<()> {
 }
 
 /// A disk behind a root port, an interface behind a switch, random bytes and a keyboard behind conventional bridges.
-fn behind(lab: &mut Lab) -> Result<()> {
+fn with_bridges(lab: &mut Lab, iommu: bool) -> Result<Console> {
     let disk = lab.disk()?.image;
     let extra = [
         "-device",
-        "pcie-root-port,id=port,addr=2,chassis=1",
+        "pcie-root-port,id=root0,addr=2,chassis=1",
         "-drive",
         &format!("if=none,id=behind,format=raw,file={}", disk.display()),
         "-device",
-        "virtio-blk-pci,disable-legacy=on,iommu_platform=on,romfile=,drive=behind,bus=port",
+        "virtio-blk-pci,disable-legacy=on,iommu_platform=on,romfile=,drive=behind,bus=root0",
         "-device",
-        "pcie-root-port,id=other,addr=3,chassis=2",
+        "pcie-root-port,id=root1,addr=3,chassis=2",
         "-device",
-        "x3130-upstream,id=up,bus=other",
+        "x3130-upstream,id=up,bus=root1",
         "-device",
         "xio3130-downstream,id=down0,bus=up,chassis=3,slot=0",
         "-device",
@@ -193,7 +194,26 @@ fn behind(lab: &mut Lab) -> Result<()> {
         "virtio-keyboard-pci,disable-legacy=on,romfile=,bus=old,addr=7",
     ];
     let extra = extra.map(str::to_owned).into();
-    let mut console = lab.boot_to_prompt(Boot { bus: Some(Bus::Pci), iommu: Some(false), extra, ..Boot::default() })?;
+    lab.boot_to_prompt(Boot { bus: Some(Bus::Pci), iommu: Some(iommu), extra, ..Boot::default() })
+}
+
+fn behind_smmu(lab: &mut Lab) -> Result<()> {
+    let mut console = with_bridges(lab, true)?;
+    let list = console.command("devices")?;
+    let row = |path: &str| list.lines().find(|line| line.contains(path)).unwrap_or_default().to_owned();
+    for path in ["pci1b36,c@2,0/pci1af4,1042@0,0", "pci1af4,1041@0,0"] {
+        ensure!(row(path).ends_with("running"), "{path} in\n{list}");
+    }
+    for path in ["pci1af4,1044@6,0", "pci1af4,1052@7,0"] {
+        contains(&row(path), "refused: it is behind a bridge that makes the requester IDs")?;
+    }
+    let wanted = lab.disk()?.sha256("README.TXT")?;
+    contains(&console.command("sha256 /README.TXT")?, &wanted)?;
+    contains(&console.command("caps virtio-blk")?, "through SMMU stream 0x100")
+}
+
+fn behind(lab: &mut Lab) -> Result<()> {
+    let mut console = with_bridges(lab, false)?;
     let list = console.command("devices")?;
     let paths = [
         ("pci1b36,c@2,0/pci1af4,1042@0,0", "virtio-blk"),
