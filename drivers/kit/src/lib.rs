@@ -41,7 +41,7 @@ pub use error::{Cause, Error, Failed};
 pub use handout::Handout;
 pub use ipc::{Shared, serve};
 pub use irq::{Interrupt, Message};
-pub use node::{Node, PciSpace, PciWindow, pci_windows};
+pub use node::{Node, PciSpace, PciWindow, Range, pci_windows};
 pub use rt::task::{Event, sleep, spawn};
 pub use tock_registers;
 

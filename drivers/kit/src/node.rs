@@ -23,7 +23,7 @@ use alloc::vec::Vec;
 use rt::Env;
 use tree::{Tree, Walk};
 
-pub use tree::{PciSpace, PciWindow, pci_windows};
+pub use tree::{PciSpace, PciWindow, Range, pci_windows};
 
 use crate::error::{Cause, Error};
 

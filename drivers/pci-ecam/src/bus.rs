@@ -3,18 +3,18 @@
 use alloc::vec::Vec;
 
 use ipc::Client;
-use ipc::devices::Function;
+use ipc::devices::{Function, Route};
 use ipc::pci::{Pci, Status};
 
 use crate::capability::{capabilities, merged, stop_messages};
-use crate::config::{Address, ID, INTERRUPT, INTX_DISABLE, MASTER, REGISTERS, set_command};
-use crate::{Ecam, Fault};
+use crate::config::{Address, COMMAND, ID, INTERRUPT, INTX_DISABLE, MASTER, RAISES_INTX, REGISTERS, set_command};
+use crate::{Ecam, Fault, Scan};
 
 /// A bus that was scanned.
 #[derive(Debug)]
 pub struct Bus {
     ecam: Ecam,
-    found: Vec<Result<Function, Fault>>,
+    found: Scan,
     driven: Vec<Driven>,
 }
 
@@ -30,13 +30,18 @@ struct Driven {
 
 impl Bus {
     /// With what was found behind it.
-    pub const fn new(ecam: Ecam, found: Vec<Result<Function, Fault>>) -> Self {
+    pub const fn new(ecam: Ecam, found: Scan) -> Self {
         Self { ecam, found, driven: Vec::new() }
     }
 
     /// What was found, in order.
     pub fn found(&self) -> &[Result<Function, Fault>] {
-        &self.found
+        &self.found.functions
+    }
+
+    /// How a function is reached; none on the root bus.
+    pub fn route(&self, function: &Function) -> Option<Route> {
+        self.found.bridges.route(function)
     }
 
     /// A function is this component's, or nobody's. Only one with a driver may raise its INTx: else nobody would serve it, and
@@ -52,7 +57,10 @@ impl Bus {
         }
         let instance = before.filter(|it| it.component == component).and_then(|it| it.instance);
         self.driven.push(Driven { at, component, may_master, instance });
-        set_command(&self.ecam, at, if may_master { INTX_DISABLE } else { INTX_DISABLE | MASTER }, 0);
+        if !may_master {
+            self.master(at, false);
+        }
+        set_command(&self.ecam, at, INTX_DISABLE, 0);
     }
 
     /// The components that have functions.
@@ -64,9 +72,13 @@ impl Bus {
     pub fn ended(&mut self, component: u32) {
         let Some(driven) = self.driven.iter_mut().find(|it| it.component == component) else { return };
         driven.instance = None;
-        let at = driven.at;
+        let (at, interrupts) = (driven.at, self.ecam.read(driven.at, COMMAND) & RAISES_INTX != 0);
         self.quiet(at);
+        set_command(&self.ecam, at, INTX_DISABLE, INTX_DISABLE);
         set_mark(&self.ecam, at, 0);
+        if interrupts {
+            log::warn!("{at}: its driver ended while it raised INTx, which is off until it is started again");
+        }
     }
 
     /// The function of a client, which is quiet if this instance of it calls for the first time.
@@ -81,14 +93,31 @@ impl Bus {
         if !same {
             self.quiet(at);
             set_mark(&self.ecam, at, mark_of(client));
+            set_command(&self.ecam, at, INTX_DISABLE, 0);
         }
         Ok((at, may_master))
     }
 
     /// Masters no bus, and sends no messages.
     fn quiet(&self, at: Address) {
-        set_command(&self.ecam, at, MASTER, 0);
+        self.master(at, false);
         stop_messages(&self.ecam, at);
+    }
+
+    /// Lets a function master the bus or not, and the bridges above it as long as anything behind them does.
+    fn master(&self, at: Address, on: bool) {
+        let set = |at: Address, on: bool| set_command(&self.ecam, at, MASTER, if on { MASTER } else { 0 });
+        let bridges = &self.found.bridges;
+        if bridges.at(at).is_some() {
+            return;
+        }
+        set(at, on);
+        for bridge in bridges.above(at) {
+            let masters = |at: Address| bridge.leads_to(at.bus()) && self.ecam.read(at, COMMAND) & MASTER != 0;
+            let all = self.found.functions.iter().flatten().map(|it| Address(it.address));
+            let needed = on || all.into_iter().any(|at| bridges.at(at).is_none() && masters(at));
+            set(bridge.at, needed);
+        }
     }
 }
 
@@ -130,7 +159,7 @@ impl Pci for Bus {
         if on && !may_master {
             return Err(Status::NotMaster);
         }
-        set_command(&self.ecam, at, MASTER, if on { MASTER } else { 0 });
+        self.master(at, on);
         Ok(())
     }
 

@@ -30,6 +30,38 @@ const EXPRESS_CONTROL: u32 = 0x000f_791f;
 /// Device status: a one clears.
 const EXPRESS_STATUS: u32 = 0xffff_0000;
 
+/// What of PCI Express a bridge is (7.5.3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// A root port.
+    Root,
+    /// The port of a switch to the root.
+    Upstream,
+    /// The port of a switch to a device.
+    Downstream,
+    /// Anything else, such as a bridge to conventional PCI.
+    Other,
+}
+
+impl Port {
+    /// Whether what comes from behind it has the requester ID of the function that sent it.
+    pub fn keeps_requester(self) -> bool {
+        self != Self::Other
+    }
+}
+
+/// What of PCI Express a function is; none if it is conventional.
+pub fn port(ecam: &Ecam, at: Address) -> Option<Port> {
+    let list = capabilities(ecam, at).ok()?;
+    let express = list.iter().find(|it| it.id == EXPRESS)?;
+    Some(match ecam.read(at, express.at) >> 20 & 0xf {
+        4 => Port::Root,
+        5 => Port::Upstream,
+        6 => Port::Downstream,
+        _ => Port::Other,
+    })
+}
+
 /// The list of a function.
 ///
 /// # Errors

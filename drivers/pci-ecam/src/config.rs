@@ -9,6 +9,8 @@ use kit::mmio::{Mmio, ReadWrite, Readable, Writeable};
 pub const ID: u16 = 0x00;
 /// Command, and status in the upper half, whose bits a one clears.
 pub const COMMAND: u16 = 0x04;
+/// Header type in bits 16 to 22; bit 23: the device has several functions.
+pub const HEADER: u16 = 0x0c;
 /// Interrupt line and pin.
 pub const INTERRUPT: u16 = 0x3c;
 /// The first byte behind all registers.
@@ -22,6 +24,9 @@ pub const MEMORY: u32 = 1 << 1;
 pub const MASTER: u32 = 1 << 2;
 /// As above.
 pub const INTX_DISABLE: u32 = 1 << 10;
+
+/// A bit of the status: the function wants to raise INTx, whether that is disabled or not.
+pub const RAISES_INTX: u32 = 1 << 19;
 
 /// Sets these bits of the command register to `value`; those of [`IO`], [`MEMORY`], [`MASTER`] and [`INTX_DISABLE`] that are not
 /// among them stay, and all others are off.
@@ -39,6 +44,16 @@ impl Address {
     pub const fn new(bus: u8, device: u8, function: u8) -> Self {
         Self((bus as u16) << 8 | (device as u16 & 31) << 3 | function as u16 & 7)
     }
+
+    /// Its bus.
+    pub const fn bus(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+
+    /// Its device.
+    pub const fn device(self) -> u16 {
+        self.0 >> 3 & 31
+    }
 }
 
 impl fmt::Display for Address {
@@ -47,10 +62,11 @@ impl fmt::Display for Address {
     }
 }
 
-/// The first bus behind a bridge: of `bus-range`, or 0.
-pub fn first_bus(node: &Node) -> u8 {
-    let buses = node.cells("bus-range").unwrap_or_default();
-    buses.first().and_then(|&first| u8::try_from(first).ok()).unwrap_or(0)
+/// The first and last bus behind a host bridge: of `bus-range`, or all.
+pub fn bus_range(node: &Node) -> (u8, u8) {
+    let cells = node.cells("bus-range").unwrap_or_default();
+    let bus = |index: usize| cells.get(index).and_then(|&bus| u8::try_from(bus).ok());
+    (bus(0).unwrap_or(0), bus(1).unwrap_or(u8::MAX))
 }
 
 /// The configuration space of all functions behind a bridge, from its first bus on.
@@ -58,17 +74,28 @@ pub fn first_bus(node: &Node) -> u8 {
 pub struct Ecam {
     mmio: Mmio,
     first: u8,
+    last: u8,
 }
 
+/// Bytes of it for each bus.
+const BUS: usize = 1 << 20;
+
 impl Ecam {
-    /// Behind these registers; the first bus is that of the node's `bus-range`.
-    pub const fn new(mmio: Mmio, first: u8) -> Self {
-        Self { mmio, first }
+    /// Behind these registers; first and last bus are those of the node's `bus-range`, as far as the registers reach.
+    pub fn new(mmio: Mmio, (first, last): (u8, u8)) -> Self {
+        let most = (mmio.bytes() / BUS).clamp(1, 256) - 1;
+        let last = last.min(u8::try_from(usize::from(first) + most).unwrap_or(u8::MAX));
+        Self { mmio, first, last }
     }
 
     /// The first bus.
     pub const fn first(&self) -> u8 {
         self.first
+    }
+
+    /// The last bus.
+    pub const fn last(&self) -> u8 {
+        self.last
     }
 
     /// 32 bits at `register`, a multiple of 4. All ones where there is nothing.

@@ -1,13 +1,16 @@
-//! A host bridge of PCI Express whose configuration space is mapped (ECAM): finds the functions of its first bus, gives their
+//! A host bridge of PCI Express whose configuration space is mapped (ECAM): finds the functions of its buses, gives their
 //! registers a place, and tells devmgr, which starts their drivers. For these it serves what is theirs of the configuration space.
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod bridge;
 mod bus;
+mod buses;
 mod capability;
 mod config;
+mod layout;
 mod report;
 mod scan;
 #[cfg(test)]
@@ -15,7 +18,7 @@ mod tests;
 mod windows;
 
 pub use bus::Bus;
-pub use config::{Address, Ecam, first_bus};
+pub use config::{Address, Ecam, bus_range};
 pub use report::keep_told;
-pub use scan::{Fault, scan};
+pub use scan::{Fault, Scan, scan};
 pub use windows::{Place, Windows};

@@ -4,7 +4,7 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use ipc::Call;
-use ipc::devices::{DevicesClient, Function, Status};
+use ipc::devices::{DevicesClient, Function, Route, Status};
 use kit::{Event, Shared};
 
 use crate::{Address, Bus};
@@ -40,7 +40,7 @@ pub(crate) fn tell(devices: &DevicesClient<impl Call>, bus: &mut Bus) {
         match bus.found().get(index) {
             Some(Ok(function)) => {
                 let (function, at) = (*function, Address(function.address));
-                match driver(devices, function) {
+                match driver(devices, function, bus.route(&function)) {
                     Ok(Some((component, may_master))) => bus.give(at, Some(component), may_master),
                     Ok(None) => bus.give(at, None, false),
                     Err(error) => log::error!("{at}: {error}"),
@@ -53,6 +53,7 @@ pub(crate) fn tell(devices: &DevicesClient<impl Call>, bus: &mut Bus) {
     if let Err(error) = devices.scanned() {
         log::error!("devmgr: {error}");
     }
+    quiet_the_dead(devices, bus);
 }
 
 /// Drivers have ended: those that devmgr says do not run leave their functions quiet.
@@ -68,6 +69,14 @@ pub(crate) fn quiet_the_dead(devices: &DevicesClient<impl Call>, bus: &mut Bus) 
 }
 
 /// The component that drives a function, and whether it may be a bus master.
-fn driver(devices: &DevicesClient<impl Call>, function: Function) -> Result<Option<(u32, bool)>, ipc::Error<Status>> {
-    devices.found(function)?.map(|driver| Ok((driver, devices.may_master(driver)?))).transpose()
+fn driver(
+    devices: &DevicesClient<impl Call>,
+    function: Function,
+    route: Option<Route>,
+) -> Result<Option<(u32, bool)>, ipc::Error<Status>> {
+    let driver = match route {
+        None => devices.found(function)?,
+        Some(route) => devices.found_behind(function, route)?,
+    };
+    driver.map(|driver| Ok((driver, devices.may_master(driver)?))).transpose()
 }

@@ -4,16 +4,18 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use ipc::devices::{Bar, Function};
+use ipc::devices::Function;
 
+use crate::bridge::{Bridges, is_bridge};
 use crate::bus::set_mark;
+use crate::buses::buses;
 use crate::capability::messages;
-use crate::config::{Address, COMMAND, Ecam, ID, INTERRUPT, INTX_DISABLE, IO, MASTER, MEMORY, set_command};
-use crate::windows::{Kind, Place, Windows};
+use crate::config::{Address, COMMAND, Ecam, HEADER, ID, INTERRUPT, INTX_DISABLE, IO, MASTER, MEMORY, set_command};
+use crate::layout::{Layout, Placed};
+use crate::windows::{Kind, Windows};
 
 /// More registers of a type 0 and type 1 header (PCI Local Bus Specification 3.0, 6.1).
 const CLASS: u16 = 0x08;
-const HEADER: u16 = 0x0c;
 const BAR: u16 = 0x10;
 const SUBSYSTEM: u16 = 0x2c;
 
@@ -33,98 +35,114 @@ impl fmt::Display for Fault {
 }
 
 /// A base address register as it was found.
-#[derive(Clone, Copy)]
-struct Found {
-    index: u8,
-    size: u64,
-    kind: Kind,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bar {
+    /// Which.
+    pub index: u8,
+    /// Bytes.
+    pub size: u64,
+    /// What addresses it holds.
+    pub kind: Kind,
+    /// Reading what it leads to has no effect.
+    pub prefetchable: bool,
     /// What it holds.
-    bus: u64,
+    pub bus: u64,
 }
 
-/// All functions of the first bus, in order; of each its registers have a place. A function whose do not fit, or that lies, is a
-/// fault. What has a place already keeps it, so that a bridge driver that comes back finds things as they are; one that does not
-/// (`is_first`) has no function that masters the bus.
-pub fn scan(ecam: &Ecam, windows: &mut Windows, is_first: bool) -> Vec<Result<Function, Fault>> {
-    let addresses: Vec<Address> = functions(ecam).collect();
+impl Bar {
+    /// Whether it belongs in a bridge's prefetchable window. `wide`: that one may be above 4 GiB.
+    pub const fn is_prefetchable(&self, wide: bool) -> bool {
+        wide && matches!(self.kind, Kind::Wide) && self.prefetchable
+    }
+
+    /// The bit of the command register with which a function answers to its addresses.
+    pub const fn decoded_by(&self) -> u32 {
+        if matches!(self.kind, Kind::Io) { IO } else { MEMORY }
+    }
+}
+
+/// A function, and the registers that it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sized {
+    /// Which.
+    pub at: Address,
+    /// Its registers.
+    pub bars: Vec<Bar>,
+}
+
+/// What is behind a host bridge.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// The functions, what is behind a bridge after it.
+    pub functions: Vec<Result<Function, Fault>>,
+    /// The bridges among them.
+    pub bridges: Bridges,
+}
+
+/// All functions, in order; of each its registers have a place. A function whose do not fit, or that lies, is a fault. What has a
+/// place already keeps it, so that a bridge driver that comes back finds things as they are; one that does not (`is_first`) has no
+/// function that masters the bus.
+pub fn scan(ecam: &Ecam, windows: &Windows, is_first: bool) -> Scan {
+    let tree = buses(ecam);
     if is_first {
-        for &at in &addresses {
+        for &at in tree.functions.iter().flatten() {
             set_command(ecam, at, MASTER, 0);
             set_mark(ecam, at, 0);
         }
     }
-    let found: Vec<_> = addresses.into_iter().map(|at| Ok((at, bars(ecam, at)?))).collect();
-    // Before any other is given a place.
-    let kept: Vec<Kept> = found.iter().flatten().flat_map(|(at, bars)| keep(ecam, windows, *at, bars)).collect();
-    let settle = |found: Result<_, Fault>| {
-        let (at, bars): (_, Vec<_>) = found?;
+    let mut bridges = tree.bridges;
+    let mut found: Vec<Result<Sized, Fault>> = Vec::new();
+    for at in tree.functions {
+        found.push(at.and_then(|at| Ok(Sized { at, bars: bars(ecam, at)? })));
+    }
+    leave_out(ecam, &mut found, &mut bridges);
+    let sized: Vec<Sized> = found.iter().flatten().cloned().collect();
+    bridges.0.iter().for_each(|bridge| bridge.set_up(ecam));
+    let layout = Layout::new(ecam, &sized, &bridges, is_first, windows);
+    let settle = |found: Result<Sized, Fault>| settle(ecam, &layout, &found?);
+    let mut functions: Vec<_> = found.into_iter().map(settle).collect();
+    // A bridge that has no place for its own registers passes nothing on.
+    let broken: Vec<Address> = functions.iter().filter_map(|it| it.as_ref().err()).map(|fault| fault.at).collect();
+    let reached = |function: &Function| !bridges.above(Address(function.address)).any(|it| broken.contains(&it.at));
+    functions.retain(|it| it.as_ref().map_or(true, reached));
+    for fault in functions.iter().filter_map(|it| it.as_ref().err()) {
         // What is not whole answers to nothing.
-        settle(ecam, windows, at, &bars, &kept).inspect_err(|fault| ecam.write(fault.at, COMMAND, 0))
-    };
-    found.into_iter().map(settle).collect()
+        ecam.write(fault.at, COMMAND, 0);
+    }
+    Scan { functions, bridges }
 }
 
-/// The place that a register has already.
-struct Kept {
-    at: Address,
-    index: u8,
-    place: Place,
+/// What is behind a bridge that is left alone is not there.
+fn leave_out(ecam: &Ecam, found: &mut Vec<Result<Sized, Fault>>, bridges: &mut Bridges) {
+    let broken: Vec<Address> = found.iter().filter_map(|it| it.as_ref().err()).map(|fault| fault.at).collect();
+    let all = bridges.clone();
+    let reached = |at: Address| !all.above(at).any(|it| broken.contains(&it.at));
+    found.retain(|it| it.as_ref().map_or(true, |it| reached(it.at)));
+    bridges.0.retain(|bridge| reached(bridge.at) && !broken.contains(&bridge.at));
+    for at in broken.into_iter().filter(|&at| is_bridge(ecam, at)) {
+        ecam.write(at, COMMAND, 0);
+    }
 }
 
-/// The places that the registers of a function have, if it is switched on.
-fn keep(ecam: &Ecam, windows: &mut Windows, at: Address, bars: &[Found]) -> Vec<Kept> {
-    let command = ecam.read(at, COMMAND);
-    let places = bars.iter().filter(|bar| command & decodes(bar) != 0).filter_map(|bar| {
-        let place = windows.keep(bar.bus, bar.size, bar.kind)?;
-        Some(Kept { at, index: bar.index, place })
-    });
-    places.collect()
-}
-
-/// The bit of the command register with which a function answers to the addresses of a register.
-const fn decodes(bar: &Found) -> u32 {
-    if matches!(bar.kind, Kind::Io) { IO } else { MEMORY }
-}
-
-/// Gives each register of a function a place, and switches the function on, without interrupts.
-fn settle(ecam: &Ecam, windows: &mut Windows, at: Address, bars: &[Found], kept: &[Kept]) -> Result<Function, Fault> {
+/// Gives each register of a function its place, and switches the function on, without interrupts.
+fn settle(ecam: &Ecam, layout: &Layout<'_>, sized: &Sized) -> Result<Function, Fault> {
+    let at = sized.at;
     let mut function = describe(ecam, at);
-    for bar in bars {
-        let has = kept.iter().find(|it| (it.at, it.index) == (at, bar.index)).map(|it| it.place);
-        let place = has.or_else(|| windows.place(bar.size, bar.kind)).ok_or_else(|| Fault {
+    for bar in &sized.bars {
+        let &Placed { place, is_kept, .. } = layout.place(at, bar).ok_or_else(|| Fault {
             at,
             why: alloc::format!("BAR {} of {:#x} bytes fits in no window of the bridge", bar.index, bar.size),
         })?;
-        if has.is_none() {
+        if !is_kept {
             // Off, as it would answer to half of an address.
             ecam.write(at, COMMAND, 0);
             set(ecam, at, bar, place.bus);
         }
-        function.bars[usize::from(bar.index)] = Bar { base: place.cpu, size: bar.size };
+        function.bars[usize::from(bar.index)] = ipc::devices::Bar { base: place.cpu, size: bar.size };
     }
-    let ports = bars.iter().fold(0, |bits, bar| bits | decodes(bar) & IO);
+    let ports = sized.bars.iter().fold(0, |bits, bar| bits | bar.decoded_by() & IO);
     set_command(ecam, at, IO | MEMORY | INTX_DISABLE, ports | MEMORY | INTX_DISABLE);
     Ok(function)
-}
-
-/// The functions that are there. One that is not says so with all ones; of a device without function 0 there are none.
-fn functions(ecam: &Ecam) -> impl Iterator<Item = Address> + '_ {
-    (0..32u8).flat_map(move |device| {
-        let first = Address::new(ecam.first(), device, 0);
-        let several = ecam.read(first, HEADER) & 0x80_0000 != 0;
-        let count = if !is_there(ecam, first) {
-            0
-        } else if several {
-            8
-        } else {
-            1
-        };
-        (0..count).map(move |function| Address::new(ecam.first(), device, function)).filter(|&at| is_there(ecam, at))
-    })
-}
-
-fn is_there(ecam: &Ecam, at: Address) -> bool {
-    !matches!(ecam.read(at, ID) & 0xffff, 0 | 0xffff)
 }
 
 fn describe(ecam: &Ecam, at: Address) -> Function {
@@ -144,7 +162,7 @@ fn describe(ecam: &Ecam, at: Address) -> Function {
 
 /// The registers, with their sizes: what stays of all ones (6.2.5.1). Those of I/O ports count only where there are no others, as
 /// they have few places: a function of PCI Express does without them.
-fn bars(ecam: &Ecam, at: Address) -> Result<Vec<Found>, Fault> {
+fn bars(ecam: &Ecam, at: Address) -> Result<Vec<Bar>, Fault> {
     let count = match ecam.read(at, HEADER) >> 16 & 0x7f {
         0 => 6,
         1 => 2,
@@ -162,7 +180,7 @@ fn bars(ecam: &Ecam, at: Address) -> Result<Vec<Found>, Fault> {
     Ok(bars)
 }
 
-fn sized(ecam: &Ecam, at: Address, count: u8) -> Result<Vec<Found>, Fault> {
+fn sized(ecam: &Ecam, at: Address, count: u8) -> Result<Vec<Bar>, Fault> {
     let mut found = Vec::new();
     let mut index = 0;
     while index < count {
@@ -181,7 +199,7 @@ fn sized(ecam: &Ecam, at: Address, count: u8) -> Result<Vec<Found>, Fault> {
                 if !size.is_power_of_two() {
                     return Err(fault("says no size that there is"));
                 }
-                found.push(Found { index, size, kind: Kind::Io, bus: u64::from(low & !0b11) });
+                found.push(Bar { index, size, kind: Kind::Io, prefetchable: false, bus: u64::from(low & !0b11) });
             }
         } else {
             let high = if wide { u64::from(probe(ecam, at, register + 4)) } else { 0xffff_ffff };
@@ -192,7 +210,8 @@ fn sized(ecam: &Ecam, at: Address, count: u8) -> Result<Vec<Found>, Fault> {
                 if !size.is_power_of_two() {
                     return Err(fault("says no size that there is"));
                 }
-                found.push(Found { index, size, kind: if wide { Kind::Wide } else { Kind::Narrow }, bus });
+                let (kind, prefetchable) = (if wide { Kind::Wide } else { Kind::Narrow }, low & 0b1000 != 0);
+                found.push(Bar { index, size, kind, prefetchable, bus });
             }
         }
         index += if wide { 2 } else { 1 };
@@ -209,7 +228,7 @@ fn probe(ecam: &Ecam, at: Address, register: u16) -> u32 {
     stays
 }
 
-fn set(ecam: &Ecam, at: Address, bar: &Found, bus: u64) {
+fn set(ecam: &Ecam, at: Address, bar: &Bar, bus: u64) {
     let register = BAR + 4 * u16::from(bar.index);
     ecam.write(at, register, bus as u32);
     if bar.kind == Kind::Wide {

@@ -1,12 +1,13 @@
 //! The scan against a bus that lives in the test.
 
+mod bridges;
 mod serving;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use ipc::devices::{Device, Devices, DevicesClient, DevicesServer, Function, MAX_LINE, Status};
+use ipc::devices::{Device, Devices, DevicesClient, DevicesServer, Function, MAX_LINE, Route, Status};
 use ipc::{Client, Loopback, Text};
 use kit::mmio::{Bank, Mmio};
 
@@ -24,6 +25,8 @@ struct Bar {
 #[derive(Clone)]
 struct Fake {
     at: Address,
+    /// The bridge in front of it, by its index; the root bus without one.
+    parent: Option<usize>,
     id: u32,
     header: u8,
     command: u32,
@@ -40,7 +43,7 @@ impl Fake {
     fn new(device: u8, function: u8, id: u32) -> Self {
         let at = Address::new(0, device, function);
         let (bars, more) = ([Bar::default(); 6], HashMap::new());
-        Self { at, id, header: 0, command: 0, bars, interrupt: 0x100, more, unsafe_write: false }
+        Self { at, parent: None, id, header: 0, command: 0, bars, interrupt: 0x100, more, unsafe_write: false }
     }
 
     /// Registers behind the header, from this one on; all bits can be written.
@@ -76,21 +79,42 @@ impl Fake {
 
 struct Bus(RefCell<Vec<Fake>>);
 
+/// Which function an access to configuration space reaches: bridges pass it on to the buses that they have numbers for.
+fn reached(all: &[Fake], function: usize) -> Option<usize> {
+    let (bus, rest) = (function >> 8, function & 0xff);
+    let leads = |it: &Fake| {
+        let mut bridge = it.parent;
+        let mut is_first = true;
+        while let Some(above) = bridge.map(|index| &all[index]) {
+            let buses = above.more[&0x18].0;
+            let (secondary, subordinate) = (buses as usize >> 8 & 0xff, buses as usize >> 16 & 0xff);
+            if secondary == 0 || is_first && secondary != bus || !(secondary..=subordinate).contains(&bus) {
+                return false;
+            }
+            (bridge, is_first) = (above.parent, false);
+        }
+        !is_first || bus == 0
+    };
+    all.iter().position(|it| usize::from(it.at.0) & 0xff == rest && leads(it))
+}
+
 impl Bank for Bus {
     fn load(&self, offset: usize, bytes: usize) -> u64 {
         assert_eq!(bytes, 4);
         let functions = self.0.borrow();
-        let Some(it) = functions.iter().find(|it| usize::from(it.at.0) == offset >> 12) else { return 0xffff_ffff };
+        let Some(it) = reached(&functions, offset >> 12).map(|index| &functions[index]) else { return 0xffff_ffff };
+        let is_bridge = it.header & 0x7f == 1;
         u64::from(match offset & 0xfff {
             0x00 => it.id,
             0x04 => it.command | u32::from(it.more.contains_key(&0x34)) << 20,
+            0x08 if is_bridge => 0x0604_0001,
             0x08 => 0x0108_0205,
             0x0c => u32::from(it.header) << 16,
-            bar @ 0x10..0x28 => {
+            bar @ 0x10..0x28 if !is_bridge || bar < 0x18 => {
                 let Bar { fixed, value, .. } = it.bars[(bar - 0x10) / 4];
                 value | fixed
             }
-            0x2c => 0x1100_1af4,
+            0x2c if !is_bridge => 0x1100_1af4,
             0x3c => it.interrupt,
             other => it.more.get(&(other as u16)).map_or(0, |(word, _)| *word),
         })
@@ -99,11 +123,12 @@ impl Bank for Bus {
     fn store(&self, offset: usize, bytes: usize, value: u64) {
         assert_eq!(bytes, 4);
         let mut functions = self.0.borrow_mut();
-        let Some(it) = functions.iter_mut().find(|it| usize::from(it.at.0) == offset >> 12) else { return };
+        let Some(it) = reached(&functions, offset >> 12).map(|index| &mut functions[index]) else { return };
+        let is_bridge = it.header & 0x7f == 1;
         match offset & 0xfff {
             0x04 => it.command = value as u32 & 0x407,
             0x3c => it.interrupt = 0x100 | value as u32 & 0xff,
-            bar @ 0x10..0x28 => {
+            bar @ 0x10..0x28 if !is_bridge || bar < 0x18 => {
                 it.unsafe_write |= it.command & 0b11 != 0;
                 let bar = &mut it.bars[(bar - 0x10) / 4];
                 bar.value = value as u32 & bar.writable;
@@ -118,7 +143,7 @@ impl Bank for Bus {
 
 fn bus(functions: Vec<Fake>) -> (Rc<Bus>, Ecam) {
     let bus = Rc::new(Bus(RefCell::new(functions)));
-    (bus.clone(), Ecam::new(Mmio::fake(bus, 1 << 20), 0))
+    (bus.clone(), Ecam::new(Mmio::fake(bus, 1 << 20), (0, 255)))
 }
 
 /// 1 MiB of memory below 4 GiB, which the CPU has elsewhere, and 16 MiB above.
@@ -142,7 +167,7 @@ fn functions_get_places_of_their_own() {
     let nvme = Fake::new(1, 0, 0x0010_1b36).wide(0, 0x4000).narrow(2, 0x100);
     let other = Fake::new(3, 0, 0x1042_1af4).narrow(1, 0x1000).wide(4, 0x4000);
     let (bus, ecam) = bus(vec![Fake::new(0, 0, 0x0008_1b36), nvme, other]);
-    let found: Vec<_> = scan(&ecam, &mut windows(), true).into_iter().map(Result::unwrap).collect();
+    let found: Vec<_> = scan(&ecam, &windows(), true).functions.into_iter().map(Result::unwrap).collect();
     assert_eq!(
         found.iter().map(|it| (it.vendor, it.device, it.address)).collect::<Vec<_>>(),
         [(0x1b36, 8, 0), (0x1b36, 0x10, 8), (0x1af4, 0x1042, 24)]
@@ -168,7 +193,7 @@ fn ports_have_places_where_there_is_nothing_else() {
         ]
     };
     let (first, ecam) = bus(functions());
-    let before: Vec<_> = scan(&ecam, &mut windows(), true).into_iter().map(Result::unwrap).collect();
+    let before: Vec<_> = scan(&ecam, &windows(), true).functions.into_iter().map(Result::unwrap).collect();
     // As the CPU has them: a page each, and not the one that begins with 0.
     assert_eq!(bases(&before[0]), [(0, 0x3eff_1000, 8)]);
     assert_eq!(bases(&before[1]), [(1, 0x5000_0000, 0x1000)]);
@@ -183,7 +208,7 @@ fn ports_have_places_where_there_is_nothing_else() {
     let mut all = first.0.borrow().clone();
     all.insert(0, Fake::new(0, 0, 0x0002_1b36).ports(0, 8));
     let (_, ecam) = bus(all);
-    let after: Vec<_> = scan(&ecam, &mut windows(), true).into_iter().map(Result::unwrap).collect();
+    let after: Vec<_> = scan(&ecam, &windows(), true).functions.into_iter().map(Result::unwrap).collect();
     assert_eq!((&after[1..], bases(&after[0])), (&before[..], vec![(0, 0x3eff_3000, 8)]));
 }
 
@@ -211,6 +236,9 @@ impl Devices for Devmgr {
         self.0.set(self.0.get() + 1);
         Ok(())
     }
+    fn found_behind(&mut self, client: Client, function: Function, _: Route) -> Result<Option<u32>, Status> {
+        self.found(client, function)
+    }
     fn may_master(&mut self, _: Client, component: u32) -> Result<bool, Status> {
         Ok(component == 7)
     }
@@ -224,7 +252,7 @@ fn only_who_has_a_driver_interrupts() {
     let functions = || (1..4).map(|number| Fake::new(number, 0, u32::from(number) << 16 | 1)).collect();
     let (bus, ecam) = bus(functions());
     let devices = DevicesClient(Loopback::new(DevicesServer(Devmgr::default())));
-    let found = scan(&ecam, &mut windows(), true);
+    let found = scan(&ecam, &windows(), true);
     let mut told = super::Bus::new(ecam, found);
     for turn in 1..3 {
         tell(&devices, &mut told);
@@ -238,14 +266,14 @@ fn what_has_a_place_keeps_it() {
     let functions =
         || vec![Fake::new(1, 0, 0x0010_1b36).wide(0, 0x4000), Fake::new(2, 0, 0x0010_1b36).narrow(0, 0x1000)];
     let (first, ecam) = bus(functions());
-    let before: Vec<_> = scan(&ecam, &mut windows(), true).into_iter().map(Result::unwrap).collect();
-    assert_eq!(scan(&ecam, &mut windows(), true).into_iter().map(Result::unwrap).collect::<Vec<_>>(), before);
+    let before: Vec<_> = scan(&ecam, &windows(), true).functions.into_iter().map(Result::unwrap).collect();
+    assert_eq!(scan(&ecam, &windows(), true).functions.into_iter().map(Result::unwrap).collect::<Vec<_>>(), before);
     // Another came between; what firmware put on one place is apart afterwards.
     let mut all = first.0.borrow().clone();
     all.insert(0, Fake::new(0, 0, 0x0010_1b36).wide(0, 0x4000));
     all.push(Fake { bars: all[2].bars, command: 2, ..Fake::new(3, 0, 0x0010_1b36) });
     let (_, ecam) = bus(all);
-    let after: Vec<_> = scan(&ecam, &mut windows(), true).into_iter().map(Result::unwrap).collect();
+    let after: Vec<_> = scan(&ecam, &windows(), true).functions.into_iter().map(Result::unwrap).collect();
     assert_eq!(after[1..3], before);
     assert_eq!(bases(&after[0]), [(0, 0x80_0000_4000, 0x4000)]);
     assert_eq!(bases(&after[3]), [(0, 0x5000_1000, 0x1000)]);
@@ -267,7 +295,7 @@ fn a_function_that_does_not_fit_or_lies_harms_no_other() {
     ]);
     let mut words = Vec::new();
     let mut fine = Vec::new();
-    for found in scan(&ecam, &mut windows(), true) {
+    for found in scan(&ecam, &windows(), true).functions {
         match found {
             Ok(it) => fine.push(it.device),
             Err(fault) => words.push(fault.to_string()),
@@ -289,7 +317,7 @@ fn functions_behind_the_first_are_looked_for_where_there_are_several() {
     let several = |function| Fake { header: 0x80, ..Fake::new(1, function, 0x0001_0001) };
     let (_, ecam) =
         bus(vec![several(0), several(3), Fake::new(2, 0, 0x0002_0001), Fake::new(2, 1, 0x0002_0001), several(7)]);
-    let found: Vec<_> = scan(&ecam, &mut windows(), true).into_iter().map(|it| it.unwrap().address).collect();
+    let found: Vec<_> = scan(&ecam, &windows(), true).functions.into_iter().map(|it| it.unwrap().address).collect();
     assert_eq!(found, [0x08, 0x0b, 0x0f, 0x10]);
 }
 
@@ -307,8 +335,8 @@ fn whatever_a_bus_answers_does_no_harm() {
         fn store(&self, _: usize, _: usize, _: u64) {}
     }
     for seed in 1..200 {
-        let ecam = Ecam::new(Mmio::fake(Rc::new(Noise(RefCell::new(seed * 0x9e37_79b9))), 1 << 20), 0);
-        for function in scan(&ecam, &mut windows(), true).into_iter().flatten() {
+        let ecam = Ecam::new(Mmio::fake(Rc::new(Noise(RefCell::new(seed * 0x9e37_79b9))), 1 << 20), (0, 255));
+        for function in scan(&ecam, &windows(), true).functions.into_iter().flatten() {
             for (_, base, size) in bases(&function) {
                 let inside = |from: u64, to: u64| from <= base && base + size <= to;
                 assert!(

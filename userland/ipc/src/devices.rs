@@ -32,6 +32,10 @@ pub trait Devices {
     /// The caller drives a bus. Whether this component, which drives a function of it, runs now.
     #[method(6)]
     fn is_running(&mut self, client: Client, component: u32) -> Result<bool, Status>;
+
+    /// As `found`, of a function behind a bridge that was told of before.
+    #[method(7)]
+    fn found_behind(&mut self, client: Client, function: Function, route: Route) -> Result<Option<u32>, Status>;
 }
 
 /// Longest path, in bytes; of a longer one the end is left out.
@@ -77,6 +81,19 @@ pub struct Function {
     pub messages: u8,
     /// What its base address registers say; of those that are not there the size is 0.
     pub bars: [Bar; 6],
+}
+
+/// How a function behind a bridge is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Wire)]
+pub struct Route {
+    /// The bridge in front of it: bus, device and function.
+    pub bridge: u16,
+    /// Whose interrupts the root bus takes its own for: bus, device and function.
+    pub device: u16,
+    /// On which pin of that device; 0 for none.
+    pub pin: u8,
+    /// On the way its requester ID becomes that of a bridge, as for all that is behind that one.
+    pub shared: bool,
 }
 
 /// Registers of a function.

@@ -36,7 +36,7 @@ fn register(bus: &Bus, device: u16, register: u16) -> u32 {
 /// As a driver of the bridge that runs for the first time, or again.
 fn served(ecam: Ecam, is_first: bool) -> Served {
     let devices = DevicesClient(Loopback::new(DevicesServer(Devmgr::default())));
-    let found = scan(&ecam, &mut windows(), is_first);
+    let found = scan(&ecam, &windows(), is_first);
     let mut served = Served::new(ecam, found);
     tell(&devices, &mut served);
     served
@@ -131,7 +131,7 @@ fn a_bridge_driver_that_comes_back_disturbs_no_driver_and_knows_who_has_what() {
     let (bus, mut before) = both();
     let (on, off) = ((true, true, true), (false, false, false));
     start(&mut before, DISK);
-    let again = || Ecam::new(Mmio::fake(bus.clone(), 1 << 20), 0);
+    let again = || Ecam::new(Mmio::fake(bus.clone(), 1 << 20), (0, 255));
     let mut after = served(again(), false);
     assert_eq!(active(&bus), on, "nobody called");
     assert_eq!((after.read(DISK, 0).is_ok(), active(&bus)), (true, on), "the same instance");
@@ -199,4 +199,26 @@ fn a_driver_that_died_leaves_its_function_quiet() {
     let next = Badge::new(7, 2, 0);
     start(&mut served, next);
     assert_eq!((served.read(next, 0).is_ok(), active(&bus)), (true, on));
+}
+
+#[test]
+fn a_function_raises_intx_while_an_instance_of_its_driver_has_it() {
+    let (bus, mut served) = both();
+    let is_off = || bus.0.borrow()[0].command & 1 << 10 != 0;
+    assert!(!is_off());
+    // On a shared line nobody would serve what it raises.
+    served.ended(7);
+    assert!(is_off());
+    let again = || Ecam::new(Mmio::fake(bus.clone(), 1 << 20), (0, 255));
+    served.give(Address::new(0, 1, 0), Some(7), true);
+    let next = Badge::new(7, 2, 0);
+    assert_eq!((served.read(next, 0).is_ok(), is_off()), (true, false));
+    assert_eq!((served_again_is_off(again(), &bus), is_off()), (false, false), "nor does it change for who has it");
+    served.give(Address::new(0, 1, 0), None, false);
+    assert!(is_off());
+}
+
+fn served_again_is_off(ecam: Ecam, bus: &Bus) -> bool {
+    served(ecam, false);
+    bus.0.borrow()[0].command & 1 << 10 != 0
 }

@@ -39,6 +39,8 @@ pub fn cases() -> Vec<Case> {
             restarts,
         ),
         Case::new("pci.dead", "a function whose driver is dead masters the bus no more", quiet_when_dead),
+        Case::new("pci.behind", "functions behind bridges have drivers, which interrupt and reach memory", behind),
+        Case::new("pci.behind-smmu", "behind a conventional bridge no bus master has a stream of its own", behind_smmu),
         Case::new("pci.full", "a function that does not fit is named, and the others are there", full),
     ]
 }
@@ -160,6 +162,78 @@ fn serves(lab: &mut Lab, gic: u8, el2: bool) -> Result<()> {
         ensure!(starts(&mut console, driver)? == 1, "{driver} was started twice");
     }
     answers(lab, &mut console)
+}
+
+/// A disk behind a root port, an interface behind a switch, random bytes and a keyboard behind conventional bridges.
+fn with_bridges(lab: &mut Lab, iommu: bool) -> Result<Console> {
+    let disk = lab.disk()?.image;
+    let extra = [
+        "-device",
+        "pcie-root-port,id=root0,addr=2,chassis=1",
+        "-drive",
+        &format!("if=none,id=behind,format=raw,file={}", disk.display()),
+        "-device",
+        "virtio-blk-pci,disable-legacy=on,iommu_platform=on,romfile=,drive=behind,bus=root0",
+        "-device",
+        "pcie-root-port,id=root1,addr=3,chassis=2",
+        "-device",
+        "x3130-upstream,id=up,bus=root1",
+        "-device",
+        "xio3130-downstream,id=down0,bus=up,chassis=3,slot=0",
+        "-device",
+        "xio3130-downstream,id=down1,bus=up,chassis=4,slot=1,addr=1",
+        "-netdev",
+        "user,id=net",
+        "-device",
+        "virtio-net-pci,disable-legacy=on,iommu_platform=on,romfile=,netdev=net,bus=down1",
+        "-device",
+        "pci-bridge,id=old,addr=5,chassis_nr=9",
+        "-device",
+        "virtio-rng-pci,disable-legacy=on,romfile=,bus=old,addr=6",
+        "-device",
+        "virtio-keyboard-pci,disable-legacy=on,romfile=,bus=old,addr=7",
+    ];
+    let extra = extra.map(str::to_owned).into();
+    lab.boot_to_prompt(Boot { bus: Some(Bus::Pci), iommu: Some(iommu), extra, ..Boot::default() })
+}
+
+fn behind_smmu(lab: &mut Lab) -> Result<()> {
+    let mut console = with_bridges(lab, true)?;
+    let list = console.command("devices")?;
+    let row = |path: &str| list.lines().find(|line| line.contains(path)).unwrap_or_default().to_owned();
+    for path in ["pci1b36,c@2,0/pci1af4,1042@0,0", "pci1af4,1041@0,0"] {
+        ensure!(row(path).ends_with("running"), "{path} in\n{list}");
+    }
+    for path in ["pci1af4,1044@6,0", "pci1af4,1052@7,0"] {
+        contains(&row(path), "refused: it is behind a bridge that makes the requester IDs")?;
+    }
+    let wanted = lab.disk()?.sha256("README.TXT")?;
+    contains(&console.command("sha256 /README.TXT")?, &wanted)?;
+    contains(&console.command("caps virtio-blk")?, "through SMMU stream 0x100")
+}
+
+fn behind(lab: &mut Lab) -> Result<()> {
+    let mut console = with_bridges(lab, false)?;
+    let list = console.command("devices")?;
+    let paths = [
+        ("pci1b36,c@2,0/pci1af4,1042@0,0", "virtio-blk"),
+        ("pci1b36,c@3,0", "pci-ecam"),
+        ("pci1b36,c@3,0/pci104c,8232@0,0/pci104c,8233@1,0/pci1af4,1041@0,0", "virtio-net"),
+        ("pci1b36,1@5,0/pci1af4,1044@6,0", "virtio-rng"),
+        ("pci1b36,1@5,0/pci1af4,1052@7,0", "virtio-input"),
+    ];
+    for (path, driver) in paths {
+        let path = format!("/pcie@10000000/{path} ");
+        let row = list.lines().find(|line| line.starts_with(&path)).unwrap_or_default();
+        ensure!(row.ends_with("running") && row.contains(driver), "{path}: {row:?} in\n{list}");
+    }
+    answers(lab, &mut console)?;
+    for service in ["pci-ecam", "devmgr", "virtio-blk", "virtio-net"] {
+        console.command(&format!("kill {service}"))?;
+        answers(lab, &mut console)?;
+    }
+    ensure!(console.command("devices")? == list, "the list is not as it was");
+    Ok(())
 }
 
 /// The command register of device 10, as the bus has it: QEMU reads the configuration space.

@@ -7,7 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use ipc::broker::MAX_MESSAGES;
-use ipc::devices::Function;
+use ipc::devices::{Function, Route};
 use tree::{Device, MessageKind, MessageRoute, Range, Tree, Trigger};
 use tree_writer::Builder;
 
@@ -18,13 +18,20 @@ use crate::resources::{Block, Description, Line, Messages, Trouble, reaches_as_t
 /// A page, which is the least that a driver is given.
 const PAGE: u64 = 4096;
 
-/// Its name below the bus, as in a device tree: what it is, device and function; with the bus in front where that is not the
-/// first.
+/// Its name below its bus, as in a device tree: what it is, device and function.
 pub fn name(function: &Function) -> String {
     let Function { vendor, device, address, .. } = function;
-    let (bus, slot, number) = (address >> 8, address >> 3 & 31, address & 7);
-    let bus = if bus == 0 { String::new() } else { format!("{bus:x}:") };
-    format!("pci{vendor:x},{device:x}@{bus}{slot:x},{number:x}")
+    format!("pci{vendor:x},{device:x}@{:x},{:x}", address >> 3 & 31, address & 7)
+}
+
+/// Whether it is a bridge to another bus, which the driver of the host bridge drives (class code 0x0604).
+pub const fn is_bridge(function: &Function) -> bool {
+    function.class >> 16 == 0x0604
+}
+
+/// How a function on the root bus is reached: as itself.
+pub const fn direct(function: &Function) -> Route {
+    Route { bridge: 0, device: function.address, pin: function.pin, shared: false }
 }
 
 /// What it is compatible with, the most specific name first (PCI Bus Binding to IEEE 1275, revision 2.1, 4.1.2.1).
@@ -84,28 +91,34 @@ pub fn describe(
     tree: &Tree<'_>,
     bus: &Device<'_, '_>,
     function: &Function,
+    route: &Route,
     registers: Vec<Block>,
     driver: &Driver<'_>,
 ) -> Result<Description, String> {
     let dma = driver.manifest.dma();
     let stream = if dma { iommu::of_function(tree, bus, function)? } else { None };
+    if stream.is_some() && route.shared {
+        let why = "it is behind a bridge that makes the requester IDs of all functions there one: no IOMMU tells its \
+                   accesses to memory from theirs";
+        return Err(why.into());
+    }
     if dma && stream.is_none() {
         reaches_as_the_cpu_does(bus).map_err(|(Trouble::Waiting(why) | Trouble::Refused(why))| why)?;
     }
-    // What sends messages masters its bus.
-    let messages = if dma { messages(bus, function)? } else { None };
-    Ok(Description { registers, lines: lines(bus, function)?, messages, memory: Vec::new(), dma, stream })
+    // What sends messages masters its bus, and is known by its requester ID.
+    let messages = if dma && !route.shared { messages(bus, function)? } else { None };
+    Ok(Description { registers, lines: lines(bus, route)?, messages, memory: Vec::new(), dma, stream })
 }
 
 /// Its interrupt: the line behind its pin.
 ///
 /// # Errors
 /// In words.
-pub fn lines(bus: &Device<'_, '_>, function: &Function) -> Result<Vec<Line>, String> {
-    if !(1..=4).contains(&function.pin) {
+pub fn lines(bus: &Device<'_, '_>, route: &Route) -> Result<Vec<Line>, String> {
+    if !(1..=4).contains(&route.pin) {
         return Ok(Vec::new());
     }
-    let line = bus.function_line(u32::from(function.address) << 8, function.pin.into());
+    let line = bus.function_line(u32::from(route.device) << 8, route.pin.into());
     let line = line.map_err(|error| error.to_string())?.ok_or("its interrupt goes to no interrupt controller")?;
     Ok(vec![Line { intid: line.intid, edge: line.trigger == Trigger::Edge, name: "intx".into() }])
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use bundle::Bundle;
 use ipc::broker::{self, BrokerClient};
-use ipc::devices::{Device, Devices, Function, MAX_LINE, State, Status};
+use ipc::devices::{Device, Devices, Function, MAX_LINE, Route, State, Status};
 use ipc::supervisor::State as Running;
 use ipc::{Call, Client, Error, Text};
 use tree::{Range, Tree};
@@ -45,8 +45,16 @@ struct Node<'a> {
     driver: &'a str,
     state: State,
     reason: String,
-    /// Of a function of a bus: its registers, and what it has in words.
-    function: Option<(Vec<Range>, Vec<String>)>,
+    function: Option<Found>,
+}
+
+/// What is known of a function of a bus.
+struct Found {
+    /// Bus, device and function.
+    address: u16,
+    registers: Vec<Range>,
+    /// What it has.
+    words: Vec<String>,
 }
 
 /// A component that init has.
@@ -153,26 +161,38 @@ impl<'a, C: Call> Manager<'a, C> {
     }
 
     /// Decides about a function of the bus whose node is at this offset.
-    fn add(&mut self, offset: usize, function: &Function) -> Result<Option<u32>, Status> {
+    fn add(&mut self, offset: usize, function: &Function, route: Option<Route>) -> Result<Option<u32>, Status> {
         let mut devices = self.tree.devices();
         let bus = bus_at(&mut devices, offset)?;
         let registers = function::registers(function, bus.property("ranges").unwrap_or_default());
         let registers = registers.ok_or(Status::BadFunction)?;
         let ranges: Vec<Range> = registers.iter().map(|block| block.range).collect();
-        let path = format!("{}/{}", bus.path(), function::name(function));
+        let above = match route {
+            None => bus.path().to_string(),
+            Some(route) => self.path_of(offset, route.bridge).ok_or(Status::BadFunction)?.into(),
+        };
+        let path = format!("{above}/{}", function::name(function));
         if let Some(known) = self.known_function(&path, &ranges)? {
             return Ok(self.nodes.get(known).and_then(|node| node.component));
         }
+        let route = route.unwrap_or(function::direct(function));
         let stream = iommu::of_function(&self.tree, &bus, function);
-        let (lines, messages) = (function::lines(&bus, function), function::messages(&bus, function));
+        let (lines, messages) = (function::lines(&bus, &route), function::messages(&bus, function));
         let words = function::words(function, &registers, &lines, &stream, &messages);
-        let (driver, started) = self.start_function(&bus, function, registers, &path);
+        let (driver, started) = if function::is_bridge(function) {
+            (self.driver_of(offset), Ok(None))
+        } else {
+            self.start_function(&bus, function, &route, registers, &path)
+        };
         let (component, state, reason) = match started {
             Ok(Some(number)) => (Some(number), State::Running, String::new()),
+            // The driver of a bridge is that of its bus.
+            Ok(None) if !driver.is_empty() => (None, State::Running, String::new()),
             Ok(None) => (None, State::NoDriver, String::new()),
             Err(why) => (None, State::Refused, why),
         };
-        let node = Node { path, offset, component, driver, state, reason, function: Some((ranges, words)) };
+        let found = Found { address: function.address, registers: ranges, words };
+        let node = Node { path, offset, component, driver, state, reason, function: Some(found) };
         // Behind its bus and what was found before.
         let behind = self.nodes.iter().rposition(|node| node.offset == offset).map_or(0, |last| last + 1);
         self.nodes.insert(behind, node);
@@ -180,11 +200,27 @@ impl<'a, C: Call> Manager<'a, C> {
         Ok(component)
     }
 
+    /// The path of a function of this bus.
+    fn path_of(&self, bus: usize, address: u16) -> Option<&str> {
+        let is_it = |node: &&Node<'_>| {
+            node.offset == bus && node.function.as_ref().is_some_and(|function| function.address == address)
+        };
+        self.nodes.iter().find(is_it).map(|node| node.path.as_str())
+    }
+
+    /// The name of what drives the bus whose node is at this offset.
+    fn driver_of(&self, bus: usize) -> &'a str {
+        let component = self.nodes.iter().find(|node| node.offset == bus).and_then(|node| node.component);
+        let known = known(&self.broker).unwrap_or_default();
+        let program = known.iter().find(|it| Some(it.number) == component).map(|it| it.program);
+        self.drivers.iter().find(|driver| Some(driver.number) == program).map_or("", |driver| driver.name)
+    }
+
     /// Where a function is in the list, if its bus' driver was started again or says it twice.
     fn known_function(&self, path: &str, ranges: &[Range]) -> Result<Option<usize>, Status> {
         let mut count = 0;
         for (index, node) in self.nodes.iter().enumerate() {
-            let Some((others, _)) = &node.function else { continue };
+            let Some(Found { registers: others, .. }) = &node.function else { continue };
             if node.path == path {
                 return if others == ranges { Ok(Some(index)) } else { Err(Status::BadFunction) };
             }
@@ -201,6 +237,7 @@ impl<'a, C: Call> Manager<'a, C> {
         &self,
         bus: &tree::Device<'_, '_>,
         function: &Function,
+        route: &Route,
         registers: Vec<Block>,
         path: &str,
     ) -> (&'a str, Result<Option<u32>, String>) {
@@ -213,7 +250,7 @@ impl<'a, C: Call> Manager<'a, C> {
         if let Some(running) = known.iter().find(|it| it.path == path) {
             return (driver.name, Ok(Some(running.number)));
         }
-        let started = function::describe(&self.tree, bus, function, registers, driver).and_then(|description| {
+        let started = function::describe(&self.tree, bus, function, route, registers, driver).and_then(|description| {
             let node = function::node(bus, function);
             let started = start(&self.broker, path, &node, driver.number, &description);
             started.unwrap_or_else(|error| Err(format!("broker: {error}"))).map(Some)
@@ -369,8 +406,8 @@ impl<C: Call> Devices for Manager<'_, C> {
 
     fn resource(&mut self, index: u32, line: u32) -> Result<Option<Text<MAX_LINE>>, Status> {
         let node = self.nodes.get(index as usize).ok_or(Status::NoNode)?;
-        if let Some((_, words)) = &node.function {
-            return Ok(words.get(line as usize).map(|line| Text::cut(line)));
+        if let Some(function) = &node.function {
+            return Ok(function.words.get(line as usize).map(|line| Text::cut(line)));
         }
         let offset = node.offset;
         if self.shown.as_ref().is_none_or(|(shown, _)| *shown != offset) {
@@ -382,7 +419,12 @@ impl<C: Call> Devices for Manager<'_, C> {
 
     fn found(&mut self, client: Client, function: Function) -> Result<Option<u32>, Status> {
         let bus = self.bus_of(client)?;
-        self.add(bus, &function)
+        self.add(bus, &function, None)
+    }
+
+    fn found_behind(&mut self, client: Client, function: Function, route: Route) -> Result<Option<u32>, Status> {
+        let bus = self.bus_of(client)?;
+        self.add(bus, &function, Some(route))
     }
 
     fn scanned(&mut self, client: Client) -> Result<(), Status> {

@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use bundle::Bundle;
 use ipc::broker::{BrokerClient, BrokerServer};
-use ipc::devices::{Bar, Devices, Function, State, Status};
+use ipc::devices::{Bar, Devices, Function, Route, State, Status};
 use ipc::supervisor::State as Running;
 use ipc::{Client, Loopback};
 use rt::Badge;
@@ -145,6 +145,37 @@ fn a_bus_master_gets_the_stream_that_the_bridge_passes_it_on_as() {
         // Behind no IOMMU.
         assert_eq!(manager.found(BRIDGE, function(9, &[])), Ok(Some(3)));
         assert!(!init.calls().iter().any(|call| call.starts_with("stream")));
+    });
+}
+
+#[test]
+fn a_function_behind_a_bridge_is_listed_there_and_interrupts_as_it_says() {
+    let init = init();
+    let mut components = components();
+    components[2].dma = true;
+    with_drivers(&init, &components, |manager| {
+        let bridge = Function { device: 0xc, class: 0x0604_0000, ..function(2, &[]) };
+        assert_eq!(manager.found(BRIDGE, bridge), Ok(None));
+        assert!(init.calls().is_empty(), "no driver but that of the bus");
+        let route = |bridge, pin, shared| Route { bridge, device: 1 << 3, pin, shared };
+        // The pin that the board maps is INTA of device 1.
+        let disk = |address, pin| Function { address, pin, ..function(0, &[]) };
+        assert_eq!(manager.found_behind(BRIDGE, disk(0x10, 4), route(2 << 3, 1, false)), Ok(Some(3)));
+        let calls = init.calls();
+        assert_eq!(calls[0], "describe /pcie@4000/pci1af4,c@2,0/pci1af4,1042@2,0");
+        assert_eq!(calls[1..], ["interrupt 37 false intx", "stream 0x90000000 0x110", "start 3 true"]);
+        // What is in front of it nobody told of; and whose requester ID is not its own.
+        assert_eq!(manager.found_behind(BRIDGE, disk(0x18, 1), route(3 << 3, 1, false)), Err(Status::BadFunction));
+        assert_eq!(manager.found_behind(BRIDGE, disk(0x20, 1), route(2 << 3, 1, true)), Ok(None));
+        assert!(init.calls().is_empty());
+        let rows: Vec<_> = (0..).map_while(|index| manager.list(index).unwrap()).collect();
+        let row = |path: &str| rows.iter().find(|row| row.path.as_str() == path).unwrap();
+        let bridge = row("/pcie@4000/pci1af4,c@2,0");
+        assert_eq!((bridge.state, bridge.driver.as_str()), (State::Running, "bridge"));
+        let shared = row("/pcie@4000/pci1af4,c@2,0/pci1af4,1042@4,0");
+        assert_eq!(shared.state, State::Refused);
+        assert!(shared.reason.as_str().contains("requester IDs"), "{}", shared.reason.as_str());
+        assert_eq!(manager.found_behind(UART, disk(0x10, 4), route(2 << 3, 1, false)), Err(Status::NoBus));
     });
 }
 
