@@ -38,7 +38,7 @@ pub enum Reach {
     Nothing,
     /// All memory, whatever is attached.
     Everything,
-    /// It is bound to this stream, which aborts until something is attached: what the device still does for a driver that died is
+    /// It is bound to this stream, which aborts until something is attached or a message is listened to: what the device still does for a driver that died is
     /// not its successor's.
     Bound(Stream),
     /// What is attached: this stream goes through its tables.
@@ -298,8 +298,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// A stream that aborts because nothing was attached goes through the tables from now on.
-    fn open_stream(&mut self, space: Ref<AddressSpace>) {
+    /// A stream that aborts because nothing was attached and no message is listened to goes through the tables from now on.
+    pub(super) fn open_stream(&mut self, space: Ref<AddressSpace>) {
         let Self { mem, smmus, .. } = self;
         if let Reach::Bound(stream) = mem[space].reach
             && let Some(smmu) = smmus.get_mut(usize::from(stream.smmu)).and_then(Option::as_mut)

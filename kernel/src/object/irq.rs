@@ -242,7 +242,8 @@ pub fn set(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     Ok(Next::Done)
 }
 
-/// Signals these bits on a Notification when the line fires, and opens the line. From now on it fires on this core.
+/// Signals these bits on a Notification when the line fires, and opens the line. From now on it fires on this core. If it is a message of
+/// a device behind an IOMMU, the device's stream is open from now on.
 ///
 /// # Rights
 /// Irq: bind. Notification: signal.
@@ -265,6 +266,10 @@ pub fn bind(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     (object.bits, object.pending) = (args.words[1] | original.word, false);
     k.route(irq, line);
     k.reopen(line);
+    if let Some(space) = k.mem[irq].space {
+        // A message is a write to memory.
+        k.open_stream(space.tables());
+    }
     Ok(Next::Done)
 }
 
