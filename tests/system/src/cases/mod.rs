@@ -6,6 +6,7 @@ mod budget;
 mod clock;
 mod conformance;
 mod console;
+pub mod corrupt;
 mod crash;
 mod debugging;
 mod devices;
@@ -44,6 +45,7 @@ pub fn all() -> Vec<Case> {
         net::cases(),
         pci::cases(),
         iommu::cases(),
+        corrupt::cases(),
         isolation::cases(),
         memory::cases(),
         kit::cases(),
