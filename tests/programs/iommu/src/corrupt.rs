@@ -88,7 +88,9 @@ pub fn run(env: &'static Env) -> Result<String, String> {
     corrupter.corrupt(count, seed, &victim)?;
     corrupter.proves_itself()?;
     let Counts { served, gave_up, silent } = corrupter.counts;
-    Ok(format!("{count} corruptions of {kind:?} with seed {seed}: {served} served, {gave_up} given up, {silent} silent"))
+    Ok(format!(
+        "{count} corruptions of {kind:?} with seed {seed}: {served} served, {gave_up} given up, {silent} silent"
+    ))
 }
 
 impl Corrupter {

@@ -4,7 +4,9 @@ use abi::layout::PAGE;
 use abi::{Badge, Perms};
 use kit::Node;
 use kit::dma::{Coherence, Space};
-use rt::{Cap, DmaSpace, Env, Frame, IommuControl, Kind, MEMORY, Retype, Rights, SharedBuffer, SyscallError, TABLE, Untyped};
+use rt::{
+    Cap, DmaSpace, Env, Frame, IommuControl, Kind, MEMORY, Retype, Rights, SharedBuffer, SyscallError, TABLE, Untyped,
+};
 
 /// Pages that the device may read and write.
 pub const OPEN: u64 = 16;
@@ -55,8 +57,7 @@ impl Reach {
         let what = Retype { size: SPACE, ..Retype::default() };
         MEMORY.retype(Kind::Untyped, what, TABLE, memory).map_err(no("memory"))?;
         let (memory, space) = (Cap::from_slot(memory), Cap::from_slot(space));
-        let reach =
-            Self { control, stream: (base, stream), memory, space, open, read_only, canary, attached };
+        let reach = Self { control, stream: (base, stream), memory, space, open, read_only, canary, attached };
         for place in (0..(CLOSED * PAGE) as usize).step_by(CANARY.len()) {
             // Inside.
             let _ = (reach.read_only.write(place, &CANARY), reach.canary.write(place, &CANARY));

@@ -82,9 +82,7 @@ fn network(random: &mut Random) -> Request {
 
 /// 5.7.6: commands of the display, among them one that has an address in it.
 fn gpu(random: &mut Random, data: u64) -> Request {
-    let head = |command: u32, rest: &[u32]| {
-        words(&[&[command, 0, 0, 0, 0, 0], rest].concat())
-    };
+    let head = |command: u32, rest: &[u32]| words(&[&[command, 0, 0, 0, 0, 0], rest].concat());
     let says = match random.below(6) {
         0 => head(0x100, &[]),
         1 => head(0x101, &[1, 1, 16, 16]),

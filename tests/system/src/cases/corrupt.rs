@@ -8,23 +8,22 @@ use serde_json::json;
 
 use crate::Console;
 use crate::lab::{Boot, Case, Lab};
-use crate::machine::{Bus, Disk, Net};
+use crate::machine::{Bus, Disk};
 
 /// A virtio device.
 #[derive(Clone, Copy, Debug)]
 pub struct Device {
     /// As it is called here.
     pub name: &'static str,
-    /// In QEMU's words for virtio-mmio; none of a disk and a network card.
+    /// In QEMU's words for virtio-mmio; none of a disk.
     words: Option<&'static str>,
     /// What else QEMU is told.
     extra: &'static [&'static str],
 }
 
-/// Those that there are.
-pub const DEVICES: [Device; 6] = [
+/// Those that are told nonsense. No network card: QEMU 7.2 ends itself over a frame that is shorter than its header.
+pub const DEVICES: [Device; 5] = [
     Device { name: "blk", words: None, extra: &[] },
-    Device { name: "net", words: None, extra: &[] },
     Device { name: "rng", words: Some("virtio-rng-device"), extra: &[] },
     Device { name: "input", words: Some("virtio-keyboard-device"), extra: &[] },
     Device { name: "gpu", words: Some("virtio-gpu-device"), extra: &[] },
@@ -74,11 +73,7 @@ impl Corrupt {
             extra: device.extra.iter().map(|&word| word.into()).collect(),
             ..Boot::default()
         };
-        match device.name {
-            "blk" => Boot { disks: vec![Disk::Null(1 << 20)], ..boot },
-            "net" => Boot { nets: vec![Net::user()], ..boot },
-            _ => boot,
-        }
+        if device.name == "blk" { Boot { disks: vec![Disk::Null(1 << 20)], ..boot } } else { boot }
     }
 
     fn run(self, lab: &mut Lab) -> Result<()> {
