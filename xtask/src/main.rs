@@ -8,6 +8,7 @@ mod check;
 mod ci;
 mod compare;
 mod component;
+mod corrupt;
 mod docs;
 mod doctor;
 mod fuzz;
@@ -65,6 +66,8 @@ enum Verb {
     Test(test::Options),
     /// Throw random system calls at the kernel from all cores
     Fuzz(fuzz::Options),
+    /// Tell virtio devices behind an IOMMU nonsense
+    Corrupt(corrupt::Options),
     /// Measure, in instructions and bytes
     Bench(bench::Options),
     /// The disk under Tutti and under Debian's Linux, side by side
@@ -105,6 +108,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Build(options) => build::run(&workspace, &setup, options),
         Verb::Test(options) => test::run(&workspace, &setup, options),
         Verb::Fuzz(options) => fuzz::run(&workspace, &setup, options),
+        Verb::Corrupt(options) => corrupt::run(&workspace, &setup, options),
         Verb::Bench(options) => bench::run(&workspace, &setup, options),
         Verb::Compare(options) => compare::run(&workspace, &setup, options),
         Verb::New(options) => new::run(&workspace, options),

@@ -57,7 +57,7 @@ impl Init {
         let did = if fault.write { "write" } else { "read" };
         let what = format!("its device tried to {did} {:#x} (SMMU stream {:#x})", fault.address, fault.stream.1);
         let has = |record: &Record| {
-            let device = record.device.as_ref();
+            let device = record.device.as_ref().filter(|device| device.masters(&record.component.manifest));
             record.instance.is_some() && device.is_some_and(|device| device.stream == Some(fault.stream))
         };
         match self.components.iter().position(has) {

@@ -36,6 +36,8 @@ const MESSAGE_PAGES: u64 = 1;
 /// Where init maps another process' memory to fill it.
 const SCRATCH: u64 = 0x3f00_0000;
 
+/// Who has this binds streams itself.
+const IOMMU: &str = "iommu-control";
 /// Authority of init's own that a component gets a copy of when it asks for it and the board grants it: name and slot.
 const CONTROLS: [(&str, u32); 7] = [
     ("irq-control", abi::SLOT_IRQ_CONTROL),
@@ -43,7 +45,7 @@ const CONTROLS: [(&str, u32); 7] = [
     ("kernel-console", abi::SLOT_CONSOLE),
     ("smc", abi::SLOT_SMC),
     ("smc-control", abi::SLOT_SMC_CONTROL),
-    ("iommu-control", abi::SLOT_IOMMU_CONTROL),
+    (IOMMU, abi::SLOT_IOMMU_CONTROL),
     ("trace", abi::SLOT_TRACE),
 ];
 /// The same for the SchedControl of every core.
@@ -208,9 +210,9 @@ impl Who {
 }
 
 impl Device {
-    /// Whether its driver gets a DmaSpace.
-    fn masters(&self, manifest: &bundle::Manifest<'_>) -> bool {
-        self.dma && manifest.dma()
+    /// Whether its driver gets a DmaSpace. One that may bind spaces makes its own, and is not ended for what its device tries.
+    pub fn masters(&self, manifest: &bundle::Manifest<'_>) -> bool {
+        self.dma && manifest.dma() && !manifest.is_granted(IOMMU)
     }
 
     /// Pages of that.

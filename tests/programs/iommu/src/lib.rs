@@ -3,7 +3,14 @@
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
+pub mod arp;
 pub mod attempt;
+pub mod corrupt;
+pub mod random;
+pub mod reach;
+pub mod request;
 pub mod ring;
 pub mod victim;
 

@@ -6,6 +6,7 @@ mod budget;
 mod clock;
 mod conformance;
 mod console;
+pub mod corrupt;
 mod crash;
 mod debugging;
 mod devices;
@@ -47,6 +48,7 @@ pub fn all() -> Vec<Case> {
         pci::cases(),
         iommu::cases(),
         nvme::cases(),
+        corrupt::cases(),
         isolation::cases(),
         memory::cases(),
         messages::cases(),
