@@ -220,7 +220,7 @@ impl Corrupter {
             // Circles among them.
             5 => (chain[which].flags, chain[which].next) = (chain[which].flags | NEXT, self.random.below(20) as u16),
             6 => self.table(&mut chain[which]),
-            7 => *head = if random % 2 == 0 { self.random.below(20) as u16 } else { (random >> 16) as u16 },
+            7 => *head = if random.is_multiple_of(2) { self.random.below(20) as u16 } else { (random >> 16) as u16 },
             8 => *ahead = self.random.one_of(&[0, 2, 15, 17, 0x8000, 0xffff]),
             // In what the device is asked.
             9 => drop(self.reach.open.write(HEADERS + self.random.below(64) as usize, &random.to_le_bytes())),

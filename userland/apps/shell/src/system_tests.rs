@@ -401,6 +401,15 @@ impl log::Log for Servers {
 }
 
 impl devices::Devices for Servers {
+    fn found_behind(
+        &mut self,
+        _: Client,
+        _: devices::Function,
+        _: devices::Route,
+    ) -> Result<Option<u32>, devices::Status> {
+        Err(devices::Status::NoBus)
+    }
+
     fn found(&mut self, _: Client, _: devices::Function) -> Result<Option<u32>, devices::Status> {
         Err(devices::Status::NoBus)
     }
