@@ -45,9 +45,11 @@ pub struct Corrupt {
     pub seed: u32,
 }
 
-/// The cases of this file.
+/// The cases of this file: the disk. Others run by `cargo xtask corrupt` alone: QEMU takes gigabytes for what a source of random bytes
+/// is asked for.
 pub fn cases() -> Vec<Case> {
-    DEVICES.into_iter().map(|device| Corrupt { device, count: 2000, seed: 1 }.case()).collect()
+    let disk = |device: &Device| device.name == "blk";
+    DEVICES.into_iter().filter(disk).map(|device| Corrupt { device, count: 2000, seed: 1 }.case()).collect()
 }
 
 /// It says every second how far it is. Nothing for so long is a hang, also where the machine has a busy host.
