@@ -189,6 +189,9 @@ impl Smmu {
         let level1 = take(level1_bytes, level1_bytes)?;
         let tables = take(TABLES * STREAMS * 64, 4096)?;
         let (commands, events) = (take(4096, 4096)?, take(4096, 4096)?);
+        // At once, so that no system call does it.
+        (0..TABLES * STREAMS).for_each(|index| mem.write_u64(Phys(tables.0 + index * 64), STE_ABORT));
+        arch::publish_to_devices();
         let translation = Translation {
             level1,
             free: tables,
@@ -292,10 +295,6 @@ impl Smmu {
             return Err(Unbound::Full);
         }
         translation.free.0 += STREAMS * 64;
-        for index in 0..STREAMS {
-            mem.write_u64(Phys(table.0 + index * 64), STE_ABORT);
-        }
-        arch::publish_to_devices();
         mem.write_u64(place, table.0 | u64::from(SPLIT + 1));
         Ok(Phys(table.0 + within))
     }

@@ -7,7 +7,7 @@ use abi::{
 
 use super::dma_space::Reach;
 use super::tables::{OWN, give_page};
-use super::{Header, Irq, Thread};
+use super::{DmaSpace, Header, Irq, Thread};
 use crate::arch::pte;
 use crate::cap::{Flags, Slot};
 use crate::kernel::{Kernel, Next, Preempted, Res};
@@ -47,6 +47,8 @@ pub struct AddressSpace {
     pub messages: Option<Ref<Irq>>,
     /// The table of the events of its device, 0 if there is none.
     pub events: Phys,
+    /// The next DmaSpace that has such a table.
+    pub next_device: Option<Ref<DmaSpace>>,
 }
 
 impl Object for AddressSpace {
@@ -78,6 +80,7 @@ impl AddressSpace {
                 reach: Reach::Nothing,
                 messages: None,
                 events: Phys(0),
+                next_device: None,
             },
         )
     }

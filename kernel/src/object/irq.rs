@@ -78,17 +78,27 @@ impl Default for Irq {
 pub struct Lines {
     first: [Option<Ref<Irq>>; LINES],
     messages: [Option<Ref<Irq>>; message::MOST],
+    /// A bit for each message that is an Irq.
+    taken: [u64; message::MOST / 64],
+    /// The first DmaSpace whose device has a table of events in an ITS.
+    pub(super) devices: Option<Ref<DmaSpace>>,
 }
 
 impl Lines {
     /// No Irq anywhere.
     pub const fn new() -> Self {
-        Self { first: [None; LINES], messages: [None; message::MOST] }
+        Self {
+            first: [None; LINES],
+            messages: [None; message::MOST],
+            taken: [0; message::MOST / 64],
+            devices: None,
+        }
     }
 
-    /// The Irqs that are messages to an ITS, with their numbers.
-    pub(super) fn messages(&self) -> impl Iterator<Item = (u32, Option<Ref<Irq>>)> {
-        (message::FIRST..).zip(self.messages.iter().copied())
+    /// The lowest message to an ITS that is no Irq.
+    pub(super) fn free_message(&self) -> Option<u32> {
+        let (word, bits) = self.taken.iter().enumerate().find(|(_, bits)| **bits != u64::MAX)?;
+        Some(message::FIRST + word as u32 * 64 + bits.trailing_ones())
     }
 
     pub(super) fn first(&self, line: u32) -> Option<Ref<Irq>> {
@@ -100,7 +110,13 @@ impl Lines {
 
     pub(super) fn set_first(&mut self, line: u32, irq: Option<Ref<Irq>>) {
         let place = match line.checked_sub(message::FIRST) {
-            Some(number) => self.messages.get_mut(number as usize),
+            Some(number) => {
+                if let Some(bits) = self.taken.get_mut(number as usize / 64) {
+                    let bit = 1 << (number % 64);
+                    *bits = if irq.is_some() { *bits | bit } else { *bits & !bit };
+                }
+                self.messages.get_mut(number as usize)
+            }
             None => self.first.get_mut(line as usize),
         };
         if let Some(place) = place {

@@ -7,7 +7,7 @@ use abi::{ErrorCode, Kind, Rights, SyscallError};
 
 use super::{AddressSpace, DmaSpace, Irq, Reach, Thread};
 use crate::kernel::{Kernel, Next, Res};
-use crate::message::{Controller, Message};
+use crate::message::{Controller, FIRST, Message};
 use crate::mm::{Phys, Ref};
 use crate::syscall::Args;
 
@@ -70,10 +70,9 @@ impl Kernel {
 
     /// The number of a message to an ITS that is nobody's, if the device can have it.
     fn free_message(&self, space: Ref<DmaSpace>, message: &Message) -> Res<Option<u32>> {
-        let is_same = |other: &Message| (other.controller, other.device) == (message.controller, message.device);
-        let mut irqs = self.lines.messages().filter_map(|(_, irq)| irq).map(|irq| &self.mem[irq]);
-        let is_others = |irq: &Irq| irq.space != Some(space) && irq.message.as_ref().is_some_and(is_same);
-        if irqs.any(is_others) {
+        let is_same = |other: Message| (other.controller, other.device) == (message.controller, message.device);
+        let first = |space: Ref<DmaSpace>| self.messages_of(space).next().and_then(|irq| self.mem[irq].message);
+        if self.devices().any(|other| other != space && first(other).is_some_and(is_same)) {
             return Err(SyscallError::new(ErrorCode::Busy, 3));
         }
         let events = self.machine.message_events(&self.mem, message.controller, message.device);
@@ -83,8 +82,12 @@ impl Kernel {
         if message.event >= events {
             return Err(bad(4));
         }
-        let count = self.machine.messages() as usize;
-        Ok(self.lines.messages().take(count).find(|(_, irq)| irq.is_none()).map(|(number, _)| number))
+        Ok(self.lines.free_message().filter(|number| number - FIRST < self.machine.messages()))
+    }
+
+    /// The DmaSpaces whose devices have a table of events in an ITS.
+    pub(crate) fn devices(&self) -> impl Iterator<Item = Ref<DmaSpace>> {
+        core::iter::successors(self.lines.devices, |space| self.mem[space.tables()].next_device)
     }
 
     fn make_message(&mut self, plan: &Plan) -> Res<()> {
@@ -126,6 +129,7 @@ impl Kernel {
         if through_its {
             let page = self.take_pool_page(space).inspect_err(|_| self.detach_doorbell(space))?;
             self.mem[space.tables()].events = page;
+            self.mem[space.tables()].next_device = self.lines.devices.replace(space);
             let Self { mem, machine, .. } = self;
             if !machine.map_message_device(mem, message.controller, message.device, page) {
                 self.end_messages(space, message);
@@ -142,8 +146,21 @@ impl Kernel {
             let Self { mem, machine, .. } = self;
             machine.unmap_message_device(mem, message.controller, message.device);
             self.give_pool_page(space, page);
+            self.forget_device(space);
         }
         self.detach_doorbell(space);
+    }
+
+    fn forget_device(&mut self, space: Ref<DmaSpace>) {
+        let next = self.mem[space.tables()].next_device.take();
+        if self.lines.devices == Some(space) {
+            self.lines.devices = next;
+        } else {
+            let before = self.devices().find(|other| self.mem[other.tables()].next_device == Some(space));
+            if let Some(before) = before {
+                self.mem[before.tables()].next_device = next;
+            }
+        }
     }
 
     /// The Irqs that are messages of a device.
@@ -164,7 +181,7 @@ impl Kernel {
                 self.mem[before].sibling = sibling;
             }
         }
-        if line.is_some_and(|line| line >= crate::message::FIRST) {
+        if line.is_some_and(|line| line >= FIRST) {
             let Self { mem, machine, .. } = self;
             machine.unmap_message(mem, &message);
         }

@@ -133,7 +133,7 @@ pub const ROWS: &[Row] = &[
     at_most("mem.kernel_resident", 524_288, None),
     at_most("mem.after_boot", 8_388_608, Some(8_388_608)),
     at_most("image.kernel", 1_048_576, Some(1_048_576)),
-    at_most("latency.kernel_max", 2_000, Some(3_200)),
+    at_most("latency.kernel_max", 2_000, Some(2_000)),
 ];
 
 /// The place of a metric in the table; what is not in it comes last.

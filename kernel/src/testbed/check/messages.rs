@@ -18,6 +18,8 @@ impl Checker {
         must!(events == k.machine.events.len(), "the ITS has {} events, and {events} are Irqs", k.machine.events.len());
         let tables = k.machine.devices.len();
         must!(devices == tables, "the ITS has tables of {tables} devices, and {devices} are in DmaSpaces");
+        let listed = k.devices().take(1 + devices).count();
+        must!(listed == devices, "{listed} DmaSpaces are in the list of those that have one, of {devices}");
         Ok(())
     }
 
@@ -54,6 +56,7 @@ impl Checker {
         };
         let have = k.machine.devices.get(&(controller, device));
         must!(have == Some(&s.events.0), "the ITS has {have:x?} for device {device:#x}, not {:?}", s.events);
+        must!(k.devices().take(1000).any(|other| other == space), "{space:?} is not in the list of those that have one");
         Ok(1)
     }
 
