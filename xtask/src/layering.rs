@@ -15,9 +15,10 @@ struct Layer {
 /// The longest folder that matches a crate is its layer.
 const LAYERS: &[Layer] = &[
     Layer { folder: "kernel/abi", may_use: &[] },
+    Layer { folder: "kernel/early", may_use: &[] },
     Layer { folder: "kernel/tree/writer", may_use: &[] },
     Layer { folder: "kernel/tree", may_use: &["kernel/tree/writer"] },
-    Layer { folder: "kernel", may_use: &["kernel/abi", "kernel/tree"] },
+    Layer { folder: "kernel", may_use: &["kernel/abi", "kernel/early", "kernel/tree"] },
     Layer { folder: "userland/rt", may_use: &["kernel/abi"] },
     Layer { folder: "userland/ipc/macros", may_use: &[] },
     Layer { folder: "userland/ipc", may_use: &["kernel/abi", "userland/ipc/macros", "userland/rt"] },

@@ -1,6 +1,6 @@
 //! The console that the boot loader chose.
 
-use crate::{Fault, Range, Strings, Tree, TreeError, Walk, strings};
+use crate::{Fault, Node, Range, Strings, Tree, TreeError, Walk, strings};
 
 /// The device of `/chosen/stdout-path`.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +11,10 @@ pub struct Console<'a> {
     pub compatible: Strings<'a>,
     /// Its first registers, as CPU physical addresses.
     pub registers: Range,
+    /// log2 of the bytes from one register to the next (`reg-shift`), 0 where that is not said.
+    pub shift: u8,
+    /// Bytes of a register (`reg-io-width`), where that is said.
+    pub width: Option<u8>,
     /// What stands behind the colon of the path, such as `115200n8`.
     pub options: Option<&'a str>,
 }
@@ -21,7 +25,7 @@ impl<'a> Tree<'a> {
     /// Apart from [`Tree::machine`], so that what is wrong there can be printed.
     ///
     /// # Errors
-    /// When `stdout-path` is no text or leads to no node with registers, or those are malformed.
+    /// When `stdout-path` is no text or leads to no node with registers, or those or how they lie are malformed.
     pub fn console(&self) -> Result<Option<Console<'a>>, TreeError> {
         let mut walk = self.walk();
         let Some((at, value, property)) = stdout(&mut walk) else { return Ok(None) };
@@ -34,8 +38,17 @@ impl<'a> Tree<'a> {
         };
         let node = walk.find(path).ok_or_else(|| fault(Fault::NoNode))?;
         let registers = node.registers().next().ok_or_else(|| node.error("reg", Fault::Missing))??;
-        Ok(Some(Console { name: node.name(), compatible: node.compatible(), registers, options }))
+        let shift = small(&node, "reg-shift", &[0, 1, 2, 3])?.unwrap_or(0);
+        let width = small(&node, "reg-io-width", &[1, 2, 4, 8])?;
+        Ok(Some(Console { name: node.name(), compatible: node.compatible(), registers, shift, width, options }))
     }
+}
+
+/// A number that is one of these.
+fn small(node: &Node<'_, '_>, name: &'static str, allowed: &[u8]) -> Result<Option<u8>, TreeError> {
+    let Some(value) = node.number(name)? else { return Ok(None) };
+    let found = allowed.iter().copied().find(|&allowed| u64::from(allowed) == value);
+    found.map(Some).ok_or_else(|| node.error(name, Fault::Value(value)))
 }
 
 /// The value of `stdout-path` or what it was called before, with its node and name.

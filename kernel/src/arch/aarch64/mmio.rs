@@ -57,6 +57,15 @@ impl Registers {
         unsafe { asm!("strb {0:w}, [{1}]", in(reg) u32::from(value), in(reg) place, options(nostack)) };
     }
 
+    /// Reads a byte register.
+    pub fn read_byte(self, offset: usize) -> u8 {
+        let place = self.place(offset, 1);
+        let value: u32;
+        // SAFETY: the place lies in mapped device registers (checked).
+        unsafe { asm!("ldarb {0:w}, [{1}]", out(reg) value, in(reg) place, options(nostack)) };
+        value as u8
+    }
+
     /// Writes a 64-bit register.
     pub fn write_long(self, offset: usize, value: u64) {
         let place = self.place(offset, 8);

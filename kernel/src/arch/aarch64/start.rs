@@ -4,12 +4,13 @@ use core::ops;
 
 use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use abi::Protections;
+use early::{Layout, Uart};
 use tree::{Gic as GicNode, Machine as Described, Tree, TreeError, Trigger};
 
 use super::cores::{self, Community};
 use super::gic::{Gic, V2, V3};
 use super::mmu::{DeviceWindow, MapBuilder};
-use super::{console as early, guard, layout, machine::Machine, mmu, psci, trap, unmapped};
+use super::{guard, layout, machine::Machine, mmu, psci, trap, unmapped};
 use crate::arch::pte;
 use crate::boot::{self, Handover};
 use crate::console;
@@ -133,19 +134,21 @@ fn switch_fast_paths(bootargs: &str) {
 
 fn start_console(tree: &Tree<'_>, window: &mut DeviceWindow) {
     let Ok(Some(node)) = tree.console() else { return };
-    let Some(kind) = node.compatible.clone().find(|name| early::knows(name)) else { return };
-    if let Some(registers) = window.map(node.registers.base, early::BYTES) {
-        early::set_early(kind, registers);
+    let Some(uart) = node.compatible.clone().find_map(early::find) else { return };
+    if let Some(registers) = window.map(node.registers.base, node.registers.size.min(Uart::BYTES)) {
+        let layout = Layout { shift: node.shift, words: node.width == Some(4) };
+        super::set_early(uart, layout, registers);
     }
 }
 
 /// For the last words about a broken tree: whatever in it looks like a UART that the table knows.
 fn salvage_console(bytes: &[u8], window: &mut DeviceWindow) {
-    let found = early::names().find_map(|name| Some((name, tree::salvage_unit_address(bytes, name)?)));
-    if let Some((name, base)) = found
-        && let Some(registers) = window.map(base, early::BYTES)
+    let names = || early::UARTS.iter().flat_map(|uart| uart.compatible.iter().map(move |name| (uart, *name)));
+    let found = names().find_map(|(uart, name)| Some((uart, tree::salvage_unit_address(bytes, name)?)));
+    if let Some((uart, base)) = found
+        && let Some(registers) = window.map(base, Uart::BYTES)
     {
-        early::set_early(name, registers);
+        super::set_early(uart, Layout::PLAIN, registers);
     }
 }
 

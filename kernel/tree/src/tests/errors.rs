@@ -192,6 +192,17 @@ fn a_long_path_keeps_its_end() {
 }
 
 #[test]
+fn a_console_whose_registers_lie_oddly() {
+    for (name, value) in [("reg-shift", 4), ("reg-io-width", 3)] {
+        let mut tree = Builder::new();
+        tree.begin("chosen").texts("stdout-path", &["/uart@0"]).end();
+        tree.begin("uart@0").cells("reg", &[0, 0, 0x1000]).cells(name, &[value]).end();
+        let error = Tree::parse(&tree.finish()).unwrap().console().unwrap_err().to_string();
+        assert!(error.starts_with("/uart@0: ") && error.contains(name), "{error}");
+    }
+}
+
+#[test]
 fn a_console_that_leads_nowhere() {
     for path in ["serial0", "/uart@0", "/chosen", ":", ""] {
         let mut tree = Builder::new();
