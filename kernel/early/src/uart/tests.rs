@@ -91,7 +91,11 @@ fn those_with_a_flag() {
     send("fsl,imx8mq-uart", &Fake::new(0x40, (0xb4, 1 << 4, 1 << 4)), Layout::PLAIN);
     let cadence = Fake::new(0x30, (0x2c, 1 << 4, 1 << 4));
     send("cdns,uart-r1p12", &cadence, Layout::PLAIN);
-    assert_eq!(cadence.writes.borrow()[0], (0, 0x14), "the transmitter is switched on");
+    assert_eq!(cadence.writes.borrow()[..2], [(4, 0x20), (0, 0x14)], "the transmitter is switched on");
+    let on = Fake::new(0x30, (0x2c, 1 << 4, 1 << 4));
+    on.set(0, 0x14, true);
+    send("cdns,uart-r1p12", &on, Layout::PLAIN);
+    assert_eq!(on.writes.borrow()[0].0, 0x30, "what is on is left as it is");
     let aux = Fake::new(0, (0x14, 1 << 5, 0));
     send("brcm,bcm2835-aux-uart", &aux, Layout::PLAIN);
     assert_eq!(aux.writes.borrow()[0], (0x20, 3));

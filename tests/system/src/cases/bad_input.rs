@@ -144,13 +144,14 @@ fn sound_tree(lab: &mut Lab) -> Result<()> {
 
 /// Replaces a string of the tree, wherever it stands, by another of the same length.
 fn bad_tree(lab: &mut Lab, line: &str, from: &str, to: &str) -> Result<()> {
-    let mut tree = lab.device_tree()?;
+    let version_3 = Boot { gic: Some(3), ..Boot::default() };
+    let mut tree = lab.device_tree_for(version_3.clone())?;
     ensure!(find(&tree, from).is_some(), "QEMU's tree does not hold {from:?}");
     while let Some(at) = find(&tree, from) {
         tree[at..at + to.len()].copy_from_slice(to.as_bytes());
     }
     let tree = put(lab, "tree.dtb", &tree)?;
-    let mut console = lab.boot(Boot { tree: Some(tree), ..Boot::default() })?;
+    let mut console = lab.boot(Boot { tree: Some(tree), ..version_3 })?;
     console.expect_within("device tree", SOON)?;
     let rest = console.expect("\n")?;
     contains(&rest, line)
