@@ -20,6 +20,9 @@ pub struct Board {
     /// The name of its folder.
     #[serde(skip)]
     pub name: String,
+    /// Which of the sets in `tests/sets.toml` it has: their names, or `*` for all.
+    #[serde(default)]
+    pub test_sets: Vec<String>,
     /// The emulated machine.
     pub machine: MachineTable,
     /// What every bundle of this board holds.
@@ -41,18 +44,24 @@ pub struct Board {
 pub struct MachineTable {
     /// QEMU's name for it.
     pub model: String,
-    /// The core.
-    pub cpu: String,
+    /// The core, where the machine leaves a choice.
+    pub cpu: Option<String>,
     /// How many cores.
     pub smp: u32,
     /// Memory.
     pub memory: String,
-    /// Version of the interrupt controller.
-    pub gic: u8,
+    /// Version of the interrupt controller, where the machine leaves a choice.
+    pub gic: Option<u8>,
+    /// Its device tree, where the emulator makes none: the file's name in Debian's package of the kernel for arm64.
+    pub tree: Option<String>,
+    /// Which of the emulator's serial lines is the console.
+    #[serde(default)]
+    pub serial: u8,
     /// Where its virtio devices are, if nobody says otherwise; those on PCI are behind an SMMU.
     #[serde(default)]
     pub bus: BusName,
     /// Slots of virtio-mmio in the order of use.
+    #[serde(default)]
     pub virtio_slots: Vec<u32>,
 }
 
@@ -98,8 +107,15 @@ pub struct Selection {
     pub memory: BTreeMap<String, u64>,
 }
 
+/// The sets of `tests/sets.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TestSets {
+    sets: BTreeMap<String, SetTable>,
+}
+
 /// The folders of board/.
-fn names(workspace: &Workspace) -> Vec<String> {
+pub fn names(workspace: &Workspace) -> Vec<String> {
     let entries = fs::read_dir(workspace.root.join("board")).into_iter().flatten().flatten();
     let folders = entries.filter(|entry| entry.path().join("board.toml").is_file());
     let mut names: Vec<_> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
@@ -117,7 +133,28 @@ impl Board {
         })?;
         let mut board: Self = toml::from_str(&text).with_context(|| format!("{}", file.display()))?;
         board.name = name.into();
+        board.take_test_sets(workspace).with_context(|| format!("{}: test-sets", file.display()))?;
         Ok(board)
+    }
+
+    /// Every board of the repository.
+    pub fn all(workspace: &Workspace) -> Result<Vec<Self>> {
+        names(workspace).iter().map(|name| Self::read(workspace, name)).collect()
+    }
+
+    fn take_test_sets(&mut self, workspace: &Workspace) -> Result<()> {
+        let file = workspace.root.join("tests/sets.toml");
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let TestSets { mut sets } = toml::from_str(&text).with_context(|| format!("{}", file.display()))?;
+        if !self.test_sets.iter().any(|name| name == "*") {
+            let unknown = self.test_sets.iter().find(|name| !sets.contains_key(*name));
+            ensure!(unknown.is_none(), "there is no set {:?} in {}", unknown.unwrap_or(&self.name), file.display());
+            sets.retain(|name, _| self.test_sets.contains(name));
+        }
+        let twice = sets.keys().find(|name| self.sets.contains_key(*name));
+        ensure!(twice.is_none(), "the set {:?} is one of the tests'", twice.unwrap_or(&self.name));
+        self.sets.extend(sets);
+        Ok(())
     }
 
     /// What goes into the board's own bundle, or into one of its sets.

@@ -1,6 +1,6 @@
 //! `build`: the kernel's image and the bundles of a board.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,6 +11,7 @@ use clap::Args;
 
 use crate::board::{Board, Selection};
 use crate::component::{self, Description};
+use crate::debian::Debian;
 use crate::pack::{self, Elf};
 use crate::setup::Setup;
 use crate::toolchain::{Target, Toolchain};
@@ -38,6 +39,8 @@ pub struct Built {
     pub image: PathBuf,
     /// Code has landing pads, and signs return addresses.
     pub guarded: bool,
+    /// The board's device tree, if the emulator makes none.
+    pub tree: Option<PathBuf>,
 }
 
 impl Built {
@@ -72,7 +75,8 @@ pub fn build(workspace: &Workspace, setup: &Setup, board: &Board) -> Result<Buil
     let folder = workspace.out(&board.name);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let toolchain = compile(workspace, setup, board, &known)?;
-    let built = Built { image: folder.join("Image"), folder, guarded: toolchain.is_guarded() };
+    let tree = board.machine.tree.as_deref().map(|name| Debian::get(workspace, setup)?.tree(name)).transpose()?;
+    let built = Built { image: folder.join("Image"), folder, guarded: toolchain.is_guarded(), tree };
     let programs = Programs { workspace, toolchain: &toolchain, folder: &built.folder };
     write_if_changed(&built.image, &programs.image()?)?;
     for (set, selection) in &selections {
@@ -81,7 +85,8 @@ pub fn build(workspace: &Workspace, setup: &Setup, board: &Board) -> Result<Buil
     Ok(built)
 }
 
-/// One call of cargo for everything that runs on a target.
+/// One call of cargo for everything that runs on a target, on whatever board: with which features a shared crate is built depends on
+/// all that is built with it, and the kernel is the same file for all.
 fn compile(
     workspace: &Workspace,
     setup: &Setup,
@@ -89,9 +94,11 @@ fn compile(
     known: &BTreeMap<String, Description>,
 ) -> Result<Toolchain> {
     let toolchain = Toolchain::find(workspace, setup)?;
+    let others = Board::all(workspace)?;
     for target in Target::ALL {
-        let mut programs = programs(board, known, target).peekable();
-        if programs.peek().is_none() {
+        let boards = others.iter().chain([board]);
+        let programs: BTreeSet<_> = boards.flat_map(|board| programs(board, known, target)).collect();
+        if programs.is_empty() {
             continue;
         }
         let mut cargo = toolchain.cargo(workspace, "build", target);

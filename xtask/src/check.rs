@@ -1,7 +1,6 @@
 //! `check`: the layering, licences, sizes, pages, formatting, lints for host and target, the documentation. Warnings are errors.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
@@ -48,7 +47,7 @@ const KIT: &str = "tutti-kit";
 /// What runs on the target are the programs of all boards.
 fn check_licences(workspace: &Workspace) -> Result<()> {
     let known = component::all(workspace)?;
-    let boards = all_boards(workspace)?;
+    let boards = Board::all(workspace)?;
     let programs = Target::ALL
         .iter()
         .flat_map(|&target| boards.iter().flat_map(|board| build::programs(board, &known, target)).collect::<Vec<_>>());
@@ -59,7 +58,7 @@ fn check_licences(workspace: &Workspace) -> Result<()> {
 fn lint_target(workspace: &Workspace, setup: &Setup) -> Result<()> {
     let toolchain = Toolchain::find(workspace, setup)?;
     let known = component::all(workspace)?;
-    let boards = all_boards(workspace)?;
+    let boards = Board::all(workspace)?;
     let mut kit = toolchain.clippy(workspace, Target::ALL[0]);
     deny(kit.args(["-p", KIT, "--lib", "--all-features"]))?;
     for target in Target::ALL {
@@ -77,14 +76,6 @@ fn lint_target(workspace: &Workspace, setup: &Setup) -> Result<()> {
         deny(&mut clippy)?;
     }
     Ok(())
-}
-
-fn all_boards(workspace: &Workspace) -> Result<Vec<Board>> {
-    let folder = workspace.root.join("board");
-    let entries = folder.read_dir().with_context(|| format!("cannot read {}", folder.display()))?;
-    let is_board = |path: &Path| path.join("board.toml").is_file();
-    let boards = entries.flatten().filter(|entry| is_board(&entry.path()));
-    boards.map(|entry| Board::read(workspace, &entry.file_name().to_string_lossy())).collect()
 }
 
 fn deny(clippy: &mut Command) -> Result<()> {

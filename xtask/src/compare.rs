@@ -1,12 +1,12 @@
 //! `compare`: the disk under Tutti and under Debian's Linux, in the same emulator, on the same disk, by the host's clock.
 //! They take turns, so that whatever else the host does meets both. It takes minutes, and is no part of `ci`.
 
-mod debian;
 mod initramfs;
 mod stamps;
 mod table;
 
 use std::cell::RefCell;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -19,13 +19,14 @@ use system_tests::{Boot, Bus, Case, Console, Disk, Lab, Outcome};
 
 use crate::board::Board;
 use crate::build::{self, Built};
+use crate::debian::Debian;
 use crate::qemu;
 use crate::setup::Setup;
 use crate::symbols::Symbols;
 use crate::toolchain::{Target, Toolchain};
 use crate::tools;
 use crate::workspace::{self, Workspace};
-use debian::Debian;
+use initramfs::Archive;
 use table::Table;
 
 /// The package and program of the Linux side.
@@ -68,14 +69,15 @@ impl System {
 }
 
 pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<ExitCode> {
-    setup.require(&[&tools::QEMU, &tools::APT, &tools::DPKG])?;
+    setup.require(&[&tools::QEMU])?;
     let board = Board::read(workspace, "virt")?;
     let built = build::build(workspace, setup, &board)?;
     let folder = workspace.tutti().join("compare");
-    let debian = Debian::get(&folder, setup)?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let debian = Debian::get(workspace, setup)?;
     let program = linux_program(workspace, setup)?;
     let ramdisk = folder.join("initramfs.cpio");
-    debian.initramfs(&program, &ramdisk)?;
+    write(&ramdisk, &initramfs(&debian, &program)?)?;
     let disk = folder.join("disk.img");
     let bench = Bench { workspace, board: &board, built: &built, debian: &debian, ramdisk, disk, cpu: &options.cpu };
     let mut table = Table::new(&debian.version);
@@ -88,6 +90,20 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
     table.print();
     options.json.as_ref().map_or(Ok(()), |file| table.write(file))?;
     Ok(if table.is_reached() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// An initial ramdisk of this program and the kernel's modules.
+fn initramfs(debian: &Debian, program: &[u8]) -> Result<Vec<u8>> {
+    let mut archive = Archive::new();
+    archive.folder("dev");
+    archive.folder("sys");
+    archive.console("dev/console");
+    archive.file("init", 0o755, program);
+    for module in debian.modules() {
+        let (name, bytes) = module?;
+        archive.file(name, 0o644, &bytes);
+    }
+    Ok(archive.finish())
 }
 
 /// Linux runs a program built like the kernel, because it needs nothing from any system's library.
@@ -122,7 +138,7 @@ impl Bench<'_> {
     fn boot(&self, system: System) -> Result<Vec<Duration>> {
         let mut machine = qemu::machine(self.board, self.built, Some(SET))?;
         (machine.bus, machine.iommu) = (Bus::Mmio, false);
-        machine.cpu = self.cpu.into();
+        machine.cpu = Some(self.cpu.into());
         machine.smp = 1;
         machine.extra = ["-accel", "tcg"].map(str::to_owned).into();
         machine.bootargs = format!("{} mitigations=off", machine.bootargs);

@@ -34,5 +34,5 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
     let Options { count, seed, device } = options;
     let devices = DEVICES.into_iter().filter(|known| device.is_none_or(|device| device.name == known.name));
     let cases: Vec<_> = devices.map(|device| Corrupt { device, count, seed }.case()).collect();
-    Ok(test::system(workspace, setup, &cases, test::Deviations::default())?.close())
+    Ok(test::system(workspace, setup, test::VIRT, &cases, test::Deviations::default())?.close())
 }

@@ -43,5 +43,5 @@ pub struct Options {
 pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<ExitCode> {
     let Options { calls, seed, cores, gic, cpu, slow } = options;
     let run = Fuzz { calls, seed, cores, gic, fast: !slow, cpu };
-    Ok(test::system(workspace, setup, &[run.case()], test::Deviations::default())?.close())
+    Ok(test::system(workspace, setup, test::VIRT, &[run.case()], test::Deviations::default())?.close())
 }

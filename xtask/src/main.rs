@@ -9,6 +9,7 @@ mod ci;
 mod compare;
 mod component;
 mod corrupt;
+mod debian;
 mod docs;
 mod doctor;
 mod fuzz;

@@ -10,7 +10,7 @@ use crate::build::Built;
 use crate::tools;
 
 /// Where virtio devices are, as the command line says it.
-#[derive(Clone, Copy, Debug, Default, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum BusName {
     /// Functions of PCI
@@ -34,7 +34,7 @@ pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machin
     let qemu = tools::QEMU.find().context("qemu-system-aarch64 is not there")?;
     let table = board.machine.clone();
     board.selection(set)?;
-    ensure!(matches!(table.gic, 2 | 3), "board/{}/board.toml: machine.gic is 2 or 3", board.name);
+    ensure!(matches!(table.gic, None | Some(2 | 3)), "board/{}/board.toml: machine.gic is 2 or 3", board.name);
     Ok(Machine {
         qemu,
         model: table.model,
@@ -42,6 +42,8 @@ pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machin
         smp: table.smp,
         memory: table.memory,
         gic: table.gic,
+        tree: built.tree.clone(),
+        serial: table.serial,
         el2: false,
         guarded: built.guarded,
         kernel: built.image.clone(),

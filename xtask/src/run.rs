@@ -104,10 +104,10 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
 fn machine(workspace: &Workspace, board: &Board, built: &Built, options: Options) -> Result<Machine> {
     let machine = qemu::machine(board, built, options.set.as_deref())?;
     Ok(Machine {
-        cpu: options.cpu.unwrap_or(machine.cpu),
+        cpu: options.cpu.or(machine.cpu),
         smp: options.smp.unwrap_or(machine.smp),
         memory: options.memory.unwrap_or(machine.memory),
-        gic: options.gic.unwrap_or(machine.gic),
+        gic: options.gic.or(machine.gic),
         el2: options.el2,
         bus: options.bus.map_or(machine.bus, Into::into),
         iommu: options.bus.map_or(machine.iommu, |bus| matches!(bus, BusName::Pci)),

@@ -1,5 +1,6 @@
 //! `test`: on the host, then in the booted image. The last line is `N passed, N failed`.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, IsTerminal, Write, stdout};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -8,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use system_tests::{Case, Lab, Machine, Outcome};
 
-use crate::board::Board;
+use crate::board::{self, Board};
 use crate::build;
 use crate::qemu::{self, BusName};
 use crate::setup::Setup;
@@ -16,6 +17,9 @@ use crate::symbols::Symbols;
 use crate::tools;
 use crate::trial;
 use crate::workspace::Workspace;
+
+/// The board on which everything is developed.
+pub const VIRT: &str = "virt";
 
 /// What `test` takes.
 #[derive(Args, Default)]
@@ -31,12 +35,16 @@ pub struct Options {
     /// Only the tests in the booted image
     #[arg(long)]
     system: bool,
+    /// Only the tests in the image as booted by this folder of board/; else those of virt, and then the others as far as they have
+    /// what a test needs
+    #[arg(long, value_name = "NAME", conflicts_with = "host")]
+    board: Option<String>,
     #[command(flatten)]
     machine: Deviations,
 }
 
 /// What the machine of the system tests is, where it is not the board's and the test does not say otherwise.
-#[derive(Args, Clone, Default)]
+#[derive(Args, Clone, Default, PartialEq, Eq)]
 pub struct Deviations {
     /// Where the virtio devices are in the booted image; what the board says if it is not said
     #[arg(long)]
@@ -56,11 +64,15 @@ pub struct Deviations {
 }
 
 impl Deviations {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
     fn apply(self, machine: &mut Machine) {
         machine.bus = self.bus.map_or(machine.bus, Into::into);
-        machine.cpu = self.cpu.unwrap_or_else(|| machine.cpu.clone());
+        machine.cpu = self.cpu.or_else(|| machine.cpu.clone());
         machine.smp = self.smp.unwrap_or(machine.smp);
-        machine.gic = self.gic.unwrap_or(machine.gic);
+        machine.gic = self.gic.or(machine.gic);
         machine.el2 |= self.el2;
     }
 }
@@ -110,9 +122,21 @@ fn tests(workspace: &Workspace, setup: &Setup, options: &Options, cases: &[Case]
         }
     }
     if !options.host && !cases.is_empty() {
-        tally.add(system(workspace, setup, cases, options.machine.clone())?);
+        for board in boards(workspace, options)? {
+            tally.add(system(workspace, setup, &board, cases, options.machine.clone())?);
+        }
     }
     Ok(tally)
+}
+
+/// The boards whose images are tested: virt first, which has everything there is a test for. What deviates from a board's machine is
+/// virt's.
+fn boards(workspace: &Workspace, options: &Options) -> Result<Vec<String>> {
+    if let Some(board) = &options.board {
+        return Ok(vec![board.clone()]);
+    }
+    let others = board::names(workspace).into_iter().filter(|name| name != VIRT && options.machine.is_none());
+    Ok([VIRT.to_owned()].into_iter().chain(others).collect())
 }
 
 /// `cargo test`, its results counted.
@@ -187,12 +211,18 @@ fn is_heading(line: &str) -> bool {
 }
 
 /// Boots the image for each of these cases.
-pub fn system(workspace: &Workspace, setup: &Setup, cases: &[Case], deviations: Deviations) -> Result<Tally> {
+pub fn system(
+    workspace: &Workspace,
+    setup: &Setup,
+    board: &str,
+    cases: &[Case],
+    deviations: Deviations,
+) -> Result<Tally> {
     let needed: Vec<_> = [&tools::QEMU, &tools::GDB, &tools::FDTGET].into_iter().chain(tools::DISK).collect();
     setup.require(&needed)?;
-    let board = Board::read(workspace, "virt")?;
+    let board = Board::read(workspace, board)?;
     let built = build::build(workspace, setup, &board)?;
-    if cases.iter().any(|case| case.id.starts_with("new.")) {
+    if board.name == VIRT && cases.iter().any(|case| case.id.starts_with("new.")) {
         trial::bundle(workspace, setup, &board, &built)?;
     }
     let symbols = Symbols::new(&built.folder);
@@ -200,7 +230,13 @@ pub fn system(workspace: &Workspace, setup: &Setup, cases: &[Case], deviations: 
     deviations.apply(&mut machine);
     let mut lab = Lab::new(machine, &workspace.tutti(), symbols.shared())?;
     let mut tally = Tally::default();
+    let mut skipped = BTreeMap::<String, BTreeMap<&str, u32>>::new();
     for case in cases {
+        if let Some(lack) = lab.lack(case) {
+            let area = case.id.split_once('.').map_or(case.id.as_str(), |(area, _)| area);
+            *skipped.entry(lack).or_default().entry(area).or_default() += 1;
+            continue;
+        }
         if stdout().is_terminal() {
             print!("{} …", case.id);
             stdout().flush()?;
@@ -209,19 +245,24 @@ pub fn system(workspace: &Workspace, setup: &Setup, cases: &[Case], deviations: 
         if stdout().is_terminal() {
             print!("\r\x1b[K");
         }
-        tally.add(report(case, &outcome));
+        tally.add(report(&board.name, case, &outcome));
+    }
+    for (lack, areas) in skipped {
+        let areas: Vec<_> = areas.into_iter().map(|(area, count)| format!("{area} ({count})")).collect();
+        println!("skipped on {}, {lack}: {}", board.name, areas.join(", "));
     }
     Ok(tally)
 }
 
-fn report(case: &Case, outcome: &Outcome) -> Tally {
+fn report(board: &str, case: &Case, outcome: &Outcome) -> Tally {
+    let id = if board == VIRT { case.id.clone() } else { format!("{board}: {}", case.id) };
     match outcome {
         Outcome::Passed(time) => {
-            println!("ok      {:<40} {} ({:.1} s)", case.id, case.says, time.as_secs_f64());
+            println!("ok      {id:<40} {} ({:.1} s)", case.says, time.as_secs_f64());
             Tally { passed: 1, failed: 0 }
         }
         Outcome::Failed(error, logs) => {
-            println!("FAILED  {:<40} {}\n{error:#}", case.id, case.says);
+            println!("FAILED  {id:<40} {}\n{error:#}", case.says);
             logs.iter().for_each(|log| println!("    console output: {}", log.display()));
             Tally { passed: 0, failed: 1 }
         }

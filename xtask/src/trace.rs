@@ -70,7 +70,7 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
     let board = Board::read(workspace, &options.board)?;
     let built = build::build(workspace, setup, &board)?;
     let mut machine = qemu::machine(&board, &built, Some(SET))?;
-    machine.cpu = options.cpu.unwrap_or(machine.cpu);
+    machine.cpu = options.cpu.or(machine.cpu);
     machine.smp = options.smp.unwrap_or(machine.smp);
     let disks = vec![Disk::File(disk_image(workspace, options.disk)?)];
     let mut lab = Lab::new(machine, &workspace.tutti(), Symbols::new(&built.folder).shared())?;

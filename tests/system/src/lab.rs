@@ -26,12 +26,34 @@ pub struct Case {
     pub says: String,
     /// What it does.
     pub run: Run,
+    /// What it needs of a board.
+    needs: Vec<Need>,
+}
+
+/// What a case cannot do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// QEMU's `virt`: cores, interrupt controllers and devices to choose from.
+    Virt,
+    /// A disk.
+    Disk,
+    /// That set of components.
+    Set(&'static str),
+    /// So many cores.
+    Cores(u32),
 }
 
 impl Case {
-    /// A case from its three parts.
+    /// A case from its three parts, for QEMU's `virt`.
     pub fn new(id: impl Into<String>, says: impl Into<String>, run: impl Fn(&mut Lab) -> Result<()> + 'static) -> Self {
-        Self { id: id.into(), says: says.into(), run: Box::new(run) }
+        Self { id: id.into(), says: says.into(), run: Box::new(run), needs: vec![Need::Virt] }
+    }
+
+    /// It runs on every board that has this.
+    #[must_use]
+    pub fn needs<const N: usize>(mut self, needs: [Need; N]) -> Self {
+        self.needs = needs.into();
+        self
     }
 }
 
@@ -122,6 +144,20 @@ impl Lab {
             }
             Err(error) => Outcome::Failed(error, boots),
         }
+    }
+
+    /// What the board lacks for a case.
+    pub fn lack(&self, case: &Case) -> Option<String> {
+        let machine = &self.machine;
+        case.needs.iter().find_map(|need| match need {
+            Need::Virt => (machine.model != "virt").then(|| "it is made for QEMU's virt".into()),
+            Need::Disk => (!machine.has_disks()).then(|| "no disk".into()),
+            Need::Set(set) => {
+                let is_there = self.bundle_of(set).is_some_and(|bundle| bundle.is_file());
+                (!is_there).then(|| format!("no set {set:?}"))
+            }
+            Need::Cores(cores) => (machine.smp < *cores).then(|| format!("{} of {cores} cores", machine.smp)),
+        })
     }
 
     /// Boots the board's machine with these deviations.
@@ -239,8 +275,8 @@ impl Lab {
 
     fn machine_for(&self, boot: Boot) -> Result<Machine> {
         let mut machine = self.machine.clone();
-        machine.cpu = boot.cpu.unwrap_or(machine.cpu);
-        machine.gic = boot.gic.unwrap_or(machine.gic);
+        machine.cpu = boot.cpu.or(machine.cpu);
+        machine.gic = boot.gic.or(machine.gic);
         machine.el2 |= boot.el2;
         machine.smp = boot.smp.unwrap_or(machine.smp);
         machine.memory = boot.memory.unwrap_or(machine.memory);

@@ -14,7 +14,7 @@ mod text;
 
 pub use cases::{all, corrupt, fuzz};
 pub use console::Console;
-pub use lab::{Boot, Case, Lab, Outcome, Symbolise};
+pub use lab::{Boot, Case, Lab, Need, Outcome, Symbolise};
 pub use machine::{Bus, Direct, Disk, Machine, Net, Serial, Tty};
 pub use qmp::Qmp;
 pub use text::LineEditor;

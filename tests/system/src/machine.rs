@@ -13,14 +13,18 @@ pub struct Machine {
     pub qemu: PathBuf,
     /// The machine's name, `virt`.
     pub model: String,
-    /// The core.
-    pub cpu: String,
+    /// The core, where the machine leaves a choice.
+    pub cpu: Option<String>,
     /// How many cores.
     pub smp: u32,
     /// How much memory, as QEMU takes it: `512M`.
     pub memory: String,
-    /// Version of the interrupt controller, 2 or 3.
-    pub gic: u8,
+    /// Version of the interrupt controller, 2 or 3, where the machine leaves a choice.
+    pub gic: Option<u8>,
+    /// The device tree, where QEMU makes none.
+    pub tree: Option<PathBuf>,
+    /// Which of QEMU's serial lines is the board's console.
+    pub serial: u8,
     /// Enter the kernel at EL2.
     pub el2: bool,
     /// The programs were built with landing pads and signed return addresses.
@@ -145,14 +149,20 @@ impl Machine {
     /// More devices than there are slots or functions.
     pub fn command(&self, serial: Serial) -> Result<Command> {
         let mut command = Command::new(&self.qemu);
+        let gic = self.gic.map_or_else(String::new, |gic| format!(",gic-version={gic}"));
         let el2 = if self.el2 { ",virtualization=on" } else { "" };
         let iommu = if self.iommu { ",iommu=smmuv3" } else { "" };
-        command.args(["-machine", &format!("{},gic-version={}{el2}{iommu}", self.model, self.gic)]);
-        command.args(["-cpu", &self.cpu, "-smp", &self.smp.to_string(), "-m", &self.memory]);
+        command.args(["-machine", &format!("{}{gic}{el2}{iommu}", self.model)]);
+        self.cpu.iter().for_each(|cpu| _ = command.args(["-cpu", cpu]));
+        command.args(["-smp", &self.smp.to_string(), "-m", &self.memory]);
+        self.tree.iter().for_each(|tree| _ = command.arg("-dtb").arg(tree));
+        (0..self.serial).for_each(|_| _ = command.args(["-serial", "null"]));
         match serial {
             Serial::Terminal => command.args(["-nographic", "-serial", "mon:stdio"]),
             Serial::Pipe => command.args(["-display", "none", "-monitor", "none", "-serial", self.uart()]),
         };
+        // A board with a sound chip would look for the host's.
+        command.env("QEMU_AUDIO_DRV", "none");
         // Without its own network card QEMU would look for a boot ROM and wait for it.
         command.args(["-net", "none", "-global", "virtio-mmio.force-legacy=false"]);
         match &self.direct {
@@ -171,6 +181,11 @@ impl Machine {
         }
         command.args(&self.extra);
         Ok(command)
+    }
+
+    /// Whether a disk can be attached.
+    pub fn has_disks(&self) -> bool {
+        self.bus == Bus::Pci || !self.virtio_slots.is_empty()
     }
 
     const fn uart(&self) -> &'static str {
@@ -280,10 +295,12 @@ mod tests {
         Machine {
             qemu: "qemu-system-aarch64".into(),
             model: "virt".into(),
-            cpu: "cortex-a53".into(),
+            cpu: Some("cortex-a53".into()),
             smp: 1,
             memory: "512M".into(),
-            gic: 3,
+            gic: Some(3),
+            tree: None,
+            serial: 0,
             el2: true,
             guarded: false,
             kernel: "Image".into(),

@@ -99,7 +99,7 @@ impl Bench<'_> {
             machine.nets = vec![Net { backend: HUB.into(), mac: None }; 2];
             machine.extra.extend(SINK.map(str::to_owned));
         }
-        machine.cpu = cpu.into();
+        machine.cpu = Some(cpu.into());
         machine.bootargs = format!("{} mitigations={}", machine.bootargs, self.mitigations);
         machine.smp = 1;
         // The others go on measuring what they always did.

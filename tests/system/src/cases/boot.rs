@@ -11,10 +11,10 @@ use crate::machine::Disk;
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
     let mut cases = vec![
-        Case::new("boot.prompt", "the image boots to the shell's prompt", boots_to_the_prompt),
-        Case::new("boot.summary", "init sums the boot up in one line", sums_the_boot_up),
-        Case::new("boot.poweroff", "poweroff ends the machine", powers_off),
-        Case::new("boot.reboot", "reboot starts it again", reboots),
+        Case::new("boot.prompt", "the image boots to the shell's prompt", boots_to_the_prompt).needs([]),
+        Case::new("boot.summary", "init sums the boot up in one line", sums_the_boot_up).needs([]),
+        Case::new("boot.poweroff", "poweroff ends the machine", powers_off).needs([]),
+        Case::new("boot.reboot", "reboot starts it again", reboots).needs([]),
         Case::new("boot.wall-time", "the prompt comes within half a second of the first possible character", is_quick),
     ];
     cases.extend(matrix().into_iter().map(|row| Case::new(row.id(), row.says(), move |lab| row.run(lab))));

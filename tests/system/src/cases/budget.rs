@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use crate::console::Console;
-use crate::lab::{Boot, Case, Lab};
+use crate::lab::{Boot, Case, Lab, Need};
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
-    vec![Case::new("budget.manifest", "an urgent component that never stops gets what its manifest says", keeps_to_it)]
+    vec![
+        Case::new("budget.manifest", "an urgent component that never stops gets what its manifest says", keeps_to_it)
+            .needs([Need::Set("budget")]),
+    ]
 }
 
 fn keeps_to_it(lab: &mut Lab) -> Result<()> {

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::lab::{Boot, Case, Lab, contains};
+use crate::lab::{Boot, Case, Lab, Need, contains};
 use crate::machine::Disk;
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
     let kernel = |id: &'static str, says: &str, words: &'static [&'static str]| {
-        Case::new(format!("crash.kernel.{id}"), says, move |lab| kernel_report(lab, id, words))
+        Case::new(format!("crash.kernel.{id}"), says, move |lab| kernel_report(lab, id, words)).needs([])
     };
     vec![
         kernel("panic", "a kernel panic says where and why", &["kernel panic", "asked for by selftest=panic"]),
@@ -20,23 +20,23 @@ pub fn cases() -> Vec<Case> {
         kernel("execute", "the kernel cannot execute its own data", FAULT),
         kernel("stack", "a kernel stack overflow ends at the guard page", FAULT),
         kernel("boot", "code of boot is gone when boot is over", GONE),
-        Case::new("crash.init.panic", "a panic of init is one line and the end", init_panics),
-        Case::new("crash.init.fault", "a fault of init is one line and the end", init_faults),
+        Case::new("crash.init.panic", "a panic of init is one line and the end", init_panics).needs([]),
+        Case::new("crash.init.fault", "a fault of init is one line and the end", init_faults).needs([]),
         Case::new(
             "crash.restart.driver",
             "a killed driver is started again and its clients carry on",
             driver_comes_back,
         ),
-        Case::new("crash.restart.service", "a killed service is started again", service_comes_back),
+        Case::new("crash.restart.service", "a killed service is started again", service_comes_back).needs([Need::Disk]),
         Case::new("crash.restart.console", "a killed console driver comes back", console_comes_back),
-        Case::new("crash.restart.shell", "a killed shell comes back with a prompt", shell_comes_back),
+        Case::new("crash.restart.shell", "a killed shell comes back with a prompt", shell_comes_back).needs([Need::Disk]),
         Case::new("crash.restart.once", "a second time it stays away", stays_away),
         Case::new(
             "crash.mute",
             "without a console driver init prints, and no terminal obeys a component",
             prints_plainly,
         ),
-        Case::new("crash.restart.always", "what crashes again and again is given up", given_up),
+        Case::new("crash.restart.always", "what crashes again and again is given up", given_up).needs([Need::Set("restart")]),
     ]
 }
 

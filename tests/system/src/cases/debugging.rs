@@ -97,10 +97,10 @@ fn traces(lab: &mut Lab) -> Result<()> {
     Ok(())
 }
 
-/// The board's own bundle has little room for records.
+/// The board's own bundle has little room for records, which cores share.
 fn loses(lab: &mut Lab) -> Result<()> {
     let disks = vec![Disk::File(lab.disk()?.image)];
-    let mut console = lab.boot_to_prompt(Boot { disks, ..Boot::default() })?;
+    let mut console = lab.boot_to_prompt(Boot { disks, smp: Some(1), ..Boot::default() })?;
     for _ in 0..2 {
         let text = console.command("trace ps")?;
         ensure!(text.lines().any(|line| line.ends_with(" events, 0 lost")), "a short command fits:\n{text}");

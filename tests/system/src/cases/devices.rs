@@ -8,19 +8,19 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::Console;
-use crate::lab::{Boot, Case, Lab, contains};
+use crate::lab::{Boot, Case, Lab, Need, contains};
 use crate::machine::Disk;
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
     vec![
-        Case::new("devices.list", "devices lists the enabled nodes that fdtget finds in the same tree", lists_the_tree),
+        Case::new("devices.list", "devices lists the enabled nodes that fdtget finds in the same tree", lists_the_tree).needs([]),
         Case::new("devices.node", "devices PATH shows what a node has", shows_a_node),
         Case::new("devices.each", "each device of a kind has a process and a service of its own", one_process_each),
         Case::new("devices.waiting", "a driver that needs a clock waits for it by name", waits_for_a_clock),
         Case::new("devices.refused", "registers that reach into those of a driver are named", names_a_conflict),
-        Case::new("devices.devmgr", "devmgr dies, no driver does, and it finds them again", devmgr_comes_back),
-        Case::new("devices.supervisor", "the supervisor dies and comes back, and so do others", supervisor_comes_back),
+        Case::new("devices.devmgr", "devmgr dies, no driver does, and it finds them again", devmgr_comes_back).needs([Need::Disk]),
+        Case::new("devices.supervisor", "the supervisor dies and comes back, and so do others", supervisor_comes_back).needs([Need::Disk]),
     ]
 }
 
@@ -68,7 +68,13 @@ fn dumped(lab: &Lab) -> Result<PathBuf> {
     let tree = lab.device_tree()?;
     let file = lab.scratch()?.join("walked.dtb");
     std::fs::write(&file, tree)?;
-    Ok(file)
+    // fdtget -l stops where QEMU took something out (FDT_NOP); what dtc writes has no such places.
+    let walked = file.with_extension("without-nops.dtb");
+    let mut dtc = Command::new("dtc");
+    dtc.args(["-q", "-I", "dtb", "-O", "dtb", "-o"]).arg(&walked).arg(&file);
+    let output = dtc.output().context("cannot run dtc (package device-tree-compiler)")?;
+    ensure!(output.status.success(), "dtc: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(walked)
 }
 
 fn lists_the_tree(lab: &mut Lab) -> Result<()> {
@@ -80,7 +86,10 @@ fn lists_the_tree(lab: &mut Lab) -> Result<()> {
     // What a bus finds is not in the tree.
     let listed: Vec<String> = rows.keys().filter(|path| !path.contains("/pci1b36,")).cloned().collect();
     ensure!(listed == wanted, "devices lists\n{listed:#?}\nand fdtget finds\n{wanted:#?}");
-    ensure!(wanted.len() > 40, "only {} nodes", wanted.len());
+    ensure!(wanted.len() > 10, "only {} nodes", wanted.len());
+    if lab.machine().model != "virt" {
+        return Ok(());
+    }
     let state = |path: &str| rows.get(path).map(|(driver, state)| (driver.as_str(), state.as_str()));
     ensure!(state("/pl011@9000000") == Some(("pl011", "running")), "{rows:#?}");
     ensure!(state("/virtio_mmio@a000000") == Some(("-", "no driver (nothing there)")), "{rows:#?}");

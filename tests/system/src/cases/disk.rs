@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::disk::LARGE;
-use crate::lab::{Boot, Case, Lab, contains};
+use crate::lab::{Boot, Case, Lab, Need, contains};
 use crate::machine::Disk;
 
 /// Hashing 64 MiB in the emulator takes its time.
@@ -14,10 +14,10 @@ const LONG: Duration = Duration::from_secs(180);
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
     vec![
-        Case::new("disk.list", "ls shows nested folders and long names", lists),
-        Case::new("disk.sha256", "sha256 inside equals sha256sum outside for every file", hashes),
-        Case::new("disk.cat", "cat prints a file", prints),
-        Case::new("disk.errors", "a wrong path is a one-line error", errors),
+        Case::new("disk.list", "ls shows nested folders and long names", lists).needs([Need::Disk]),
+        Case::new("disk.sha256", "sha256 inside equals sha256sum outside for every file", hashes).needs([Need::Disk]),
+        Case::new("disk.cat", "cat prints a file", prints).needs([Need::Disk]),
+        Case::new("disk.errors", "a wrong path is a one-line error", errors).needs([Need::Disk]),
     ]
 }
 

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use crate::lab::{Boot, Case, contains};
+use crate::lab::{Boot, Case, Need, contains};
+
+const SET: Need = Need::Set("fpu");
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
-    let computes = |id: &str, cores: u32, says: &str| {
+    let computes = |id: &str, cores: u32, needs: [Need; 2], says: &str| {
         Case::new(format!("fpu.{id}"), says, move |lab| {
             let boot = Boot { set: Some("fpu"), smp: Some(cores), ..Boot::default() };
             let mut console = lab.boot_to_prompt(boot)?;
@@ -18,10 +20,11 @@ pub fn cases() -> Vec<Case> {
             ensure!(!console.command("caps shell")?.contains("vector registers"), "the shell has vector registers");
             Ok(())
         })
+        .needs(needs)
     };
     vec![
-        computes("one-core", 1, "six components compute on one core, in slices and across calls"),
-        computes("cores", 4, "six components compute on four cores, and a server on its callers'"),
+        computes("one-core", 1, [Need::Virt, SET], "six components compute on one core, in slices and across calls"),
+        computes("cores", 4, [Need::Cores(4), SET], "six components compute on four cores, and a server on its callers'"),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::lab::{Boot, Case, Lab, contains};
+use crate::lab::{Boot, Case, Lab, Need, contains};
 use crate::machine::Disk;
 
 /// The cases of this file.
@@ -14,7 +14,8 @@ pub fn cases() -> Vec<Case> {
         "hostile.disk",
         "beside a client that misbehaves one that does not gets 90 % of what it gets beside a polite one",
         disk,
-    )]
+    )
+    .needs([Need::Set("hostile"), Need::Disk])]
 }
 
 /// Bytes of the disk, and requests that it takes in a second: few enough that it is the disk for which clients wait, on any host.

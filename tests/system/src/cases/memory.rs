@@ -6,20 +6,22 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use crate::console::Console;
-use crate::lab::{Boot, Case, Lab, contains};
+use crate::lab::{Boot, Case, Lab, Need, contains};
+
+const SET: Need = Need::Set("memory");
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
     let fault = |id: &str, culprit: &'static str, fault: &'static str, says: &str| {
-        Case::new(format!("memory.{id}"), says, move |lab| faults(lab, culprit, fault))
+        Case::new(format!("memory.{id}"), says, move |lab| faults(lab, culprit, fault)).needs([SET])
     };
     vec![
-        Case::new("memory.touch", "reserved memory comes when it is touched, is zero and goes back", touch),
+        Case::new("memory.touch", "reserved memory comes when it is touched, is zero and goes back", touch).needs([SET]),
         fault("exhausted", "memory-exhausted", NO_MEMORY, "more than there is memory for is a fault that says so"),
         fault("tables", "memory-tables", NO_TABLES, "more than there are tables for is a fault that says so"),
         fault("stack", "memory-stack", "stack overflow (0x1", "a stack overflow ends below the stack and is called so"),
         fault("revoked", "memory-revoked", WRITE, "what was reserved and was revoked is not there"),
-        Case::new("memory.carry-on", "the rest of the system carries on", carries_on),
+        Case::new("memory.carry-on", "the rest of the system carries on", carries_on).needs([SET]),
     ]
 }
 
@@ -62,7 +64,7 @@ fn carries_on(lab: &mut Lab) -> Result<()> {
     contains(&log, "memory: four of four pages are there")?;
     contains(&log, "got all of it back, zeroed")?;
     let list = console.command("ps")?;
-    for name in ["pl011", "file", "shell"] {
+    for name in ["devmgr", "file", "shell"] {
         let running = list.lines().any(|line| line.contains(name) && line.contains("running"));
         ensure!(running, "{name} does not run:\n{list}");
     }

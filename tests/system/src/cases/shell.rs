@@ -2,17 +2,17 @@
 
 use anyhow::{Result, ensure};
 
-use crate::lab::{Boot, Case, Lab, contains};
+use crate::lab::{Boot, Case, Lab, Need, contains};
 use crate::machine::Disk;
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
     vec![
-        Case::new("shell.ps", "ps shows components, their state and memory", lists_components),
+        Case::new("shell.ps", "ps shows components, their state and memory", lists_components).needs([Need::Disk]),
         Case::new("shell.caps", "caps says in words what a component holds", shows_capabilities),
-        Case::new("shell.hexdump", "hexdump shows a file as numbers", dumps),
-        Case::new("shell.uptime", "uptime and log tell the time", tells_the_time),
-        Case::new("shell.editing", "lines are edited and repeated", edits),
+        Case::new("shell.hexdump", "hexdump shows a file as numbers", dumps).needs([Need::Disk]),
+        Case::new("shell.uptime", "uptime and log tell the time", tells_the_time).needs([Need::Disk]),
+        Case::new("shell.editing", "lines are edited and repeated", edits).needs([Need::Disk]),
     ]
 }
 

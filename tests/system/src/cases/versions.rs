@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::lab::{Boot, Case, Lab};
+use crate::lab::{Boot, Case, Lab, Need};
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
@@ -13,7 +13,8 @@ pub fn cases() -> Vec<Case> {
             "versions.gained",
             "a client from before works with a server whose protocol gained a method",
             |lab| says(lab, "versions", &["a client from before: as it should be", "a client from now: cleared"]),
-        ),
+        )
+        .needs([Need::Set("versions")]),
         Case::new(
             "versions.lacking",
             "what a server does not have yet is an error that its client can go on with",
@@ -21,7 +22,8 @@ pub fn cases() -> Vec<Case> {
                 let ends = ["a client from now: cannot clear, can go on", "a client of version 2: refused as such"];
                 says(lab, "versions-before", &ends)
             },
-        ),
+        )
+        .needs([Need::Set("versions-before")]),
     ]
 }
 

@@ -1,5 +1,5 @@
-//! Debian's kernel for arm64, unchanged, by apt with lists and a cache of its own: nothing is installed, and the system's
-//! architectures stay as they are.
+//! Debian's kernel for arm64 and the device trees that come with it, unchanged, by apt with lists and a cache of its own: nothing
+//! is installed, and the system's architectures stay as they are.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::initramfs::Archive;
 use crate::setup::{Setup, find_program};
 use crate::tools;
-use crate::workspace;
+use crate::workspace::{self, Workspace};
 
 /// Depends on the newest kernel.
 const PACKAGE: &str = "linux-image-arm64";
@@ -28,14 +27,15 @@ pub struct Debian {
 }
 
 impl Debian {
-    /// The kernel that an earlier run left in this folder, or a fresh one. To get a newer one, remove the folder.
-    pub fn get(folder: &Path, setup: &Setup) -> Result<Self> {
-        let kept = folder.join("linux");
+    /// The kernel that an earlier run left, or a fresh one. To get a newer one, remove the folder.
+    pub fn get(workspace: &Workspace, setup: &Setup) -> Result<Self> {
+        let kept = workspace.tutti().join("linux");
         if !kept.join("version").is_file() {
+            setup.require(&[&tools::APT, &tools::DPKG])?;
             if !setup.may_download() {
                 bail!("Debian's {PACKAGE} is not in {}, and nothing may be downloaded", kept.display());
             }
-            let unfinished = folder.join("linux.new");
+            let unfinished = workspace.tutti().join("linux.new");
             let _ = fs::remove_dir_all(&unfinished);
             fetch(&unfinished).with_context(|| format!("Debian's {PACKAGE} cannot be had"))?;
             let _ = fs::remove_dir_all(&kept);
@@ -45,19 +45,19 @@ impl Debian {
         Ok(Self { version, kernel: kept.join("vmlinuz"), folder: kept })
     }
 
-    /// Writes an initial ramdisk of this program and the kernel's modules.
-    pub fn initramfs(&self, program: &[u8], to: &Path) -> Result<()> {
-        let mut archive = Archive::new();
-        archive.folder("dev");
-        archive.folder("sys");
-        archive.console("dev/console");
-        archive.file("init", 0o755, program);
-        for module in MODULES {
+    /// A module that the disk needs, in the order in which they are loaded: its name and bytes.
+    pub fn modules(&self) -> impl Iterator<Item = Result<(&'static str, Vec<u8>)>> {
+        MODULES.iter().map(|module| {
             let path = self.folder.join(module);
             let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            archive.file(module, 0o644, &bytes);
-        }
-        super::write(to, &archive.finish())
+            Ok((*module, bytes))
+        })
+    }
+
+    /// The device tree of that name, wherever it lies among them.
+    pub fn tree(&self, name: &str) -> Result<PathBuf> {
+        find(&self.folder.join("trees"), |file| file == name)
+            .with_context(|| format!("{} has no device tree {name}", self.version))
     }
 }
 
@@ -82,11 +82,14 @@ fn fetch(folder: &Path) -> Result<()> {
     for module in MODULES {
         fs::rename(find(&folder.join("root/lib/modules"), |name| name == module)?, folder.join(module))?;
     }
+    let trees = find_folder(&folder.join("root/usr/lib"), "linux-image")?;
+    fs::rename(trees, folder.join("trees"))?;
     for rest in ["root", "cache", "lists"] {
         fs::remove_dir_all(folder.join(rest))?;
     }
     fs::remove_file(package)?;
-    super::write(&folder.join("version"), format!("{name} {version}\n").as_bytes())
+    let file = folder.join("version");
+    fs::write(&file, format!("{name} {version}\n")).with_context(|| format!("cannot write {}", file.display()))
 }
 
 struct Apt<'a> {
@@ -110,6 +113,13 @@ impl Apt<'_> {
         command.args(words);
         Ok(command)
     }
+}
+
+/// The folder in a folder whose name begins so.
+fn find_folder(folder: &Path, start: &str) -> Result<PathBuf> {
+    let entries = folder.read_dir().with_context(|| format!("cannot read {}", folder.display()))?;
+    let found = entries.flatten().find(|entry| entry.file_name().to_string_lossy().starts_with(start));
+    Ok(found.with_context(|| format!("no {start} is in {}", folder.display()))?.path())
 }
 
 /// The first file below a folder whose name is wanted.
