@@ -12,6 +12,7 @@ use crate::Fatal;
 use crate::authority::{DEVICES, SPACE};
 use crate::device::Device;
 use crate::memory::slot;
+use crate::scout::Scout;
 
 /// Where a device says what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,8 @@ pub struct Devices {
     bootargs: &'static str,
     kept: Vec<Kept>,
     look: Option<Look>,
+    /// Reads registers.
+    scout: Option<Scout>,
 }
 
 /// The kernel's command line in a tree.
@@ -114,7 +117,7 @@ fn bootargs(tree: &Tree<'static>) -> &'static str {
 
 impl Devices {
     /// Opens the tree that the kernel left.
-    pub fn new(env: &'static rt::Env) -> Result<Self, Fatal> {
+    pub fn new(env: &'static rt::Env, scout: Scout) -> Result<Self, Fatal> {
         let info = env.start_info();
         let (offset, bytes) = (info.tree_offset as usize, info.tree_bytes as usize);
         let pages = (offset + bytes).div_ceil(PAGE as usize) as u64;
@@ -124,7 +127,7 @@ impl Devices {
         let tree = Tree::parse(bytes.ok_or("the device tree cannot be read")?)
             .map_err(|error| format!("device tree: {error}"))?;
         let bootargs = bootargs(&tree);
-        Ok(Self { bootargs, kept: Vec::new(), look: None })
+        Ok(Self { bootargs, kept: Vec::new(), look: None, scout: Some(scout) })
     }
 
     /// The words of the kernel's command line.
@@ -194,7 +197,15 @@ impl Devices {
 
     fn register(&mut self, range: Range, offset: usize) -> Result<Option<u32>, String> {
         let (start, mapping) = self.look(range)?;
-        Ok(mapping.read_register((range.base - start) as usize + offset))
+        let place = mapping.register_at((range.base - start) as usize + offset);
+        let Some((place, scout)) = place.zip(self.scout.as_mut()) else { return Ok(None) };
+        let missing = |_| format!("no device answers at {:#x}", range.base + offset as u64);
+        scout.read(place).map(Some).map_err(missing)
+    }
+
+    /// Whether init was notified while it looked at registers.
+    pub fn take_notified(&mut self) -> bool {
+        self.scout.as_mut().is_some_and(Scout::take_notified)
     }
 
     /// Where a mapping of init's own begins that covers these registers. It lasts until another is asked for or a driver
@@ -356,6 +367,7 @@ mod tests {
             bootargs: "",
             kept: [kept(0x1000, 8, Some("/gone")), kept(0x20_0000, 4, Some("/uart"))].into(),
             look: None,
+            scout: None,
         };
         devices.release("/gone");
         let block = crate::device::Block { range: Range::new(0x3000, 0x100).expect("a range"), name: String::new() };

@@ -26,6 +26,7 @@ mod output;
 mod requests;
 mod restarts;
 mod roster;
+mod scout;
 mod serve;
 mod services;
 mod spawn;
@@ -86,7 +87,9 @@ fn run(env: &'static Env) {
 fn start(env: &'static Env, mut memory: memory::Memory, started: u64) -> Result<Init, Fatal> {
     let bundle = open_bundle(env)?;
     let own = memory.object::<Endpoint>(Kind::Endpoint).map_err(|error| alloc::format!("own endpoint: {error}"))?;
-    let devices = devices::Devices::new(env)?;
+    let scout = scout::Scout::new(&mut memory, env.start_info().cores)
+        .map_err(|error| alloc::format!("the thread that reads registers: {error}"))?;
+    let devices = devices::Devices::new(env, scout)?;
     let (iommus, troubles) = iommu::Iommus::new(&mut memory);
     // So that tests can see init's own end.
     assert!(!devices.is_asked_for("selftest=init"), "asked for by selftest=init");

@@ -67,7 +67,7 @@ impl Memory {
             Some(small) => small,
             None => {
                 let slot = slot()?;
-                self.cut(4, slot)?;
+                self.cut(5, slot)?;
                 *self.small.insert(Cap::from_slot(slot))
             }
         };

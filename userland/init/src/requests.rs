@@ -116,6 +116,9 @@ impl Broker for Init {
             Identification::PrimeCell => devices::Identification::PrimeCell,
         };
         let said = self.devices.identify(range(base, size)?, how);
+        if self.devices.take_notified() {
+            self.stopped_devices();
+        }
         let (number, trouble) = said.map_or_else(|why| (None, why), |number| (number, String::new()));
         Ok(Identified { number, trouble: Text::cut(&trouble) })
     }

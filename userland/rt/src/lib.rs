@@ -18,6 +18,7 @@ mod outcome;
 pub mod panic;
 mod reserved;
 mod rings;
+pub mod scout;
 mod shared;
 mod slots;
 mod start;

@@ -138,6 +138,12 @@ impl Mapping {
         Some(unsafe { core::slice::from_raw_parts(self.address as *const u8, self.bytes) })
     }
 
+    /// Where a 32-bit device register lies; `None` outside the mapping.
+    pub fn register_at(&self, offset: usize) -> Option<u64> {
+        let fits = offset.is_multiple_of(4) && offset.checked_add(4)? <= self.bytes;
+        fits.then(|| self.address + offset as u64)
+    }
+
     /// A 32-bit device register; `None` outside the mapping.
     pub fn read_register(&self, offset: usize) -> Option<u32> {
         let fits = offset.is_multiple_of(4) && offset.checked_add(4)? <= self.bytes;

@@ -53,6 +53,10 @@ pub fn cases() -> Vec<Case> {
             contains(&console.command("caps virtio-blk")?, "device registers 0xa003000..0xa004000")?;
             contains(&console.command("cat /Welcome.txt")?, "This disk was made")
         }),
+        Case::new("bad.tree.nowhere", "registers where nothing is are said, and everything else starts", |lab| {
+            let mut console = overlapping_tree(lab, 0x0b00_0000, Vec::new())?;
+            contains(&console.command("devices")?, "no device answers at 0xb000000")
+        }),
         Case::new("bad.tree.truncated", "a truncated tree is one line", truncated_tree),
         Case::new("bad.tree.noise", "a tree with random changes boots or is one line", noisy_trees),
         Case::new("bad.disk.gpt", "a disk without partition table gives an error", |lab| {
