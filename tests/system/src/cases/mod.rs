@@ -20,6 +20,7 @@ mod hostile;
 mod input;
 mod iommu;
 mod isolation;
+mod kept;
 mod keys;
 mod kit;
 mod memory;
@@ -52,6 +53,7 @@ pub fn all() -> Vec<Case> {
         isolation::cases(),
         memory::cases(),
         messages::cases(),
+        kept::cases(),
         kit::cases(),
         conformance::cases(),
         fuzz::cases(),
