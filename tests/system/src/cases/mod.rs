@@ -27,6 +27,7 @@ mod messages;
 mod net;
 mod nvme;
 mod pci;
+pub mod revoke;
 mod shell;
 mod template;
 mod versions;
@@ -62,6 +63,7 @@ pub fn all() -> Vec<Case> {
         hardening::cases(),
         budget::cases(),
         hostile::cases(),
+        revoke::cases(),
         versions::cases(),
         debugging::cases(),
         template::cases(),
