@@ -111,10 +111,10 @@ impl Backing {
     pub(super) fn release(&mut self) {
         let frame = self.buffer.frame();
         if let Some(copy) = self.attached.take() {
-            if self.space.detach(copy).is_err() {
-                self.clear();
-            }
+            // What fails is gone already. Of what its client was just taking away the end is, however this goes.
+            let _ = self.space.detach(copy);
             ipc::discard(copy);
+            self.clear();
         }
         let _ = SPACE.unmap(frame);
         ipc::discard(frame);
@@ -125,7 +125,8 @@ impl Backing {
 }
 
 impl Backing {
-    /// Its client took the memory away: the device is through with it, so that nothing has to be there any more.
+    /// Its client may have taken the memory away, or some of it: the device is through with it, so that nothing has to be there any
+    /// more.
     fn clear(&self) {
         let (mut address, mut left) = (self.buffer.as_ptr().addr() as u64, self.buffer.pages());
         while left > 0 {

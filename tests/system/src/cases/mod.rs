@@ -28,6 +28,7 @@ mod messages;
 mod net;
 mod nvme;
 mod pci;
+pub mod revoke;
 mod shell;
 mod template;
 mod versions;
@@ -64,6 +65,7 @@ pub fn all() -> Vec<Case> {
         hardening::cases(),
         budget::cases(),
         hostile::cases(),
+        revoke::cases(),
         versions::cases(),
         debugging::cases(),
         template::cases(),
