@@ -61,10 +61,14 @@ const CR2_PRIVATE: u32 = 1 << 2;
 const CR0_ON: u32 = 1;
 const CR0_EVENTS: u32 = 1 << 2;
 const CR0_COMMANDS: u32 = 1 << 3;
+/// ATSCHK: what a device says is translated already is looked up as well. Without it that passes, wherever it goes.
+const CR0_DISTRUST: u32 = 1 << 4;
 const GBPA_ABORT: u32 = 1 << 20;
 const GBPA_UPDATE: u32 = 1 << 31;
 /// IRQ_CTRL: the event queue interrupts.
 const IRQ_EVENTS: u32 = 1 << 2;
+/// IDR0: devices may say that they translated an address themselves.
+const IDR0_ATS: u32 = 1 << 10;
 /// Set in CMDQ_CONS where a command was wrong.
 const GERROR_COMMAND: u32 = 1;
 /// How often a register is looked at before the hardware counts as broken.
@@ -220,8 +224,10 @@ impl Smmu {
         self.ask(mem, &[[command::CFGI_ALL, 31], [command::TLBI_NSNH_ALL, 0]]);
         self.ports.control.write(IRQ_CTRL, IRQ_EVENTS);
         let interrupts = wait(|| self.ports.control.read(IRQ_CTRLACK) & IRQ_EVENTS != 0);
-        self.enable(CR0_COMMANDS | CR0_EVENTS)?;
-        self.enable(CR0_COMMANDS | CR0_EVENTS | CR0_ON)?;
+        // The bit is there only with ATS.
+        let on = CR0_COMMANDS | CR0_EVENTS | if idr0 & IDR0_ATS != 0 { CR0_DISTRUST } else { 0 };
+        self.enable(on)?;
+        self.enable(on | CR0_ON)?;
         if interrupts { Ok(()) } else { Err("it does not answer") }
     }
 

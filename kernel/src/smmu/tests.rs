@@ -90,6 +90,13 @@ fn a_stream_is_bound_once_and_aborts_before_and_after() {
 }
 
 #[test]
+fn what_a_device_says_is_translated_is_looked_up_all_the_same() {
+    let (mut mem, mut free) = world();
+    let (smmu, started) = smmu(&mut mem, &mut free, |control| control.write(IDR0, IDR[0].1 | 1 << 10));
+    assert_eq!((started, smmu.ports.control.read(CR0) & 1 << 4), (Ok(()), 1 << 4));
+}
+
+#[test]
 fn every_change_is_told_and_waited_for() {
     let (mut mem, mut free) = world();
     let (mut smmu, _) = smmu(&mut mem, &mut free, |_| {});
