@@ -69,6 +69,8 @@ const GBPA_UPDATE: u32 = 1 << 31;
 const IRQ_EVENTS: u32 = 1 << 2;
 /// IDR0: devices may say that they translated an address themselves.
 const IDR0_ATS: u32 = 1 << 10;
+/// IDR0: ASIDs have 16 bits.
+const IDR0_ASID16: u32 = 1 << 12;
 /// Set in CMDQ_CONS where a command was wrong.
 const GERROR_COMMAND: u32 = 1;
 /// How often a register is looked at before the hardware counts as broken.
@@ -182,7 +184,9 @@ impl Smmu {
         let control = &self.ports.control;
         let (idr0, idr1, idr5) = (control.read(IDR0), control.read(IDR1), control.read(IDR5));
         check(idr0, idr1, idr5)?;
-        let bits = (idr1 & 0x3f).clamp(SPLIT, STREAM_BITS);
+        // The number of a stream is its ASID.
+        let most = if idr0 & IDR0_ASID16 != 0 { STREAM_BITS } else { 8 };
+        let bits = (idr1 & 0x3f).clamp(SPLIT, most);
         let level1_bytes = 8u64 << (bits - SPLIT);
         let mut take = |bytes: u64, align: u64| {
             let place =

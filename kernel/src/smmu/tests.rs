@@ -5,9 +5,9 @@ use crate::arch::arena;
 use crate::mm::regions::Range;
 
 const RAM: u64 = 0x4000_0000;
-/// What QEMU's says of itself: stage 1, AArch64, coherent, two levels, 16 bits of stream, 44 bits of address.
+/// What QEMU's says of itself: stage 1, AArch64, coherent, two levels, 16 bits of ASID and of stream, 44 bits of address.
 const IDR: [(usize, u32); 3] =
-    [(IDR0, 1 << 27 | 1 << 4 | 2 << 2 | 1 << 1), (IDR1, 19 << 21 | 19 << 16 | 16), (IDR5, 1 << 4 | 4)];
+    [(IDR0, 1 << 27 | 1 << 12 | 1 << 4 | 2 << 2 | 1 << 1), (IDR1, 19 << 21 | 19 << 16 | 16), (IDR5, 1 << 4 | 4)];
 
 /// An SMMU that is on.
 pub fn fake(mem: &mut Mem, free: &mut Regions) -> (Smmu, Result<(), &'static str>) {
@@ -94,6 +94,17 @@ fn what_a_device_says_is_translated_is_looked_up_all_the_same() {
     let (mut mem, mut free) = world();
     let (smmu, started) = smmu(&mut mem, &mut free, |control| control.write(IDR0, IDR[0].1 | 1 << 10));
     assert_eq!((started, smmu.ports.control.read(CR0) & 1 << 4), (Ok(()), 1 << 4));
+}
+
+#[test]
+fn streams_whose_number_is_no_asid_are_refused() {
+    let (mut mem, mut free) = world();
+    let (mut smmu, started) = smmu(&mut mem, &mut free, |control| control.write(IDR0, IDR[0].1 & !(1 << 12)));
+    let context = Phys(RAM + 0xf_1800);
+    mem.zero(Phys(RAM + 0xf_1000), 0x1000);
+    assert_eq!(started, Ok(()));
+    assert_eq!(smmu.bind(&mut mem, 0xff, Phys(RAM), context), Ok(()));
+    assert_eq!(smmu.bind(&mut mem, 0x100, Phys(RAM), context), Err(Unbound::NoStream));
 }
 
 #[test]
