@@ -27,6 +27,7 @@ mod register {
     pub const CMDQ_PROD: usize = 0x98;
     pub const CMDQ_CONS: usize = 0x9c;
     pub const EVENTQ_BASE: usize = 0xa0;
+    pub const EVENTQ_IRQ_CFG0: usize = 0xb0;
     pub const EVENTQ_PROD: usize = 0xa8;
     pub const EVENTQ_CONS: usize = 0xac;
 }
@@ -71,6 +72,8 @@ const IRQ_EVENTS: u32 = 1 << 2;
 const IDR0_ATS: u32 = 1 << 10;
 /// IDR0: ASIDs have 16 bits.
 const IDR0_ASID16: u32 = 1 << 12;
+/// IDR0: it interrupts by messages.
+const IDR0_MSI: u32 = 1 << 13;
 /// Set in CMDQ_CONS where a command was wrong.
 const GERROR_COMMAND: u32 = 1;
 /// How often a register is looked at before the hardware counts as broken.
@@ -226,6 +229,10 @@ impl Smmu {
         self.translation = Some(translation);
         self.enable(CR0_COMMANDS)?;
         self.ask(mem, &[[command::CFGI_ALL, 31], [command::TLBI_NSNH_ALL, 0]]);
+        if idr0 & IDR0_MSI != 0 {
+            // It has a line: where whoever ran before let it write to is memory now.
+            self.ports.control.write_long(EVENTQ_IRQ_CFG0, 0);
+        }
         self.ports.control.write(IRQ_CTRL, IRQ_EVENTS);
         let interrupts = wait(|| self.ports.control.read(IRQ_CTRLACK) & IRQ_EVENTS != 0);
         // The bit is there only with ATS.

@@ -108,6 +108,16 @@ fn streams_whose_number_is_no_asid_are_refused() {
 }
 
 #[test]
+fn it_sends_no_message_where_a_boot_loader_let_it() {
+    let (mut mem, mut free) = world();
+    let (smmu, started) = smmu(&mut mem, &mut free, |control| {
+        control.write(IDR0, IDR[0].1 | 1 << 13);
+        control.write_long(EVENTQ_IRQ_CFG0, RAM + 0x8000);
+    });
+    assert_eq!((started, smmu.ports.control.read(EVENTQ_IRQ_CFG0)), (Ok(()), 0));
+}
+
+#[test]
 fn every_change_is_told_and_waited_for() {
     let (mut mem, mut free) = world();
     let (mut smmu, _) = smmu(&mut mem, &mut free, |_| {});
