@@ -169,6 +169,10 @@ impl Smmu {
     ) -> (Self, Result<(), &'static str>) {
         let mut smmu = Self { ports, base, line, edge, translation: None };
         let started = smmu.shut().and_then(|()| smmu.open(mem, free));
+        if started.is_err() {
+            // Nobody is bound to one that did not do what it was told.
+            smmu.translation = None;
+        }
         (smmu, started)
     }
 

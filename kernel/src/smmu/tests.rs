@@ -118,6 +118,14 @@ fn it_sends_no_message_where_a_boot_loader_let_it() {
 }
 
 #[test]
+fn nothing_is_bound_to_one_that_did_not_start() {
+    let (mut mem, mut free) = world();
+    let (mut smmu, started) = smmu(&mut mem, &mut free, |control| control.break_at(IRQ_CTRL));
+    assert_eq!((started, smmu.translates()), (Err("it does not answer"), false));
+    assert_eq!(smmu.bind(&mut mem, 1, Phys(RAM), Phys(RAM)), Err(Unbound::NoStream));
+}
+
+#[test]
 fn every_change_is_told_and_waited_for() {
     let (mut mem, mut free) = world();
     let (mut smmu, _) = smmu(&mut mem, &mut free, |_| {});
