@@ -275,7 +275,7 @@ impl Smmu {
 
     /// From here on the accesses of a stream go through the tables that it is bound to.
     pub fn open_stream(&mut self, mem: &mut Mem, stream: u32) {
-        if let Ok(entry) = self.entry(mem, stream) {
+        if let Some(entry) = self.known(mem, stream) {
             let value = mem.read_u64(entry);
             mem.write_u64(entry, value & ADDRESS | STE_STAGE_1);
             self.forget(mem, stream);
@@ -284,7 +284,7 @@ impl Smmu {
 
     /// From here on a stream aborts, without a word, and is nobody's. What it did before is complete.
     pub fn unbind(&mut self, mem: &mut Mem, stream: u32) {
-        if let Ok(entry) = self.entry(mem, stream) {
+        if let Some(entry) = self.known(mem, stream) {
             mem.write_u64(entry, STE_ABORT);
             self.forget(mem, stream);
         }
@@ -292,11 +292,19 @@ impl Smmu {
 
     /// The same of a stream that stays whose it is.
     fn stop(&mut self, mem: &mut Mem, stream: u32) {
-        if let Ok(entry) = self.entry(mem, stream) {
+        if let Some(entry) = self.known(mem, stream) {
             let value = mem.read_u64(entry);
             mem.write_u64(entry, value & ADDRESS | STE_ABORT);
             self.forget(mem, stream);
         }
+    }
+
+    /// Where the entry of a stream lies, if there is a table for it: none is taken for what a device says of itself.
+    fn known(&self, mem: &Mem, stream: u32) -> Option<Phys> {
+        let translation = self.translation.as_ref().filter(|translation| stream >> translation.bits == 0)?;
+        let (place, within) = translation.way(stream);
+        let value = mem.read_u64(place);
+        (value != 0).then_some(Phys((value & ADDRESS) + within))
     }
 
     /// Where the entry of a stream lies. A table for it is taken if there is none.
@@ -305,8 +313,7 @@ impl Smmu {
         if stream >> translation.bits != 0 {
             return Err(Unbound::NoStream);
         }
-        let (above, within) = (u64::from(stream) >> SPLIT, u64::from(stream) % STREAMS * 64);
-        let place = Phys(translation.level1.0 + above * 8);
+        let (place, within) = translation.way(stream);
         let value = mem.read_u64(place);
         if value != 0 {
             return Ok(Phys((value & ADDRESS) + within));
@@ -380,6 +387,12 @@ impl Smmu {
 }
 
 impl Translation {
+    /// Where the descriptor of a stream's table lies, and how far in that its entry.
+    const fn way(&self, stream: u32) -> (Phys, u64) {
+        let stream = stream as u64;
+        (Phys(self.level1.0 + (stream >> SPLIT) * 8), stream % STREAMS * 64)
+    }
+
     /// The next command. The queue has room: it was empty, and nobody asks for as many as it holds.
     fn push(&mut self, mem: &mut Mem, command: [u64; 2]) {
         let place = self.commands.0 + u64::from(self.produced & ((1 << COMMANDS) - 1)) * 16;

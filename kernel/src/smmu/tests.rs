@@ -192,6 +192,21 @@ fn what_was_refused_is_told_once_and_stops_the_stream() {
 }
 
 #[test]
+fn what_a_stranger_tried_takes_no_table() {
+    let (mut mem, mut free) = world();
+    let (mut smmu, _) = smmu(&mut mem, &mut free, |_| {});
+    mem.zero(Phys(RAM + 0xf_0000), 0x1000);
+    let events = smmu.translation.as_ref().unwrap().events;
+    for index in 0..TABLES {
+        // An access of a kind that the SMMU does not know, by a requester that is nobody's.
+        mem.write_u64(Phys(events.0 + index * 32), 1 | (0x1000 + (index << SPLIT)) << 32);
+    }
+    smmu.ports.queues.write(EVENTQ_PROD, TABLES as u32);
+    while smmu.refused(&mut mem).is_some() {}
+    assert_eq!(smmu.bind(&mut mem, 0x18, Phys(RAM), Phys(RAM + 0xf_0000)), Ok(()));
+}
+
+#[test]
 fn one_that_cannot_do_it_aborts_everything() {
     let lacks: [(usize, u32, &str); 5] = [
         (IDR0, IDR[0].1 & !(1 << 4), "it does not see the caches"),
