@@ -122,6 +122,30 @@ fn memory_is_taken_from_the_device_before_it_is_anothers() {
 }
 
 #[test]
+fn memory_that_is_half_taken_away_leaves_the_drain_behind_when_it_is_detached() {
+    let (mut bed, space) = bound(9);
+    bed.make(Kind::Frame, 96, 40);
+    bed.give(1, 41, 40, Rights::READ | Rights::WRITE | Rights::DMA, 0);
+    bed.ok(Op::DmaAttach, SPACE, &[41, ADDRESS, 3, 96]);
+    // The client is interrupted while it takes the memory back, and the driver is done with it just then.
+    bed.k.machine.preempt_every = 1;
+    let input = InWord::new(Op::Revoke as u8, 0, 0, 0);
+    bed.trap(bed.init, input, Slots::new(1, 0), [40, 0, 0, 0, 0, 0, 0, 0]);
+    assert!(bed.restarts(bed.init));
+    bed.k.machine.preempt_every = 0;
+    bed.ok(Op::DmaDetach, SPACE, &[41]);
+    assert_eq!(bed.k.translate_for_tests(space, ADDRESS), None);
+    let drain = Phys(bed.k.mem[space].root.0 + PAGE);
+    assert_eq!(bed.k.translate_for_tests(space, ADDRESS + 95 * PAGE), Some(drain));
+    assert_eq!(bed.refused(Op::DmaAttach, SPACE, &[41, ADDRESS, 3, 96]), (ErrorCode::Overlap, 0));
+    let mut at = 0;
+    while at < 96 {
+        at += bed.ok(Op::DmaClear, SPACE, &[ADDRESS + at * PAGE, 96 - at])[0];
+    }
+    bed.ok(Op::DmaAttach, SPACE, &[41, ADDRESS, 3, 96]);
+}
+
+#[test]
 fn a_space_that_ends_takes_its_stream_along() {
     let (mut bed, _) = bound(9);
     bed.make(Kind::Frame, 1, 40);
