@@ -21,6 +21,7 @@ mod link;
 mod new;
 mod outside;
 mod pack;
+mod port;
 mod program;
 mod qemu;
 mod remote;
@@ -73,6 +74,8 @@ enum Verb {
     Bench(bench::Options),
     /// The disk under Tutti and under Debian's Linux, side by side
     Compare(compare::Options),
+    /// What a device tree means for us: what the kernel uses, what stops a first boot, which devices have a driver
+    Port(port::Options),
     /// Make a driver, a service or a protocol from a template
     New(new::Options),
     /// Formatting, lints for host and target, the layering, licences, the documentation and its pages
@@ -112,6 +115,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Corrupt(options) => corrupt::run(&workspace, &setup, options),
         Verb::Bench(options) => bench::run(&workspace, &setup, options),
         Verb::Compare(options) => compare::run(&workspace, &setup, options),
+        Verb::Port(options) => port::run(&workspace, &setup, options),
         Verb::New(options) => new::run(&workspace, options),
         Verb::Check => check::run(&workspace, &setup),
         Verb::Sizes => sizes::run(&workspace),

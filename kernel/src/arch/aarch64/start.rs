@@ -162,6 +162,9 @@ fn bring_up<'a>(
     ticks: u64,
 ) -> (Mem, Machine, Regions, Handover<'a>) {
     let give_up = |why: core::fmt::Arguments<'_>| -> ! { give_up(Some(described), why) };
+    if let Some(obstacle) = boot::obstacles(described).next() {
+        give_up(format_args!("device tree: {obstacle}"));
+    }
     let kernel_bytes = (address(&raw const __image_end) - address(&raw const __image_start)) as u64;
     let init_at = image + kernel_bytes;
     let image_range = Range { start: image, end: init_at + init_bytes(init_at) };
@@ -196,7 +199,7 @@ fn bring_up<'a>(
     let mut mem = unsafe { Mem::new(layout::MAP, Phys(start), end - start) };
 
     let Some(gic) = bring_up_gic(described, window) else {
-        give_up(format_args!("device tree: no interrupt controller (GICv2 or GICv3) that can be used"));
+        give_up(format_args!("device tree: the registers of the interrupt controller cannot be mapped"));
     };
     let Some(timer) = described.timer.as_ref().and_then(|timer| timer.virt) else {
         give_up(format_args!("device tree: node arm,armv8-timer: no virtual timer in `interrupts`"));
@@ -311,17 +314,11 @@ fn bring_up_smmus(
 fn bring_up_gic(described: &Described<'_>, window: &mut DeviceWindow) -> Option<Gic> {
     match described.gic.as_ref()? {
         GicNode::V2 { distributor, cpu } => {
-            if distributor.size < 0x1000 || cpu.size < 0x100 {
-                return None;
-            }
             let distributor = window.map(distributor.base, distributor.size.min(0x1000))?;
             let cpu = window.map(cpu.base, cpu.size.min(0x2000))?;
             Some(Gic::V2(V2::new(distributor, cpu)))
         }
         GicNode::V3 { distributor, redistributors, stride } => {
-            if distributor.size < 0x1_0000 {
-                return None;
-            }
             let distributor = window.map(distributor.base, distributor.size.min(0x1_0000))?;
             let stride = stride.and_then(|stride| usize::try_from(stride).ok()).unwrap_or(super::gic::REDISTRIBUTOR);
             let mut regions = [None; 4];
