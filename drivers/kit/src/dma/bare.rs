@@ -111,10 +111,11 @@ impl Backing {
     pub(super) fn release(&mut self) {
         let frame = self.buffer.frame();
         if let Some(copy) = self.attached.take() {
-            // What fails is gone already. Of what its client was just taking away the end is, however this goes.
-            let _ = self.space.detach(copy);
+            // A client may be taking its memory away just now: what is gone already is the space's drain.
+            if self.space.detach(copy).is_err() || self.range.is_some() {
+                self.clear();
+            }
             ipc::discard(copy);
-            self.clear();
         }
         let _ = SPACE.unmap(frame);
         ipc::discard(frame);
@@ -125,8 +126,7 @@ impl Backing {
 }
 
 impl Backing {
-    /// Its client may have taken the memory away, or some of it: the device is through with it, so that nothing has to be there any
-    /// more.
+    /// What its client took away, all of it or a part: the device is through with it, so that nothing has to be there any more.
     fn clear(&self) {
         let (mut address, mut left) = (self.buffer.as_ptr().addr() as u64, self.buffer.pages());
         while left > 0 {
