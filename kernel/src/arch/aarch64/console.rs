@@ -1,6 +1,8 @@
 //! Where the kernel prints by itself: polled output to the UART that `/chosen/stdout-path` names, and memory that survives a warm
 //! reset.
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use early::{Layout, Port, Ramoops, Uart};
 use spin::Mutex;
 
@@ -14,6 +16,8 @@ struct Early {
 }
 
 static EARLY: Mutex<Option<Early>> = Mutex::new(None);
+/// Something is kept: a look that costs less than the lock.
+static KEEPS: AtomicBool = AtomicBool::new(false);
 static KEPT: Mutex<Option<(Registers, Ramoops)>> = Mutex::new(None);
 
 impl Registers {
@@ -52,6 +56,7 @@ pub fn set_early(uart: &'static Uart, layout: Layout, registers: Registers) {
 
 /// Chooses the memory that survives, which is mapped like registers: what is written arrives at once.
 pub fn set_kept(memory: Registers) {
+    KEEPS.store(true, Ordering::Relaxed);
     *KEPT.lock() = Ramoops::start(&memory, memory.bytes() as u64).map(|ramoops| (memory, ramoops));
 }
 
@@ -71,6 +76,13 @@ pub fn early_print(bytes: &[u8]) {
 
 /// Puts bytes where they survive a warm reset, and nowhere else.
 pub fn keep(bytes: &[u8]) {
+    if KEEPS.load(Ordering::Relaxed) {
+        put(bytes);
+    }
+}
+
+#[cold]
+fn put(bytes: &[u8]) {
     let mut guard = KEPT.try_lock();
     let Some((memory, ramoops)) = guard.as_mut().and_then(|kept| kept.as_mut()) else { return };
     bytes.iter().for_each(|&byte| ramoops.put(memory, byte));
