@@ -12,6 +12,7 @@ mod debugging;
 mod devices;
 mod disk;
 mod display;
+mod e1000e;
 mod entropy;
 mod fpu;
 pub mod fuzz;
@@ -50,6 +51,7 @@ pub fn all() -> Vec<Case> {
         pci::cases(),
         iommu::cases(),
         nvme::cases(),
+        e1000e::cases(),
         corrupt::cases(),
         isolation::cases(),
         memory::cases(),
