@@ -6,7 +6,7 @@ use ipc::Client;
 use ipc::devices::{Function, Route};
 use ipc::pci::{Pci, Status};
 
-use crate::capability::{capabilities, merged, stop_messages};
+use crate::capability::{capabilities, merged, sends_messages, stop_messages};
 use crate::config::{Address, COMMAND, ID, INTERRUPT, INTX_DISABLE, MASTER, RAISES_INTX, REGISTERS, set_command};
 use crate::{Ecam, Fault, Scan};
 
@@ -18,12 +18,25 @@ pub struct Bus {
     driven: Vec<Driven>,
 }
 
+/// Who drives a function.
+#[derive(Clone, Copy, Debug)]
+pub struct Driver {
+    /// The component.
+    pub component: u32,
+    /// It may have the function read and write memory.
+    pub may_master: bool,
+    /// Which of the lines of the bus the function interrupts on.
+    pub line: Option<u32>,
+}
+
 /// A function with a driver.
 #[derive(Debug)]
 struct Driven {
     at: Address,
     component: u32,
     may_master: bool,
+    /// Which of the lines of the bus it interrupts on.
+    line: Option<u32>,
     /// The instance of the driver that has it; none until it has called this process.
     instance: Option<u16>,
 }
@@ -44,11 +57,16 @@ impl Bus {
         self.found.bridges.route(function)
     }
 
-    /// A function is this component's, or nobody's. Only one with a driver may raise its INTx: else nobody would serve it, and
+    /// Which device of the root bus takes a function's interrupt for its own, and on which pin.
+    pub fn pin(&self, function: &Function) -> (u16, u8) {
+        self.route(function).map_or((function.address, function.pin), |route| (route.device, route.pin))
+    }
+
+    /// A function is this driver's, or nobody's. Only one with a driver may raise its INTx: else nobody would serve it, and
     /// its line may be shared.
-    pub fn give(&mut self, at: Address, component: Option<u32>, may_master: bool) {
+    pub fn give(&mut self, at: Address, driver: Option<Driver>) {
         let before = self.driven.iter().position(|it| it.at == at).map(|index| self.driven.swap_remove(index));
-        let Some(component) = component else {
+        let Some(Driver { component, may_master, line }) = driver else {
             self.quiet(at);
             return set_command(&self.ecam, at, INTX_DISABLE, INTX_DISABLE);
         };
@@ -56,7 +74,7 @@ impl Bus {
             log::error!("{at}: {bad}; none of it is used");
         }
         let instance = before.filter(|it| it.component == component).and_then(|it| it.instance);
-        self.driven.push(Driven { at, component, may_master, instance });
+        self.driven.push(Driven { at, component, may_master, line, instance });
         if !may_master {
             self.master(at, false);
         }
@@ -79,6 +97,23 @@ impl Bus {
         if interrupts {
             log::warn!("{at}: its driver ended while it raised INTx, which is off until it is started again");
         }
+    }
+
+    /// The functions that raise this line now.
+    pub fn raising(&self, line: u32) -> Vec<Address> {
+        let here = self.driven.iter().filter(|it| it.line == Some(line)).map(|it| it.at);
+        here.filter(|&at| raises(&self.ecam, at)).collect()
+    }
+
+    /// A function raises its line without end, and its driver does not serve it.
+    pub fn cut_off(&mut self, at: Address) {
+        let Some(driven) = self.driven.iter().find(|it| it.at == at) else { return };
+        set_command(&self.ecam, at, INTX_DISABLE, INTX_DISABLE);
+        let component = driven.component;
+        log::error!(
+            "{at}: it raises INTx without end, and its driver (component {component}) does not serve it: INTx is off until the \
+             driver is started again"
+        );
     }
 
     /// The function of a client, which is quiet if this instance of it calls for the first time.
@@ -119,6 +154,12 @@ impl Bus {
             set(bridge.at, needed);
         }
     }
+}
+
+/// Whether a function holds its line: it is there, raises INTx and may, and does not send messages instead.
+fn raises(ecam: &Ecam, at: Address) -> bool {
+    let word = ecam.read(at, COMMAND);
+    word != u32::MAX && word & RAISES_INTX != 0 && word & INTX_DISABLE == 0 && !sends_messages(ecam, at)
 }
 
 /// Which instance of a driver a function has is noted in the function itself, so that a bus driver that comes back knows: in the

@@ -105,14 +105,25 @@ const fn bits(id: u8, offset: u16, first: u32) -> Option<(u32, u32)> {
     }
 }
 
+/// The bit of a capability's first register with which messages are on.
+const fn enable(id: u8) -> Option<u32> {
+    match id {
+        MSI => Some(MSI_ENABLE),
+        MSI_X => Some(MSI_X_ENABLE),
+        _ => None,
+    }
+}
+
+/// Whether messages are on: then a function raises no INTx (6.8).
+pub fn sends_messages(ecam: &Ecam, at: Address) -> bool {
+    let list = capabilities(ecam, at).unwrap_or_default();
+    list.iter().any(|it| enable(it.id).is_some_and(|enable| ecam.read(at, it.at) & enable != 0))
+}
+
 /// Messages are off.
 pub fn stop_messages(ecam: &Ecam, at: Address) {
     for it in capabilities(ecam, at).unwrap_or_default() {
-        let enable = match it.id {
-            MSI => MSI_ENABLE,
-            MSI_X => MSI_X_ENABLE,
-            _ => continue,
-        };
+        let Some(enable) = enable(it.id) else { continue };
         let word = ecam.read(at, it.at);
         if word & enable != 0 {
             ecam.write(at, it.at, word & !enable);

@@ -11,14 +11,17 @@ mod buses;
 mod capability;
 mod config;
 mod layout;
+mod lines;
 mod report;
 mod scan;
+mod storm;
 #[cfg(test)]
 mod tests;
 mod windows;
 
 pub use bus::Bus;
 pub use config::{Address, Ecam, bus_range};
+pub use lines::listen;
 pub use report::keep_told;
 pub use scan::{Fault, Scan, scan};
 pub use windows::{Place, Windows};

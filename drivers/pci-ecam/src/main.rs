@@ -8,7 +8,7 @@ use alloc::rc::Rc;
 use ipc::devices::DevicesClient;
 use ipc::pci::PciServer;
 use kit::{Node, Shared, mmio::Mmio};
-use pci_ecam::{Bus, Ecam, Windows, bus_range, keep_told, scan};
+use pci_ecam::{Bus, Ecam, Windows, bus_range, keep_told, listen, scan};
 
 rt::entry!(run);
 
@@ -20,6 +20,8 @@ fn run(env: &'static rt::Env) -> kit::Result<rt::SyscallError> {
     let functions = found.functions.iter().flatten().count();
     log::info!("{functions} functions on {} buses from {} on", found.bridges.0.len() + 1, ecam.first());
     let bus = Shared::new(Bus::new(ecam, found));
-    keep_told(&Rc::new(DevicesClient::from_env(env)?), &bus)?;
+    let devices = Rc::new(DevicesClient::from_env(env)?);
+    keep_told(&devices, &bus)?;
+    listen(env, &devices, &bus)?;
     Ok(kit::serve(env, PciServer(bus))?)
 }

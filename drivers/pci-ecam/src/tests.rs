@@ -2,6 +2,7 @@
 
 mod bridges;
 mod serving;
+mod storms;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -238,6 +239,15 @@ impl Devices for Devmgr {
     }
     fn found_behind(&mut self, client: Client, function: Function, _: Route) -> Result<Option<u32>, Status> {
         self.found(client, function)
+    }
+    fn line(&mut self, _: Client, device: u16, pin: u8) -> Result<Option<u32>, Status> {
+        Ok((pin == 1).then_some(u32::from(device >> 3 & 3)))
+    }
+    fn stuck(&mut self, _: Client, _: u32) -> Result<u32, Status> {
+        Ok(0)
+    }
+    fn gone(&mut self, _: Client, _: u16) -> Result<(), Status> {
+        Ok(())
     }
     fn may_master(&mut self, _: Client, component: u32) -> Result<bool, Status> {
         Ok(component == 7)

@@ -41,6 +41,14 @@ pub fn cases() -> Vec<Case> {
         Case::new("pci.dead", "a function whose driver is dead masters the bus no more", quiet_when_dead),
         Case::new("pci.behind", "functions behind bridges have drivers, which interrupt and reach memory", behind),
         Case::new("pci.behind-smmu", "behind a conventional bridge no bus master has a stream of its own", behind_smmu),
+        Case::new(
+            "pci.storm",
+            "a function that is never served is cut off from the line that it shares, and named",
+            |lab| storm(lab, false),
+        ),
+        Case::new("pci.silent", "a driver that does not acknowledge loses the line that it shares", |lab| {
+            storm(lab, true)
+        }),
         Case::new("pci.full", "a function that does not fit is named, and the others are there", full),
     ]
 }
@@ -275,4 +283,45 @@ fn restarts(lab: &mut Lab) -> Result<()> {
         ensure!(starts(&mut console, driver)? == 2, "{driver} was started by what died beside it");
     }
     Ok(())
+}
+
+/// How often it is in the log that a function was cut off, or its driver ended.
+const CUT_OFF: &str = "00:03.0: it raises INTx without end, and its driver (component ";
+const ENDED: &str = "was stopped: it holds interrupt line 38, which others share";
+
+/// A disk without messages, on the line of a function whose driver does not serve it.
+fn storm(lab: &mut Lab, silent: bool) -> Result<()> {
+    let (disk, wanted) = (lab.disk()?.image, lab.disk()?.sha256("README.TXT")?);
+    let drive = format!("if=none,id=shares,format=raw,file={}", disk.display());
+    let shares = "virtio-blk-pci,disable-legacy=on,iommu_platform=on,vectors=0,romfile=,drive=shares,addr=7";
+    let extra = ["-drive", &drive, "-device", shares, "-device", "edu,addr=3"].map(str::to_owned).into();
+    let bootargs = silent.then(|| "log=info edu-storm.silent=1".into());
+    let mut console = lab.boot_to_prompt(Boot { set: Some("storm"), extra, bootargs, ..Boot::default() })?;
+    for path in ["/pcie@10000000/pci1234,11e8@3,0", "/pcie@10000000/pci1af4,1042@7,0"] {
+        contains(&console.command(&format!("devices {path}"))?, "interrupt 38, level (intx)")?;
+    }
+    let says = if silent { ENDED } else { CUT_OFF };
+    console.logged(&[says], "error virtio-blk", Duration::from_secs(20))?;
+    for _ in 0..3 {
+        reads(&mut console, &wanted)?;
+    }
+    ensure!(starts(&mut console, "virtio-blk")? == 1, "the disk's driver was started again");
+    if silent {
+        // Its successor does the same, and has none.
+        console.logged(&["edu-storm is not started again"], "error virtio-blk", Duration::from_secs(20))?;
+    } else {
+        console.command("kill edu-storm")?;
+        let start = std::time::Instant::now();
+        while console.command("log")?.matches(CUT_OFF).count() != 2 {
+            ensure!(start.elapsed() < Duration::from_secs(20), "it is not cut off again");
+        }
+    }
+    reads(&mut console, &wanted)
+}
+
+/// The disk's file is read within five seconds. A line of the log that comes meanwhile has the shell show its prompt once more.
+fn reads(console: &mut Console, wanted: &str) -> Result<()> {
+    console.send_line("sha256 /README.TXT")?;
+    console.expect_within(wanted, Duration::from_secs(5))?;
+    console.prompt_within(Duration::from_secs(5)).map(drop)
 }
