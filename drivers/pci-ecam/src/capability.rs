@@ -44,6 +44,11 @@ pub enum Port {
 }
 
 impl Port {
+    /// Whether it is the upper end of a link.
+    pub fn is_link(self) -> bool {
+        matches!(self, Self::Root | Self::Downstream)
+    }
+
     /// Whether what comes from behind it has the requester ID of the function that sent it.
     pub fn keeps_requester(self) -> bool {
         self != Self::Other
@@ -52,14 +57,18 @@ impl Port {
 
 /// What of PCI Express a function is; none if it is conventional.
 pub fn port(ecam: &Ecam, at: Address) -> Option<Port> {
-    let list = capabilities(ecam, at).ok()?;
-    let express = list.iter().find(|it| it.id == EXPRESS)?;
-    Some(match ecam.read(at, express.at) >> 20 & 0xf {
+    Some(match ecam.read(at, express(ecam, at)?) >> 20 & 0xf {
         4 => Port::Root,
         5 => Port::Upstream,
         6 => Port::Downstream,
         _ => Port::Other,
     })
+}
+
+/// Where the capability of PCI Express is, if a function has it.
+pub fn express(ecam: &Ecam, at: Address) -> Option<u16> {
+    let list = capabilities(ecam, at).ok()?;
+    list.iter().find(|it| it.id == EXPRESS).map(|it| it.at)
 }
 
 /// The list of a function.

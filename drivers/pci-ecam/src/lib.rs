@@ -10,10 +10,12 @@ mod bus;
 mod buses;
 mod capability;
 mod config;
+mod hotplug;
 mod layout;
 mod lines;
 mod report;
 mod scan;
+mod slot;
 mod storm;
 #[cfg(test)]
 mod tests;

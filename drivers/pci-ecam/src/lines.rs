@@ -11,8 +11,8 @@ use ipc::devices::DevicesClient;
 use kit::{Cause, Error, Event, Interrupt, Shared};
 use rt::Env;
 
-use crate::Bus;
 use crate::storm::Storm;
+use crate::{Bus, hotplug};
 
 /// How long a line that functions raise may not fire.
 const STUCK: Duration = Duration::from_secs(2);
@@ -27,6 +27,8 @@ struct Line<C> {
     fired: Cell<u64>,
     /// It did.
     event: Event,
+    /// Bits for what happened at a slot.
+    plugged: u64,
 }
 
 /// Listens to all lines that this process was given.
@@ -34,12 +36,16 @@ struct Line<C> {
 /// # Errors
 /// The kernel refused one.
 pub fn listen<C: Call + 'static>(env: &Env, devices: &Rc<DevicesClient<C>>, bus: &Shared<Bus>) -> kit::Result<()> {
+    let plugged = Event::new()?;
+    let plugged_bits = plugged.bits();
     for (number, interrupt) in (0..).zip(open(env)?) {
         let (bus, devices) = (bus.clone(), devices.clone());
-        let line = Rc::new(Line { number, interrupt, bus, devices, fired: Cell::new(0), event: Event::new()? });
+        let (fired, event) = (Cell::new(0), Event::new()?);
+        let line = Rc::new(Line { number, interrupt, bus, devices, fired, event, plugged: plugged_bits });
         kit::spawn(attend(line.clone()));
         kit::spawn(watch(line));
     }
+    kit::spawn(hotplug::serve(devices.clone(), bus.clone(), plugged));
     Ok(())
 }
 
@@ -61,6 +67,9 @@ async fn attend<C: Call + 'static>(line: Rc<Line<C>>) {
     loop {
         // What fired before is acknowledged here.
         line.interrupt.wait().await;
+        if line.bus.borrow_mut().slots_fired(line.number) {
+            rt::task::raise(line.plugged);
+        }
         if let Some(pause) = storm.fired(rt::now_nanoseconds()) {
             kit::sleep(pause).await;
             let raising = line.bus.borrow_mut().raising(line.number);

@@ -16,10 +16,11 @@ fn run(env: &'static rt::Env) -> kit::Result<rt::SyscallError> {
     let node = Node::open(env)?;
     let ecam = Ecam::new(Mmio::open(env, 0)?, bus_range(&node));
     let is_first = env.start_info().epoch == 1;
-    let found = scan(&ecam, &Windows::of(node.bytes("ranges").unwrap_or_default()), is_first);
+    let windows = Windows::of(node.bytes("ranges").unwrap_or_default());
+    let found = scan(&ecam, &windows, is_first);
     let functions = found.functions.iter().flatten().count();
     log::info!("{functions} functions on {} buses from {} on", found.bridges.0.len() + 1, ecam.first());
-    let bus = Shared::new(Bus::new(ecam, found));
+    let bus = Shared::new(Bus::new(ecam, windows, found));
     let devices = Rc::new(DevicesClient::from_env(env)?);
     keep_told(&devices, &bus)?;
     listen(env, &devices, &bus)?;

@@ -37,23 +37,26 @@ pub fn keep_told<C: Call + 'static>(devices: &Rc<DevicesClient<C>>, bus: &Shared
 /// Tells it of all functions, gives each to the driver that it says, and tells it that this was all. What is wrong with one is
 /// said in the log, and keeps no other from being told.
 pub(crate) fn tell(devices: &DevicesClient<impl Call>, bus: &mut Bus) {
-    for index in 0..bus.found().len() {
-        match bus.found().get(index) {
-            Some(Ok(function)) => {
-                let (function, at) = (*function, Address(function.address));
-                match driver(devices, function, bus.route(&function), bus.pin(&function)) {
-                    Ok(driver) => bus.give(at, driver),
-                    Err(error) => log::error!("{at}: {error}"),
-                }
-            }
-            Some(Err(fault)) => log::error!("{fault}"),
-            None => {}
-        }
-    }
+    (0..bus.found().len()).for_each(|index| tell_of(devices, bus, index));
     if let Err(error) = devices.scanned() {
         log::error!("devmgr: {error}");
     }
     quiet_the_dead(devices, bus);
+}
+
+/// The same of one of what was found.
+pub(crate) fn tell_of(devices: &DevicesClient<impl Call>, bus: &mut Bus, index: usize) {
+    match bus.found().get(index) {
+        Some(Ok(function)) => {
+            let (function, at) = (*function, Address(function.address));
+            match driver(devices, function, bus.route(&function), bus.pin(&function)) {
+                Ok(driver) => bus.give(at, driver),
+                Err(error) => log::error!("{at}: {error}"),
+            }
+        }
+        Some(Err(fault)) => log::error!("{fault}"),
+        None => {}
+    }
 }
 
 /// Drivers have ended: those that devmgr says do not run leave their functions quiet.

@@ -38,7 +38,7 @@ fn register(bus: &Bus, device: u16, register: u16) -> u32 {
 fn served(ecam: Ecam, is_first: bool) -> Served {
     let devices = DevicesClient(Loopback::new(DevicesServer(Devmgr::default())));
     let found = scan(&ecam, &windows(), is_first);
-    let mut served = Served::new(ecam, found);
+    let mut served = Served::new(ecam, windows(), found);
     tell(&devices, &mut served);
     served
 }

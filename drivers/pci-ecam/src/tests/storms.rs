@@ -87,7 +87,7 @@ fn who_is_cut_off_raises_no_line_until_it_is_started_again() {
     ]);
     let devices = DevicesClient(Loopback::new(DevicesServer(Devmgr::default())));
     let found = scan(&ecam, &windows(), true);
-    let mut served = Served::new(ecam, found);
+    let mut served = Served::new(ecam, windows(), found);
     tell(&devices, &mut served);
     assert!(served.raising(1).is_empty());
     let raise = |index: usize| bus.0.borrow_mut()[index].command |= RAISES;

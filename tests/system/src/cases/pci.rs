@@ -49,6 +49,11 @@ pub fn cases() -> Vec<Case> {
         Case::new("pci.silent", "a driver that does not acknowledge loses the line that it shares", |lab| {
             storm(lab, true)
         }),
+        Case::new(
+            "pci.hotplug",
+            "a disk that is taken and put back twenty times is listed, served and paid for as before",
+            hotplug,
+        ),
         Case::new("pci.full", "a function that does not fit is named, and the others are there", full),
     ]
 }
@@ -324,4 +329,61 @@ fn reads(console: &mut Console, wanted: &str) -> Result<()> {
     console.send_line("sha256 /README.TXT")?;
     console.expect_within(wanted, Duration::from_secs(5))?;
     console.prompt_within(Duration::from_secs(5)).map(drop)
+}
+
+const PLUGGED: &str = "/pcie@10000000/pci1b36,c@2,0/pci1af4,1042@0,0";
+
+/// Waits until the list of devices has a disk behind the port that is in this state, or none.
+fn wait_for_disk(console: &mut Console, state: Option<&str>) -> Result<()> {
+    let start = std::time::Instant::now();
+    loop {
+        let list = console.command("devices")?;
+        let row = list.lines().find(|line| line.starts_with(PLUGGED));
+        // Another answer, if a line of the log came between.
+        let is_list = list.contains("/pcie@10000000/pci1b36,c@2,0");
+        if is_list
+            && row.is_some() == state.is_some()
+            && state.is_none_or(|state| row.is_some_and(|row| row.ends_with(state)))
+        {
+            return Ok(());
+        }
+        ensure!(start.elapsed() < Duration::from_secs(20), "not {state:?} in:\n{list}");
+    }
+}
+
+/// Asks QEMU until it does as it is told: a device that was taken is there until the machine has let it go.
+fn tell_qemu(console: &mut Console, command: &str, arguments: &serde_json::Value) -> Result<()> {
+    let start = std::time::Instant::now();
+    loop {
+        match console.qmp()?.execute(command, arguments.clone()) {
+            Ok(_) => return Ok(()),
+            Err(error) => ensure!(start.elapsed() < Duration::from_secs(20), "{error:#}"),
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn hotplug(lab: &mut Lab) -> Result<()> {
+    let (disk, wanted) = (lab.disk()?.image, lab.disk()?.sha256("README.TXT")?);
+    let node = format!("driver=raw,node-name=medium,read-only=on,file.driver=file,file.filename={}", disk.display());
+    let words = ["-device", "pcie-root-port,id=root0,addr=2,chassis=1", "-blockdev", &node];
+    let random = ["-device", "virtio-rng-pci,disable-legacy=on,romfile=,addr=6"];
+    let extra = words.into_iter().chain(random).map(str::to_owned).collect();
+    let mut console = lab.boot_to_prompt(Boot { bus: Some(Bus::Pci), iommu: Some(false), extra, ..Boot::default() })?;
+    let add = json!({ "driver": "virtio-blk-pci", "id": "plugged", "bus": "root0", "drive": "medium",
+        "disable-legacy": "on", "iommu_platform": "on", "romfile": "" });
+    let mut used = Vec::new();
+    for round in 0..20 {
+        wait_for_disk(&mut console, None)?;
+        tell_qemu(&mut console, "device_add", &add)?;
+        wait_for_disk(&mut console, Some("running")).with_context(|| format!("round {round}"))?;
+        reads(&mut console, &wanted).with_context(|| format!("round {round}"))?;
+        ensure!(console.command("random")?.trim().len() == 64, "no random bytes in round {round}");
+        used.push(console.command("ps")?.lines().count());
+        tell_qemu(&mut console, "device_del", &json!({ "id": "plugged" }))?;
+    }
+    wait_for_disk(&mut console, None)?;
+    ensure!(used.iter().all(|count| *count == used[0]), "components: {used:?}");
+    ensure!(starts(&mut console, "virtio-rng")? == 1, "another driver was started again");
+    Ok(())
 }
