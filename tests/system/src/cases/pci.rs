@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::input;
 use crate::console::Console;
+use crate::disk;
 use crate::lab::{Boot, Case, Lab, contains};
 use crate::machine::{Bus, Disk, Net};
 
@@ -364,8 +365,8 @@ fn tell_qemu(console: &mut Console, command: &str, arguments: &serde_json::Value
 }
 
 fn hotplug(lab: &mut Lab) -> Result<()> {
-    let (disk, wanted) = (lab.disk()?.image, lab.disk()?.sha256("README.TXT")?);
-    let node = format!("driver=raw,node-name=medium,read-only=on,file.driver=file,file.filename={}", disk.display());
+    let (image, wanted) = (lab.disk()?.image, lab.disk()?.sha256("README.TXT")?);
+    let node = format!("driver=raw,node-name=medium,read-only=on,file.driver=file,file.filename={}", image.display());
     let words = ["-device", "pcie-root-port,id=root0,addr=2,chassis=1", "-blockdev", &node];
     let random = ["-device", "virtio-rng-pci,disable-legacy=on,romfile=,addr=6"];
     let extra = words.into_iter().chain(random).map(str::to_owned).collect();
@@ -379,11 +380,38 @@ fn hotplug(lab: &mut Lab) -> Result<()> {
         wait_for_disk(&mut console, Some("running")).with_context(|| format!("round {round}"))?;
         reads(&mut console, &wanted).with_context(|| format!("round {round}"))?;
         ensure!(console.command("random")?.trim().len() == 64, "no random bytes in round {round}");
-        used.push(console.command("ps")?.lines().count());
+        used.push(services_use(&mut console)?);
+        let is_read = round % 4 == 3;
+        if is_read {
+            console.send_line(&format!("sha256 /{}", disk::LARGE))?;
+            std::thread::sleep(Duration::from_millis(100));
+        }
         tell_qemu(&mut console, "device_del", &json!({ "id": "plugged" }))?;
+        if is_read {
+            // Who reads is told; it does not wait for ever.
+            console.expect_within("sha256: /large.bin: ", Duration::from_secs(10))?;
+            console.prompt_within(Duration::from_secs(10))?;
+        }
     }
     wait_for_disk(&mut console, None)?;
-    ensure!(used.iter().all(|count| *count == used[0]), "components: {used:?}");
+    // What they took in the first rounds they took for good.
+    let (last, some) = (used[19].clone(), used[9].clone());
+    ensure!(last == some, "the services use {last:?} after twenty rounds, and {some:?} after ten");
     ensure!(starts(&mut console, "virtio-rng")? == 1, "another driver was started again");
-    Ok(())
+    let large = json!({ "driver": "pci-testdev", "id": "large", "bus": "root0", "membar": 64 << 20 });
+    tell_qemu(&mut console, "device_add", &large)?;
+    let says = "error pci-ecam: 01:00.0: BAR 2 of 0x4000000 bytes fits in no window of the bridge";
+    console.logged(&[says], "crashed", Duration::from_secs(10))?;
+    tell_qemu(&mut console, "device_del", &json!({ "id": "large" }))?;
+    tell_qemu(&mut console, "device_add", &add)?;
+    wait_for_disk(&mut console, Some("running"))?;
+    reads(&mut console, &wanted)
+}
+
+/// Name and memory in use of those who have to do with devices that come and go.
+fn services_use(console: &mut Console) -> Result<Vec<(String, String)>> {
+    let list = console.command("ps")?;
+    let words = list.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let named = words.filter(|words| words.get(1).is_some_and(|name| ["pci-ecam", "devmgr", "file"].contains(name)));
+    Ok(named.filter_map(|words| Some((words.get(1)?.to_string(), words.get(5)?.to_string()))).collect())
 }
