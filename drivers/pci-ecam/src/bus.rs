@@ -206,6 +206,14 @@ impl Bus {
         gone
     }
 
+    /// Where behind a port there could be a function and is none.
+    pub fn nothing_at(&self, port: Address) -> Vec<Address> {
+        let Some(bridge) = self.found.bridges.at(port) else { return Vec::new() };
+        let there = self.behind(port);
+        let all = (0..8).map(|function| Address::new(bridge.secondary, 0, function));
+        all.filter(|at| !there.contains(at)).collect()
+    }
+
     /// All that was found behind a port, in order.
     fn behind(&self, port: Address) -> Vec<Address> {
         let Some(bridge) = self.found.bridges.at(port) else { return Vec::new() };

@@ -3,8 +3,8 @@
 use alloc::rc::Rc;
 use core::time::Duration;
 
-use ipc::Call;
-use ipc::devices::DevicesClient;
+use ipc::devices::{DevicesClient, Status};
+use ipc::{Call, Error};
 use kit::{Event, Shared};
 
 use crate::Bus;
@@ -45,9 +45,23 @@ fn start(devices: &DevicesClient<impl Call>, bus: &Shared<Bus>) {
     let slots = bus.borrow_mut().slots();
     for (port, (device, pin)) in slots {
         match devices.line(device, pin) {
-            Ok(Some(line)) => bus.borrow_mut().listen(port, line),
+            Ok(Some(line)) => {
+                forget(devices, &bus.borrow_mut().nothing_at(port));
+                bus.borrow_mut().listen(port, line);
+            }
             Ok(None) => log::warn!("{port}: it has no interrupt: devices behind it cannot come and go"),
             Err(error) => log::error!("{port}: {error}"),
+        }
+    }
+}
+
+/// These are not there. Of a function that was no good devmgr does not know.
+fn forget(devices: &DevicesClient<impl Call>, nothing: &[Address]) {
+    for at in nothing {
+        match devices.gone(at.0) {
+            Ok(()) => log::warn!("{at}: it is gone"),
+            Err(Error::Status(Status::NoNode)) => {}
+            Err(error) => log::error!("{at}: {error}"),
         }
     }
 }
@@ -56,12 +70,7 @@ fn start(devices: &DevicesClient<impl Call>, bus: &Shared<Bus>) {
 fn leave(devices: &DevicesClient<impl Call>, bus: &Shared<Bus>, port: Address) {
     // While they are quiet, their drivers end.
     let gone = bus.borrow_mut().take_behind(port);
-    for &at in &gone {
-        if let Err(error) = devices.gone(at.0) {
-            log::error!("{at}: {error}");
-        }
-        log::warn!("{at}: it is gone");
-    }
+    forget(devices, &gone);
     bus.borrow_mut().power(port, false);
 }
 

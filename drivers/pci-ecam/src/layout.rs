@@ -8,7 +8,7 @@ use crate::config::{Address, COMMAND, Ecam, MEMORY, set_command};
 use crate::scan::{Bar, Sized};
 use crate::windows::{Kind, PAGE, Place, Windows};
 
-/// Bytes of each window of a slot for what may come there, beside what there is.
+/// Bytes that each window of a slot has at least, for what may come.
 const RESERVE: u64 = 2 * GRAIN;
 
 /// What a window of a bridge has to hold.
@@ -200,14 +200,15 @@ impl<'a> Layout<'a> {
         let bridges = self.bridges.0.iter().filter(|it| it.at.bus() == bridge.secondary);
         needs.extend(bridges.filter_map(|it| self.need(it, prefetchable, wide && it.wide)));
         needs.sort_by_key(|need| core::cmp::Reverse(need.align));
-        if bridge.slot.is_some() {
-            // For what may come.
-            needs.push(Need { size: RESERVE, align: PAGE });
+        // For what may come.
+        let reserve = if bridge.slot.is_some() { RESERVE } else { 0 };
+        if needs.is_empty() && reserve == 0 {
+            return None;
         }
-        let align = needs.first()?.align.max(GRAIN);
+        let align = needs.first().map_or(GRAIN, |need| need.align.max(GRAIN));
         let end =
             needs.iter().try_fold(0u64, |at, need| at.checked_next_multiple_of(need.align)?.checked_add(need.size));
-        Some(Need { size: end?.checked_next_multiple_of(GRAIN)?, align })
+        Some(Need { size: end?.checked_next_multiple_of(GRAIN)?.max(reserve), align })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The scan against a bus that lives in the test.
 
 mod bridges;
+mod lies;
 mod plugging;
 mod serving;
 mod storms;

@@ -50,6 +50,7 @@ fn a_device_that_comes_is_found_and_one_that_goes_is_not_any_more() {
     let (bus, mut served) = served(vec![port(), Fake::new(2, 0, 0x0002_0001).narrow(0, 0x1000)]);
     assert_eq!(slot(&bus) & 0xffff, 0x0729, "button, presence, interrupts");
     assert_eq!((bus.0.borrow()[0].command & 0x400, served.found().len()), (0, 2));
+    assert_eq!(served.nothing_at(PORT).len(), 8);
     let neighbour = bus.0.borrow()[1].clone();
     let devices = DevicesClient(Loopback::new(DevicesServer(Devmgr::default())));
     let mut places = Vec::new();

@@ -53,8 +53,9 @@ pub fn cases() -> Vec<Case> {
         Case::new(
             "pci.hotplug",
             "a disk that is taken and put back twenty times is listed, served and paid for as before",
-            hotplug,
+            |lab| hotplug(lab, false),
         ),
+        Case::new("pci.hotplug-smmu", "the same behind an SMMU", |lab| hotplug(lab, true)),
         Case::new("pci.full", "a function that does not fit is named, and the others are there", full),
     ]
 }
@@ -364,13 +365,13 @@ fn tell_qemu(console: &mut Console, command: &str, arguments: &serde_json::Value
     }
 }
 
-fn hotplug(lab: &mut Lab) -> Result<()> {
+fn hotplug(lab: &mut Lab, iommu: bool) -> Result<()> {
     let (image, wanted) = (lab.disk()?.image, lab.disk()?.sha256("README.TXT")?);
     let node = format!("driver=raw,node-name=medium,read-only=on,file.driver=file,file.filename={}", image.display());
     let words = ["-device", "pcie-root-port,id=root0,addr=2,chassis=1", "-blockdev", &node];
-    let random = ["-device", "virtio-rng-pci,disable-legacy=on,romfile=,addr=6"];
+    let random = ["-device", "virtio-rng-pci,disable-legacy=on,iommu_platform=on,romfile=,addr=6"];
     let extra = words.into_iter().chain(random).map(str::to_owned).collect();
-    let mut console = lab.boot_to_prompt(Boot { bus: Some(Bus::Pci), iommu: Some(false), extra, ..Boot::default() })?;
+    let mut console = lab.boot_to_prompt(Boot { bus: Some(Bus::Pci), iommu: Some(iommu), extra, ..Boot::default() })?;
     let add = json!({ "driver": "virtio-blk-pci", "id": "plugged", "bus": "root0", "drive": "medium",
         "disable-legacy": "on", "iommu_platform": "on", "romfile": "" });
     let mut used = Vec::new();
@@ -398,11 +399,19 @@ fn hotplug(lab: &mut Lab) -> Result<()> {
     let (last, some) = (used[19].clone(), used[9].clone());
     ensure!(last == some, "the services use {last:?} after twenty rounds, and {some:?} after ten");
     ensure!(starts(&mut console, "virtio-rng")? == 1, "another driver was started again");
-    let large = json!({ "driver": "pci-testdev", "id": "large", "bus": "root0", "membar": 64 << 20 });
+    // With the same identifier: QEMU takes the next when this one has gone.
+    let large = json!({ "driver": "pci-testdev", "id": "plugged", "bus": "root0", "membar": 64 << 20 });
     tell_qemu(&mut console, "device_add", &large)?;
     let says = "error pci-ecam: 01:00.0: BAR 2 of 0x4000000 bytes fits in no window of the bridge";
     console.logged(&[says], "crashed", Duration::from_secs(10))?;
-    tell_qemu(&mut console, "device_del", &json!({ "id": "large" }))?;
+    tell_qemu(&mut console, "device_del", &json!({ "id": "plugged" }))?;
+    tell_qemu(&mut console, "device_add", &add)?;
+    wait_for_disk(&mut console, Some("running"))?;
+    // A bridge driver that comes back serves the slots as well.
+    console.command("kill pci-ecam")?;
+    reads(&mut console, &wanted)?;
+    tell_qemu(&mut console, "device_del", &json!({ "id": "plugged" }))?;
+    wait_for_disk(&mut console, None)?;
     tell_qemu(&mut console, "device_add", &add)?;
     wait_for_disk(&mut console, Some("running"))?;
     reads(&mut console, &wanted)
