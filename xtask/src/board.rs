@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -23,8 +24,8 @@ pub struct Board {
     /// Which of the sets in `tests/sets.toml` it has: their names, or `*` for all.
     #[serde(default)]
     pub test_sets: Vec<String>,
-    /// The emulated machine.
-    pub machine: MachineTable,
+    /// The emulated machine, if it is emulated.
+    pub machine: Option<MachineTable>,
     /// What every bundle of this board holds.
     pub components: ComponentTable,
     /// Authority that the board gives, by component.
@@ -107,6 +108,12 @@ pub struct Selection {
     pub memory: BTreeMap<String, u64>,
 }
 
+/// Whether a folder is one of the repository's.
+fn is_inside(workspace: &Workspace, folder: &Path) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    real(folder).zip(real(&workspace.root)).is_some_and(|(folder, root)| folder.starts_with(root))
+}
+
 /// The sets of `tests/sets.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -124,15 +131,24 @@ pub fn names(workspace: &Workspace) -> Vec<String> {
 }
 
 impl Board {
-    /// Reads a board's file.
+    /// Reads a board's file: that of a folder of `board/`, or of any other by its path.
     pub fn read(workspace: &Workspace, name: &str) -> Result<Self> {
-        let file = workspace.root.join("board").join(name).join("board.toml");
+        let is_path = name.contains(['/', '.']);
+        let folder = if is_path { PathBuf::from(name) } else { workspace.root.join("board").join(name) };
+        let file = folder.join("board.toml");
         let text = fs::read_to_string(&file).with_context(|| {
             let boards = names(workspace).join(", ");
-            format!("there is no board {name:?}: cannot read {}; there are {boards}", file.display())
+            format!(
+                "there is no board {name:?}: cannot read {}; there are {boards}, and any folder by its path",
+                file.display()
+            )
         })?;
         let mut board: Self = toml::from_str(&text).with_context(|| format!("{}", file.display()))?;
-        board.name = name.into();
+        let last =
+            fs::canonicalize(&folder).ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+        board.name = last.unwrap_or_else(|| name.into());
+        let own = is_path && names(workspace).contains(&board.name);
+        ensure!(!own || is_inside(workspace, &folder), "{}: board/ has a board of that name already", folder.display());
         board.take_test_sets(workspace).with_context(|| format!("{}: test-sets", file.display()))?;
         Ok(board)
     }

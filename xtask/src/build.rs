@@ -26,7 +26,7 @@ pub const INIT: &str = "init";
 /// What `build` takes.
 #[derive(Args)]
 pub struct Options {
-    /// A folder of board/
+    /// A folder of board/, or the path of one anywhere
     #[arg(long, default_value = "virt")]
     board: String,
 }
@@ -75,7 +75,12 @@ pub fn build(workspace: &Workspace, setup: &Setup, board: &Board) -> Result<Buil
     let folder = workspace.out(&board.name);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let toolchain = compile(workspace, setup, board, &known)?;
-    let tree = board.machine.tree.as_deref().map(|name| Debian::get(workspace, setup)?.tree(name)).transpose()?;
+    let tree = board
+        .machine
+        .as_ref()
+        .and_then(|machine| machine.tree.as_deref())
+        .map(|name| Debian::get(workspace, setup)?.tree(name))
+        .transpose()?;
     let built = Built { image: folder.join("Image"), folder, guarded: toolchain.is_guarded(), tree };
     let programs = Programs { workspace, toolchain: &toolchain, folder: &built.folder };
     write_if_changed(&built.image, &programs.image()?)?;

@@ -54,10 +54,14 @@ impl Debian {
         })
     }
 
+    /// The folder of its device trees.
+    pub fn trees(&self) -> PathBuf {
+        self.folder.join("trees")
+    }
+
     /// The device tree of that name, wherever it lies among them.
     pub fn tree(&self, name: &str) -> Result<PathBuf> {
-        find(&self.folder.join("trees"), |file| file == name)
-            .with_context(|| format!("{} has no device tree {name}", self.version))
+        find(&self.trees(), |file| file == name).with_context(|| format!("{} has no device tree {name}", self.version))
     }
 }
 

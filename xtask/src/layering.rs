@@ -57,7 +57,19 @@ const LAYERS: &[Layer] = &[
     Layer { folder: "tests", may_use: &["tests/system"] },
     Layer {
         folder: "xtask",
-        may_use: &["kernel/abi", "kernel/tree", "tests/disk-jobs", "tests/system", "userland/bundle", "userland/ipc"],
+        // `port` asks the code that will read the tree on the machine.
+        may_use: &[
+            "kernel",
+            "kernel/abi",
+            "kernel/early",
+            "kernel/tree",
+            "kernel/tree/writer",
+            "tests/disk-jobs",
+            "tests/system",
+            "userland/bundle",
+            "userland/ipc",
+            "userland/services/devmgr",
+        ],
     },
 ];
 

@@ -21,9 +21,11 @@ mod link;
 mod new;
 mod outside;
 mod pack;
+mod port;
 mod program;
 mod qemu;
 mod remote;
+mod revoke;
 mod run;
 mod rustfmt;
 mod setup;
@@ -69,10 +71,14 @@ enum Verb {
     Fuzz(fuzz::Options),
     /// Tell virtio devices behind an IOMMU nonsense
     Corrupt(corrupt::Options),
+    /// Take memory away while a disk writes into it
+    Revoke(revoke::Options),
     /// Measure, in instructions and bytes
     Bench(bench::Options),
     /// The disk under Tutti and under Debian's Linux, side by side
     Compare(compare::Options),
+    /// What a device tree means for us: what the kernel uses, what stops a first boot, which devices have a driver
+    Port(port::Options),
     /// Make a driver, a service or a protocol from a template
     New(new::Options),
     /// Formatting, lints for host and target, the layering, licences, the documentation and its pages
@@ -109,9 +115,11 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Build(options) => build::run(&workspace, &setup, options),
         Verb::Test(options) => test::run(&workspace, &setup, options),
         Verb::Fuzz(options) => fuzz::run(&workspace, &setup, options),
+        Verb::Revoke(options) => revoke::run(&workspace, &setup, options),
         Verb::Corrupt(options) => corrupt::run(&workspace, &setup, options),
         Verb::Bench(options) => bench::run(&workspace, &setup, options),
         Verb::Compare(options) => compare::run(&workspace, &setup, options),
+        Verb::Port(options) => port::run(&workspace, &setup, options),
         Verb::New(options) => new::run(&workspace, options),
         Verb::Check => check::run(&workspace, &setup),
         Verb::Sizes => sizes::run(&workspace),

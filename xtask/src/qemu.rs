@@ -32,7 +32,10 @@ impl From<BusName> for Bus {
 /// The board's own machine with what was built.
 pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machine> {
     let qemu = tools::QEMU.find().context("qemu-system-aarch64 is not there")?;
-    let table = board.machine.clone();
+    let table = board
+        .machine
+        .clone()
+        .with_context(|| format!("board {} is not emulated: its board.toml has no [machine]", board.name))?;
     board.selection(set)?;
     ensure!(matches!(table.gic, None | Some(2 | 3)), "board/{}/board.toml: machine.gic is 2 or 3", board.name);
     Ok(Machine {

@@ -21,7 +21,7 @@ use crate::workspace::Workspace;
 /// What `run` takes.
 #[derive(Args)]
 pub struct Options {
-    /// A folder of board/
+    /// A folder of board/, or the path of one anywhere
     #[arg(long, default_value = "virt")]
     board: String,
     /// The core: cortex-a53, cortex-a72, cortex-a76, max, or another of QEMU's

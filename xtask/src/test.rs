@@ -1,6 +1,7 @@
 //! `test`: on the host, then in the booted image. The last line is `N passed, N failed`.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, IsTerminal, Write, stdout};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -11,6 +12,7 @@ use system_tests::{Case, Lab, Machine, Outcome};
 
 use crate::board::{self, Board};
 use crate::build;
+use crate::port;
 use crate::qemu::{self, BusName};
 use crate::setup::Setup;
 use crate::symbols::Symbols;
@@ -20,6 +22,9 @@ use crate::workspace::Workspace;
 
 /// The board on which everything is developed.
 pub const VIRT: &str = "virt";
+
+/// Of the trees in Debian's kernel package each so-many-th is held against dtc.
+const SAMPLE: usize = 8;
 
 /// What `test` takes.
 #[derive(Args, Default)]
@@ -120,10 +125,17 @@ fn tests(workspace: &Workspace, setup: &Setup, options: &Options, cases: &[Case]
         if options.filter.as_deref().is_none_or(|filter| "templates".starts_with(filter)) {
             tally.add(templates(workspace)?);
         }
+        if options.filter.as_deref().is_none_or(|filter| "port".starts_with(filter)) {
+            tally.add(port::agree(workspace, setup, SAMPLE)?);
+        }
     }
     if !options.host && !cases.is_empty() {
-        for board in boards(workspace, options)? {
-            tally.add(system(workspace, setup, &board, cases, options.machine.clone())?);
+        let boards = boards(workspace, options)?;
+        for board in &boards {
+            tally.add(system(workspace, setup, board, cases, options.machine.clone())?);
+        }
+        if boards.len() > 1 {
+            tally.add(same_kernel(workspace, &boards)?);
         }
     }
     Ok(tally)
@@ -137,6 +149,20 @@ fn boards(workspace: &Workspace, options: &Options) -> Result<Vec<String>> {
     }
     let others = board::names(workspace).into_iter().filter(|name| name != VIRT && options.machine.is_none());
     Ok([VIRT.to_owned()].into_iter().chain(others).collect())
+}
+
+/// All boards have the same kernel, byte for byte.
+fn same_kernel(workspace: &Workspace, boards: &[String]) -> Result<Tally> {
+    let image = |board: &String| {
+        let file = workspace.out(board).join("Image");
+        fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
+    };
+    let images = boards.iter().map(image).collect::<Result<Vec<_>>>()?;
+    let same = images.iter().all(|image| *image == images[0]);
+    let (word, tally) =
+        if same { ("ok     ", Tally { passed: 1, failed: 0 }) } else { ("FAILED ", Tally { passed: 0, failed: 1 }) };
+    println!("{word} {:<40} {} have the same kernel file, byte for byte", "boards.kernel", boards.join(", "));
+    Ok(tally)
 }
 
 /// `cargo test`, its results counted.

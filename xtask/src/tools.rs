@@ -124,6 +124,32 @@ pub static GDB: Tool = Tool {
     },
 };
 
+/// Another reader of device trees, which `port` is held against.
+pub static DTC: Tool = Tool {
+    name: "dtc",
+    programs: &["dtc"],
+    why: "reads device trees in the tests",
+    packages: Packages {
+        apt: Some(&["device-tree-compiler"]),
+        dnf: Some(&["dtc"]),
+        pacman: Some(&["dtc"]),
+        brew: Some(&["dtc"]),
+    },
+};
+
+/// What puts an overlay on a tree.
+pub static FDTOVERLAY: Tool = Tool {
+    name: "fdtoverlay",
+    programs: &["fdtoverlay"],
+    why: "puts overlays on device trees",
+    packages: Packages {
+        apt: Some(&["device-tree-compiler"]),
+        dnf: Some(&["dtc"]),
+        pacman: Some(&["dtc"]),
+        brew: Some(&["dtc"]),
+    },
+};
+
 /// Debian's packages.
 pub static APT: Tool = Tool {
     name: "apt-get",

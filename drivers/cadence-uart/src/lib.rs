@@ -65,8 +65,9 @@ impl Uart for CadenceUart {
         if overrun {
             self.registers.interrupt_status.write(INTERRUPT::ROVR::SET);
         }
-        let broken =
-            errors.is_set(BYTE_STATUS::PARITY) || errors.is_set(BYTE_STATUS::FRAMING) || errors.is_set(BYTE_STATUS::BREAK);
+        let broken = errors.is_set(BYTE_STATUS::PARITY)
+            || errors.is_set(BYTE_STATUS::FRAMING)
+            || errors.is_set(BYTE_STATUS::BREAK);
         Some(match (broken, overrun) {
             (true, _) => Received::Broken,
             (false, true) => Received::Overrun(byte),

@@ -24,15 +24,8 @@ pub struct Uart {
 }
 
 /// All that are known.
-pub static UARTS: [Uart; 7] = [
-    pl011::UART,
-    geni::UART,
-    uartdm::UART,
-    ns16550::UART,
-    imx::UART,
-    cadence::UART,
-    aux::UART,
-];
+pub static UARTS: [Uart; 7] =
+    [pl011::UART, geni::UART, uartdm::UART, ns16550::UART, imx::UART, cadence::UART, aux::UART];
 
 /// The UART of that name.
 pub fn find(compatible: &str) -> Option<&'static Uart> {

@@ -87,12 +87,7 @@ pub struct Lines {
 impl Lines {
     /// No Irq anywhere.
     pub const fn new() -> Self {
-        Self {
-            first: [None; LINES],
-            messages: [None; message::MOST],
-            taken: [0; message::MOST / 64],
-            devices: None,
-        }
+        Self { first: [None; LINES], messages: [None; message::MOST], taken: [0; message::MOST / 64], devices: None }
     }
 
     /// The lowest message to an ITS that is no Irq.

@@ -2,7 +2,8 @@
 //! error, which init would not survive.
 
 use rt::{
-    Cap, Endpoint, FaultKind, FaultMessage, Kind, Received, Reply, SchedContext, SyscallError, TABLE, Thread, ThreadConfig,
+    Cap, Endpoint, FaultKind, FaultMessage, Kind, Received, Reply, SchedContext, SyscallError, TABLE, Thread,
+    ThreadConfig,
 };
 
 use crate::authority::{DEBUG, SPACE, sched_control};
@@ -28,7 +29,8 @@ pub struct NoAnswer;
 impl Scout {
     /// Makes it, suspended.
     pub fn new(memory: &mut Memory, cores: u32) -> Result<Self, SyscallError> {
-        let (thread, time) = (memory.object::<Thread>(Kind::Thread)?, memory.object::<SchedContext>(Kind::SchedContext)?);
+        let (thread, time) =
+            (memory.object::<Thread>(Kind::Thread)?, memory.object::<SchedContext>(Kind::SchedContext)?);
         let (faults, reply) = (memory.object(Kind::Endpoint)?, memory.object(Kind::Reply)?);
         let (table, space, fault) = (TABLE, SPACE, Some(faults));
         let (priority, ceiling) = (PRIORITY, PRIORITY);

@@ -18,8 +18,7 @@ const CLEAR: usize = 0x618;
 const FIFO: usize = 0x700;
 const TX_WATERMARK: usize = 0x80c;
 
-pub(super) const UART: Uart =
-    Uart { compatible: &["qcom,geni-debug-uart"], name: "GENI UART", start, send };
+pub(super) const UART: Uart = Uart { compatible: &["qcom,geni-debug-uart"], name: "GENI UART", start, send };
 
 /// It asks for more when so many words are left; with 0 it never would.
 fn start(port: &dyn Port) {

@@ -9,8 +9,7 @@ const DATA: usize = 0x00;
 const FLAGS: usize = 0x18;
 const FULL: u32 = 1 << 5;
 
-pub(super) const UART: Uart =
-    Uart { compatible: &["arm,pl011", "arm,sbsa-uart"], name: "PL011", start: ready, send };
+pub(super) const UART: Uart = Uart { compatible: &["arm,pl011", "arm,sbsa-uart"], name: "PL011", start: ready, send };
 
 fn send(port: &dyn Port, _: Layout, byte: u8) {
     wait(|| port.read(FLAGS) & FULL == 0);

@@ -56,7 +56,10 @@ impl Checker {
         };
         let have = k.machine.devices.get(&(controller, device));
         must!(have == Some(&s.events.0), "the ITS has {have:x?} for device {device:#x}, not {:?}", s.events);
-        must!(k.devices().take(1000).any(|other| other == space), "{space:?} is not in the list of those that have one");
+        must!(
+            k.devices().take(1000).any(|other| other == space),
+            "{space:?} is not in the list of those that have one"
+        );
         Ok(1)
     }
 

@@ -29,14 +29,16 @@ pub fn cases() -> Vec<Case> {
         ),
         Case::new("crash.restart.service", "a killed service is started again", service_comes_back).needs([Need::Disk]),
         Case::new("crash.restart.console", "a killed console driver comes back", console_comes_back),
-        Case::new("crash.restart.shell", "a killed shell comes back with a prompt", shell_comes_back).needs([Need::Disk]),
+        Case::new("crash.restart.shell", "a killed shell comes back with a prompt", shell_comes_back)
+            .needs([Need::Disk]),
         Case::new("crash.restart.once", "a second time it stays away", stays_away),
         Case::new(
             "crash.mute",
             "without a console driver init prints, and no terminal obeys a component",
             prints_plainly,
         ),
-        Case::new("crash.restart.always", "what crashes again and again is given up", given_up).needs([Need::Set("restart")]),
+        Case::new("crash.restart.always", "what crashes again and again is given up", given_up)
+            .needs([Need::Set("restart")]),
     ]
 }
 

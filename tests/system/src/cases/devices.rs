@@ -14,13 +14,16 @@ use crate::machine::Disk;
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
     vec![
-        Case::new("devices.list", "devices lists the enabled nodes that fdtget finds in the same tree", lists_the_tree).needs([]),
+        Case::new("devices.list", "devices lists the enabled nodes that fdtget finds in the same tree", lists_the_tree)
+            .needs([]),
         Case::new("devices.node", "devices PATH shows what a node has", shows_a_node),
         Case::new("devices.each", "each device of a kind has a process and a service of its own", one_process_each),
         Case::new("devices.waiting", "a driver that needs a clock waits for it by name", waits_for_a_clock),
         Case::new("devices.refused", "registers that reach into those of a driver are named", names_a_conflict),
-        Case::new("devices.devmgr", "devmgr dies, no driver does, and it finds them again", devmgr_comes_back).needs([Need::Disk]),
-        Case::new("devices.supervisor", "the supervisor dies and comes back, and so do others", supervisor_comes_back).needs([Need::Disk]),
+        Case::new("devices.devmgr", "devmgr dies, no driver does, and it finds them again", devmgr_comes_back)
+            .needs([Need::Disk]),
+        Case::new("devices.supervisor", "the supervisor dies and comes back, and so do others", supervisor_comes_back)
+            .needs([Need::Disk]),
     ]
 }
 

@@ -24,7 +24,12 @@ pub fn cases() -> Vec<Case> {
     };
     vec![
         computes("one-core", 1, [Need::Virt, SET], "six components compute on one core, in slices and across calls"),
-        computes("cores", 4, [Need::Cores(4), SET], "six components compute on four cores, and a server on its callers'"),
+        computes(
+            "cores",
+            4,
+            [Need::Cores(4), SET],
+            "six components compute on four cores, and a server on its callers'",
+        ),
     ]
 }
 

@@ -10,12 +10,14 @@ use crate::machine::Disk;
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
-    vec![Case::new(
-        "hostile.disk",
-        "beside a client that misbehaves one that does not gets 90 % of what it gets beside a polite one",
-        disk,
-    )
-    .needs([Need::Set("hostile"), Need::Disk])]
+    vec![
+        Case::new(
+            "hostile.disk",
+            "beside a client that misbehaves one that does not gets 90 % of what it gets beside a polite one",
+            disk,
+        )
+        .needs([Need::Set("hostile"), Need::Disk]),
+    ]
 }
 
 /// Bytes of the disk, and requests that it takes in a second: few enough that it is the disk for which clients wait, on any host.

@@ -16,14 +16,16 @@ pub fn cases() -> Vec<Case> {
         Case::new(format!("isolation.{id}"), says, move |lab| faults(lab, culprit, fault)).needs([SET])
     };
     vec![
-        Case::new("isolation.refused", "calls beyond a component's rights get their defined error", refused).needs([SET]),
+        Case::new("isolation.refused", "calls beyond a component's rights get their defined error", refused)
+            .needs([SET]),
         fault("memory", "trespass-memory", READ, "another process's memory cannot be read"),
         fault("kernel", "trespass-kernel", READ, "kernel memory cannot be read"),
         fault("registers", "trespass-registers", WRITE, "another driver's registers cannot be written"),
         fault("program", "trespass-program", WRITE, "a program cannot be written"),
         fault("execute", "trespass-execute", EXECUTE, "a writable page cannot be executed"),
         fault("fpu", "trespass-fpu", FPU, "floating point takes having asked for it"),
-        Case::new("isolation.liar", "what a server adds to its answers is gone, and the next call works", liar).needs([SET]),
+        Case::new("isolation.liar", "what a server adds to its answers is gone, and the next call works", liar)
+            .needs([SET]),
         Case::new("isolation.carry-on", "the rest of the system carries on", carries_on).needs([SET, Need::Disk]),
     ]
 }

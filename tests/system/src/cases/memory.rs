@@ -16,7 +16,8 @@ pub fn cases() -> Vec<Case> {
         Case::new(format!("memory.{id}"), says, move |lab| faults(lab, culprit, fault)).needs([SET])
     };
     vec![
-        Case::new("memory.touch", "reserved memory comes when it is touched, is zero and goes back", touch).needs([SET]),
+        Case::new("memory.touch", "reserved memory comes when it is touched, is zero and goes back", touch)
+            .needs([SET]),
         fault("exhausted", "memory-exhausted", NO_MEMORY, "more than there is memory for is a fault that says so"),
         fault("tables", "memory-tables", NO_TABLES, "more than there are tables for is a fault that says so"),
         fault("stack", "memory-stack", "stack overflow (0x1", "a stack overflow ends below the stack and is called so"),

@@ -1,0 +1,134 @@
+//! The device tree in what one has of a phone.
+
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use tree::Tree;
+
+use super::android;
+use super::report::Source;
+use crate::tools;
+use crate::workspace;
+
+/// A tree, with where it comes from.
+pub struct Input {
+    pub bytes: Vec<u8>,
+    pub source: Source,
+}
+
+const MAGIC: [u8; 4] = 0xd00d_feedu32.to_be_bytes();
+
+/// Finds the trees in a file and takes the one that is wanted, counted from 1.
+pub fn read(file: &Path, wanted: Option<usize>) -> Result<Input> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let name = file.display();
+    if android::overlays(&bytes)?.is_some() {
+        bail!(
+            "{name} holds overlays, which change a tree: give the boot image or vendor boot image, and this with --overlay"
+        );
+    }
+    let (kind, parts) = match android::image(&bytes).with_context(|| format!("{name}"))? {
+        Some(image) => (image.kind, image.parts),
+        None => {
+            let kind = if bytes.starts_with(&MAGIC) { "device tree" } else { "file" };
+            (kind.into(), std::iter::once(0..bytes.len()).collect())
+        }
+    };
+    let trees: Vec<Range<usize>> = parts.into_iter().flat_map(|part| trees(&bytes, part)).collect();
+    ensure!(
+        !trees.is_empty(),
+        "{name}: no device tree is in this {kind}. With header v3 and v4 the tree is in vendor_boot.img; on a running phone it is \
+         /sys/firmware/fdt"
+    );
+    let number = match wanted {
+        Some(number) => number,
+        None if trees.len() == 1 => 1,
+        None => bail!("{name} holds {} trees: choose one with --tree N\n{}", trees.len(), list(&bytes, &trees)),
+    };
+    let chosen = number.checked_sub(1).and_then(|index| trees.get(index).cloned());
+    let chosen = chosen.with_context(|| format!("{name} holds {} trees, and no number {number}", trees.len()))?;
+    let source = Source { file: name.to_string(), kind, tree: number, trees: trees.len(), overlays: Vec::new() };
+    Ok(Input { bytes: bytes[chosen].to_vec(), source })
+}
+
+/// Every sound tree in a part of a file, wherever it begins.
+fn trees(bytes: &[u8], part: Range<usize>) -> Vec<Range<usize>> {
+    let (mut found, mut at) = (Vec::new(), part.start);
+    let all = &bytes[..part.end];
+    while let Some(next) = all[at..].windows(4).position(|window| window == MAGIC) {
+        let start = at + next;
+        at = start + 4;
+        let size = Tree::total_size(&all[start..]).ok().filter(|&size| size <= all.len() - start);
+        // A whole file is what somebody calls a tree: what is wrong with it is said later.
+        let whole = start == 0 && part == (0..bytes.len());
+        if let Some(size) = size
+            && (whole || Tree::parse(&all[start..start + size]).is_ok())
+        {
+            found.push(start..start + size);
+            at = start + size;
+        } else if whole {
+            found.push(start..all.len());
+            break;
+        }
+    }
+    found
+}
+
+fn list(bytes: &[u8], trees: &[Range<usize>]) -> String {
+    let line = |(index, range): (usize, &Range<usize>)| {
+        let tree = Tree::parse(&bytes[range.clone()]).ok();
+        let model = tree.as_ref().and_then(Tree::model).unwrap_or("without a model").to_owned();
+        let compatible: Vec<_> = tree.iter().flat_map(|tree| tree.compatible().take(2)).collect();
+        format!("    --tree {:<3} {model} ({})", index + 1, compatible.join(", "))
+    };
+    trees.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Applies overlays: files of one each, or `dtbo.img`, of which `number` says which.
+pub fn overlay(input: &mut Input, file: &Path, number: Option<usize>, scratch: &Path) -> Result<()> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let chosen = match android::overlays(&bytes)? {
+        None => bytes,
+        Some(all) => {
+            let number = match number {
+                Some(number) => number,
+                None if all.len() == 1 => 1,
+                None => bail!(
+                    "{} holds {} overlays: choose one with --overlay-number N\n{}",
+                    file.display(),
+                    all.len(),
+                    ids(&bytes, &all)
+                ),
+            };
+            let overlay = number.checked_sub(1).and_then(|index| all.get(index));
+            let overlay = overlay.with_context(|| format!("{} holds {} overlays", file.display(), all.len()))?;
+            bytes[overlay.part.clone()].to_vec()
+        }
+    };
+    let (base, top, out) = (scratch.join("base.dtb"), scratch.join("overlay.dtbo"), scratch.join("merged.dtb"));
+    fs::create_dir_all(scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
+    fs::write(&base, &input.bytes)?;
+    fs::write(&top, &chosen)?;
+    let program = tools::FDTOVERLAY.find().context("fdtoverlay is not there")?;
+    workspace::output(Command::new(program).arg("-i").arg(&base).arg("-o").arg(&out).arg(&top)).with_context(|| {
+        format!(
+            "{} does not go on top of the tree: it has another board's, or the tree has no __symbols__",
+            file.display()
+        )
+    })?;
+    input.bytes = fs::read(&out)?;
+    input.source.overlays.push(file.display().to_string());
+    Ok(())
+}
+
+fn ids(bytes: &[u8], all: &[android::Overlay]) -> String {
+    let line = |(index, overlay): (usize, &android::Overlay)| {
+        let tree = Tree::parse(&bytes[overlay.part.clone()]).ok();
+        let model = tree.as_ref().and_then(Tree::model).unwrap_or("without a model").to_owned();
+        format!("    --overlay-number {:<3} {model}, id {:#x}, revision {:#x}", index + 1, overlay.id, overlay.revision)
+    };
+    all.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
+}
