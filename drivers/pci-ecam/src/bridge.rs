@@ -7,6 +7,7 @@ use ipc::devices::{Function, Route};
 
 use crate::capability::{Port, port};
 use crate::config::{Address, Ecam, HEADER};
+use crate::slot::Slot;
 
 /// Registers of a type 1 header.
 const BUSES: u16 = 0x18;
@@ -43,6 +44,8 @@ pub struct Bridge {
     pub port: Option<Port>,
     /// Its prefetchable window has 64 bits.
     pub wide: bool,
+    /// Devices behind it come and go.
+    pub slot: Option<Slot>,
 }
 
 /// Whether a function is a bridge: a header of type 1.
@@ -55,7 +58,10 @@ impl Bridge {
     pub fn of(ecam: &Ecam, at: Address) -> Self {
         let [_, secondary, subordinate, _] = ecam.read(at, BUSES).to_le_bytes();
         let wide = ecam.read(at, PREFETCHABLE_WINDOW) & 0xf == 1;
-        Self { at, secondary, subordinate, port: port(ecam, at), wide }
+        let port = port(ecam, at);
+        // A slot has one link.
+        let slot = port.filter(|port| port.is_link()).and_then(|_| Slot::of(ecam, at));
+        Self { at, secondary, subordinate, port, wide, slot }
     }
 
     /// Whether its numbers make sense on its bus, of which those up to `last` are behind what leads there.
@@ -72,7 +78,7 @@ impl Bridge {
 
     /// Whether there is one device behind it, with number 0: a link of PCI Express has two ends.
     pub fn is_link(&self) -> bool {
-        matches!(self.port, Some(Port::Root | Port::Downstream))
+        self.port.is_some_and(Port::is_link)
     }
 
     /// Sets its numbers; whether it took them.

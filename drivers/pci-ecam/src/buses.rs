@@ -108,7 +108,7 @@ fn numbered(ecam: &Ecam, at: Address, used: u8, last: u8) -> Result<Bridge, &'st
 }
 
 /// The functions of a bus. One that is not there says so with all ones; of a device without function 0 there are none.
-fn functions(ecam: &Ecam, bus: u8, is_link: bool) -> impl Iterator<Item = Address> + '_ {
+pub fn functions(ecam: &Ecam, bus: u8, is_link: bool) -> impl Iterator<Item = Address> + '_ {
     (0..if is_link { 1 } else { 32u8 }).flat_map(move |device| {
         let first = Address::new(bus, device, 0);
         let several = |first| if ecam.read(first, HEADER) & 0x80_0000 != 0 { 8 } else { 1 };

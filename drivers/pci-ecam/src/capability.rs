@@ -48,6 +48,11 @@ pub enum Port {
 }
 
 impl Port {
+    /// Whether it is the upper end of a link.
+    pub fn is_link(self) -> bool {
+        matches!(self, Self::Root | Self::Downstream)
+    }
+
     /// Whether what comes from behind it has the requester ID of the function that sent it.
     pub fn keeps_requester(self) -> bool {
         self != Self::Other
@@ -56,14 +61,18 @@ impl Port {
 
 /// What of PCI Express a function is; none if it is conventional.
 pub fn port(ecam: &Ecam, at: Address) -> Option<Port> {
-    let list = capabilities(ecam, at).ok()?;
-    let express = list.iter().find(|it| it.id == EXPRESS)?;
-    Some(match ecam.read(at, express.at) >> 20 & 0xf {
+    Some(match ecam.read(at, express(ecam, at)?) >> 20 & 0xf {
         4 => Port::Root,
         5 => Port::Upstream,
         6 => Port::Downstream,
         _ => Port::Other,
     })
+}
+
+/// Where the capability of PCI Express is, if a function has it.
+pub fn express(ecam: &Ecam, at: Address) -> Option<u16> {
+    let list = capabilities(ecam, at).ok()?;
+    list.iter().find(|it| it.id == EXPRESS).map(|it| it.at)
 }
 
 /// The list of a function.
@@ -109,6 +118,21 @@ const fn bits(id: u8, offset: u16, first: u32) -> Option<(u32, u32)> {
     }
 }
 
+/// The bit of a capability's first register with which messages are on.
+const fn enable(id: u8) -> Option<u32> {
+    match id {
+        MSI => Some(MSI_ENABLE),
+        MSI_X => Some(MSI_X_ENABLE),
+        _ => None,
+    }
+}
+
+/// Whether messages are on: then a function raises no INTx (6.8).
+pub fn sends_messages(ecam: &Ecam, at: Address) -> bool {
+    let list = capabilities(ecam, at).unwrap_or_default();
+    list.iter().any(|it| enable(it.id).is_some_and(|enable| ecam.read(at, it.at) & enable != 0))
+}
+
 /// Its accesses see the caches where the host bridge lets them: memory that its driver was given is zero there, and may still be
 /// another's behind them.
 pub fn snoop(ecam: &Ecam, at: Address) {
@@ -124,11 +148,7 @@ pub fn snoop(ecam: &Ecam, at: Address) {
 /// Messages are off.
 pub fn stop_messages(ecam: &Ecam, at: Address) {
     for it in capabilities(ecam, at).unwrap_or_default() {
-        let enable = match it.id {
-            MSI => MSI_ENABLE,
-            MSI_X => MSI_X_ENABLE,
-            _ => continue,
-        };
+        let Some(enable) = enable(it.id) else { continue };
         let word = ecam.read(at, it.at);
         if word & enable != 0 {
             ecam.write(at, it.at, word & !enable);

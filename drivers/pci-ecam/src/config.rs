@@ -3,7 +3,7 @@
 use core::fmt;
 
 use kit::Node;
-use kit::mmio::{Mmio, ReadWrite, Readable, Writeable};
+use kit::mmio::{Mmio, ReadWrite, Readable, WriteOnly, Writeable};
 
 /// Registers of a type 0 and type 1 header (PCI Local Bus Specification 3.0, 6.1).
 pub const ID: u16 = 0x00;
@@ -110,8 +110,26 @@ impl Ecam {
         }
     }
 
+    /// 16 bits at `register`, a multiple of 2.
+    pub fn read_half(&self, at: Address, register: u16) -> u16 {
+        (self.read(at, register) >> (register & 2) * 8) as u16
+    }
+
+    /// Writes 16 bits, and leaves the other half of the word alone.
+    pub fn write_half(&self, at: Address, register: u16, value: u16) {
+        let place =
+            self.offset(at, register & 0xffe).and_then(|offset| self.mmio.register::<WriteOnly<u16>>(offset).ok());
+        if let Some(place) = place {
+            place.set(value);
+        }
+    }
+
     fn place(&self, at: Address, register: u16) -> Option<ReadWrite<u32>> {
+        self.mmio.register(self.offset(at, register & 0xffc)?).ok()
+    }
+
+    fn offset(&self, at: Address, register: u16) -> Option<usize> {
         let function = usize::from(at.0).checked_sub(usize::from(self.first) << 8)?;
-        self.mmio.register((function << 12) + usize::from(register & 0xffc)).ok()
+        Some((function << 12) + usize::from(register))
     }
 }

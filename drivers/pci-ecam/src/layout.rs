@@ -8,6 +8,9 @@ use crate::config::{Address, COMMAND, Ecam, MEMORY, set_command};
 use crate::scan::{Bar, Sized};
 use crate::windows::{Kind, PAGE, Place, Windows};
 
+/// Bytes that each window of a slot has at least, for what may come.
+const RESERVE: u64 = 2 * GRAIN;
+
 /// What a window of a bridge has to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Need {
@@ -54,6 +57,21 @@ impl<'a> Layout<'a> {
         let (left_out, places) = (Vec::new(), Vec::new());
         let mut layout = Self { ecam, functions, bridges, is_first, left_out, places };
         layout.bus(ecam.first(), None, &mut windows.clone());
+        layout
+    }
+
+    /// Gives places to what came behind a port, in the windows that the port passes on.
+    pub fn behind(
+        ecam: &'a Ecam,
+        functions: &'a [Sized],
+        none: &'a Bridges,
+        port: &Bridge,
+        wide: bool,
+        windows: [Block; 2],
+    ) -> Self {
+        let (left_out, places) = (Vec::new(), Vec::new());
+        let mut layout = Self { ecam, functions, bridges: none, is_first: false, left_out, places };
+        layout.bus(port.secondary, Some(wide), &mut Windows::behind(windows));
         layout
     }
 
@@ -182,10 +200,15 @@ impl<'a> Layout<'a> {
         let bridges = self.bridges.0.iter().filter(|it| it.at.bus() == bridge.secondary);
         needs.extend(bridges.filter_map(|it| self.need(it, prefetchable, wide && it.wide)));
         needs.sort_by_key(|need| core::cmp::Reverse(need.align));
-        let align = needs.first()?.align.max(GRAIN);
+        // For what may come.
+        let reserve = if bridge.slot.is_some() { RESERVE } else { 0 };
+        if needs.is_empty() && reserve == 0 {
+            return None;
+        }
+        let align = needs.first().map_or(GRAIN, |need| need.align.max(GRAIN));
         let end =
             needs.iter().try_fold(0u64, |at, need| at.checked_next_multiple_of(need.align)?.checked_add(need.size));
-        Some(Need { size: end?.checked_next_multiple_of(GRAIN)?, align })
+        Some(Need { size: end?.checked_next_multiple_of(GRAIN)?.max(reserve), align })
     }
 }
 
@@ -204,6 +227,6 @@ const fn kind(prefetchable: bool) -> Kind {
 }
 
 /// Whether what is behind a bridge may lie above 4 GiB. `wide`: the same of what is in front of it; none on the root bus.
-fn is_wide(bridge: &Bridge, wide: Option<bool>) -> bool {
+pub fn is_wide(bridge: &Bridge, wide: Option<bool>) -> bool {
     bridge.wide && wide.unwrap_or(true)
 }

@@ -10,15 +10,20 @@ mod bus;
 mod buses;
 mod capability;
 mod config;
+mod hotplug;
 mod layout;
+mod lines;
 mod report;
 mod scan;
+mod slot;
+mod storm;
 #[cfg(test)]
 mod tests;
 mod windows;
 
 pub use bus::Bus;
 pub use config::{Address, Ecam, bus_range};
+pub use lines::listen;
 pub use report::keep_told;
 pub use scan::{Fault, Scan, scan};
 pub use windows::{Place, Windows};

@@ -8,7 +8,7 @@ use alloc::rc::Rc;
 use ipc::devices::DevicesClient;
 use ipc::pci::PciServer;
 use kit::{Node, Shared, mmio::Mmio};
-use pci_ecam::{Bus, Ecam, Windows, bus_range, keep_told, scan};
+use pci_ecam::{Bus, Ecam, Windows, bus_range, keep_told, listen, scan};
 
 rt::entry!(run);
 
@@ -16,10 +16,13 @@ fn run(env: &'static rt::Env) -> kit::Result<rt::SyscallError> {
     let node = Node::open(env)?;
     let ecam = Ecam::new(Mmio::open(env, 0)?, bus_range(&node));
     let is_first = env.start_info().epoch == 1;
-    let found = scan(&ecam, &Windows::of(node.bytes("ranges").unwrap_or_default()), is_first);
+    let windows = Windows::of(node.bytes("ranges").unwrap_or_default());
+    let found = scan(&ecam, &windows, is_first);
     let functions = found.functions.iter().flatten().count();
     log::info!("{functions} functions on {} buses from {} on", found.bridges.0.len() + 1, ecam.first());
-    let bus = Shared::new(Bus::new(ecam, found));
-    keep_told(&Rc::new(DevicesClient::from_env(env)?), &bus)?;
+    let bus = Shared::new(Bus::new(ecam, windows, found));
+    let devices = Rc::new(DevicesClient::from_env(env)?);
+    keep_told(&devices, &bus)?;
+    listen(env, &devices, &bus)?;
     Ok(kit::serve(env, PciServer(bus))?)
 }

@@ -7,6 +7,7 @@ use ipc::Call;
 use ipc::devices::{DevicesClient, Function, Route, Status};
 use kit::{Event, Shared};
 
+use crate::bus::Driver;
 use crate::{Address, Bus};
 
 /// Tells devmgr now, and whenever it was started again, as its successor knows nothing; and makes functions quiet whose driver
@@ -36,24 +37,26 @@ pub fn keep_told<C: Call + 'static>(devices: &Rc<DevicesClient<C>>, bus: &Shared
 /// Tells it of all functions, gives each to the driver that it says, and tells it that this was all. What is wrong with one is
 /// said in the log, and keeps no other from being told.
 pub(crate) fn tell(devices: &DevicesClient<impl Call>, bus: &mut Bus) {
-    for index in 0..bus.found().len() {
-        match bus.found().get(index) {
-            Some(Ok(function)) => {
-                let (function, at) = (*function, Address(function.address));
-                match driver(devices, function, bus.route(&function)) {
-                    Ok(Some((component, may_master))) => bus.give(at, Some(component), may_master),
-                    Ok(None) => bus.give(at, None, false),
-                    Err(error) => log::error!("{at}: {error}"),
-                }
-            }
-            Some(Err(fault)) => log::error!("{fault}"),
-            None => {}
-        }
-    }
+    (0..bus.found().len()).for_each(|index| tell_of(devices, bus, index));
     if let Err(error) = devices.scanned() {
         log::error!("devmgr: {error}");
     }
     quiet_the_dead(devices, bus);
+}
+
+/// The same of one of what was found.
+pub(crate) fn tell_of(devices: &DevicesClient<impl Call>, bus: &mut Bus, index: usize) {
+    match bus.found().get(index) {
+        Some(Ok(function)) => {
+            let (function, at) = (*function, Address(function.address));
+            match driver(devices, function, bus.route(&function), bus.pin(&function)) {
+                Ok(driver) => bus.give(at, driver),
+                Err(error) => log::error!("{at}: {error}"),
+            }
+        }
+        Some(Err(fault)) => log::error!("{fault}"),
+        None => {}
+    }
 }
 
 /// Drivers have ended: those that devmgr says do not run leave their functions quiet.
@@ -68,15 +71,17 @@ pub(crate) fn quiet_the_dead(devices: &DevicesClient<impl Call>, bus: &mut Bus) 
     }
 }
 
-/// The component that drives a function, and whether it may be a bus master.
+/// Who drives a function.
 fn driver(
     devices: &DevicesClient<impl Call>,
     function: Function,
     route: Option<Route>,
-) -> Result<Option<(u32, bool)>, ipc::Error<Status>> {
-    let driver = match route {
+    (device, pin): (u16, u8),
+) -> Result<Option<Driver>, ipc::Error<Status>> {
+    let component = match route {
         None => devices.found(function)?,
         Some(route) => devices.found_behind(function, route)?,
     };
-    driver.map(|driver| Ok((driver, devices.may_master(driver)?))).transpose()
+    let Some(component) = component else { return Ok(None) };
+    Ok(Some(Driver { component, may_master: devices.may_master(component)?, line: devices.line(device, pin)? }))
 }

@@ -6,9 +6,9 @@ use core::fmt;
 
 use ipc::devices::Function;
 
-use crate::bridge::{Bridges, is_bridge};
+use crate::bridge::{Bridge, Bridges, is_bridge};
 use crate::bus::set_mark;
-use crate::buses::buses;
+use crate::buses::{buses, functions};
 use crate::capability::messages;
 use crate::config::{Address, COMMAND, Ecam, HEADER, ID, INTERRUPT, INTX_DISABLE, IO, MASTER, MEMORY, set_command};
 use crate::layout::{Layout, Placed};
@@ -110,6 +110,35 @@ pub fn scan(ecam: &Ecam, windows: &Windows, is_first: bool) -> Scan {
         ecam.write(fault.at, COMMAND, 0);
     }
     Scan { functions, bridges }
+}
+
+/// The functions of a device that came behind a port, as [`scan`] finds them. What else runs is not touched.
+pub fn scan_slot(ecam: &Ecam, windows: &Windows, bridges: &Bridges, port: &Bridge) -> Vec<Result<Function, Fault>> {
+    let found: Vec<Result<Sized, Fault>> = functions(ecam, port.secondary, true)
+        .map(|at| {
+            set_command(ecam, at, MASTER, 0);
+            set_mark(ecam, at, 0);
+            if is_bridge(ecam, at) {
+                let why =
+                    "it is a bridge that came while the machine runs: no bus number is left for what is behind it";
+                return Err(Fault { at, why: why.into() });
+            }
+            Ok(Sized { at, bars: bars(ecam, at)? })
+        })
+        .collect();
+    let sized: Vec<Sized> = found.iter().flatten().cloned().collect();
+    let wide = port.wide && bridges.above(port.at).all(|bridge| bridge.wide);
+    let passed_on = [false, true].map(|prefetchable| {
+        let (bus, size) = port.window(ecam, prefetchable)?;
+        windows.find(bus, size).map(|place| (place, size))
+    });
+    let none = Bridges::default();
+    let layout = Layout::behind(ecam, &sized, &none, port, wide, passed_on);
+    let functions: Vec<_> = found.into_iter().map(|found| settle(ecam, &layout, &found?)).collect();
+    for fault in functions.iter().filter_map(|it| it.as_ref().err()) {
+        ecam.write(fault.at, COMMAND, 0);
+    }
+    functions
 }
 
 /// What is behind a bridge that is left alone is not there.

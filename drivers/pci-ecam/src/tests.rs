@@ -1,7 +1,10 @@
 //! The scan against a bus that lives in the test.
 
 mod bridges;
+mod lies;
+mod plugging;
 mod serving;
+mod storms;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -77,6 +80,17 @@ impl Fake {
     }
 }
 
+impl Fake {
+    /// Slot control, or the status beside it, of which a one clears what happened.
+    fn store_half(&mut self, register: usize, value: u16) {
+        let word = &mut self.more.get_mut(&(register as u16 & !2)).expect("a slot").0;
+        match register & 2 {
+            0 => *word = *word & 0xffff_0000 | u32::from(value),
+            _ => *word &= !(u32::from(value & 0x11f) << 16),
+        }
+    }
+}
+
 struct Bus(RefCell<Vec<Fake>>);
 
 /// Which function an access to configuration space reaches: bridges pass it on to the buses that they have numbers for.
@@ -121,9 +135,12 @@ impl Bank for Bus {
     }
 
     fn store(&self, offset: usize, bytes: usize, value: u64) {
-        assert_eq!(bytes, 4);
         let mut functions = self.0.borrow_mut();
         let Some(it) = reached(&functions, offset >> 12).map(|index| &mut functions[index]) else { return };
+        if bytes == 2 {
+            return it.store_half(offset & 0xfff, value as u16);
+        }
+        assert_eq!(bytes, 4);
         let is_bridge = it.header & 0x7f == 1;
         match offset & 0xfff {
             0x04 => it.command = value as u32 & 0x407,
@@ -239,6 +256,15 @@ impl Devices for Devmgr {
     fn found_behind(&mut self, client: Client, function: Function, _: Route) -> Result<Option<u32>, Status> {
         self.found(client, function)
     }
+    fn line(&mut self, _: Client, device: u16, pin: u8) -> Result<Option<u32>, Status> {
+        Ok((pin == 1).then_some(u32::from(device >> 3 & 3)))
+    }
+    fn stuck(&mut self, _: Client, _: u32) -> Result<u32, Status> {
+        Ok(0)
+    }
+    fn gone(&mut self, _: Client, _: u16) -> Result<(), Status> {
+        Ok(())
+    }
     fn may_master(&mut self, _: Client, component: u32) -> Result<bool, Status> {
         Ok(component == 7)
     }
@@ -253,7 +279,7 @@ fn only_who_has_a_driver_interrupts() {
     let (bus, ecam) = bus(functions());
     let devices = DevicesClient(Loopback::new(DevicesServer(Devmgr::default())));
     let found = scan(&ecam, &windows(), true);
-    let mut told = super::Bus::new(ecam, found);
+    let mut told = super::Bus::new(ecam, windows(), found);
     for turn in 1..3 {
         tell(&devices, &mut told);
         assert_eq!(bus.0.borrow().iter().map(|it| it.command).collect::<Vec<_>>(), [0x2, 0x402, 0x402]);

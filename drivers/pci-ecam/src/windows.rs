@@ -62,6 +62,12 @@ impl Windows {
         Some(Place { bus, cpu })
     }
 
+    /// Where the CPU has these addresses of memory, if they lie in a window, whoever has them.
+    pub fn find(&self, bus: u64, size: u64) -> Option<Place> {
+        let windows = self.windows.iter().filter(|it| !is_io(it));
+        windows.filter_map(|it| it.cpu(bus, size)).next().map(|cpu| Place { bus, cpu })
+    }
+
     /// A place for `size` bytes at a multiple of `align`, a power of two. What holds 64 bits has its place where that of 32 has
     /// none, if there is room.
     pub fn place(&mut self, size: u64, align: u64, kind: Kind) -> Option<Place> {

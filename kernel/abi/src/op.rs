@@ -120,7 +120,7 @@ ops! {
     ConsoleRing = 65,
     /// Debug: x0 = CapTable slot, x1 = index; out x0 = kind, x1 = rights, x2 = base address, x3 = bytes, x4 = badge,
     /// mapped or attached address, line or number of a message, period, or of a DmaSpace 0 if it is unbound, 1 if it is unprotected and 2 more than its stream otherwise (of an Smc x2 is its first function and x3 how many), x5 = bytes in use (Untyped) or mapped (Frame), budget, Frames attached (DmaSpace), of an Irq that is a message the device, and from bit 32 on the event, more by 1, or 1 for a Thread that may
-    /// use vector registers.
+    /// use vector registers, x6 = 1 for an Irq that fired and was not acknowledged.
     DebugCap = 72,
     /// Debug: x0 = Thread slot, x1 = first register; out x0–x7 = registers, numbered as in `ThreadWriteRegisters`.
     DebugRegisters = 73,

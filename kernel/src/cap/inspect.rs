@@ -10,7 +10,7 @@ use crate::object::{
 };
 
 impl Kernel {
-    /// Kind, rights, base, bytes, badge or address, bytes in use: the results of `DebugCap`.
+    /// Kind, rights, base, bytes, badge or address, bytes in use, whether it waits for an acknowledgement: the results of `DebugCap`.
     pub fn describe(&self, slot: &Slot) -> [u64; 8] {
         let cap = &slot.cap;
         // Without children an Untyped is whole again, however much it handed out before.
@@ -59,7 +59,8 @@ impl Kernel {
             _ => (0, 0, 0, 0),
         };
         let badge = if matches!(cap.kind, Kind::Endpoint | Kind::Notification) { cap.word } else { extra };
-        [cap.kind as u64, cap.rights.bits().into(), base, bytes, badge, used, 0, 0]
+        let pending = cap.object_of::<Irq>().filter(|_| cap.kind == Kind::Irq).is_some_and(|irq| self.mem[irq].pending);
+        [cap.kind as u64, cap.rights.bits().into(), base, bytes, badge, used, pending.into(), 0]
     }
 
     /// Frames in a space's list, up to 1000.

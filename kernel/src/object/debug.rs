@@ -16,7 +16,7 @@ fn allowed(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<()> {
 /// # Rights
 /// Debug. The table's capability: any.
 /// # Returns
-/// x0 = kind, x1 = rights, x2 = base, x3 = bytes, x4 = badge, mapped address or line, x5 = bytes in use or mapped.
+/// x0 = kind, x1 = rights, x2 = base, x3 = bytes, x4 = badge, mapped address or line, x5 = bytes in use or mapped, x6 = 1 for an Irq that waits for an acknowledgement.
 /// # Errors
 /// `SlotOutOfRange`.
 pub fn cap(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {

@@ -172,8 +172,8 @@ impl Init {
         Ok(())
     }
 
-    /// A driver that never started: its place, its services and its device are another's again.
-    fn abandon(&mut self, index: usize) {
+    /// A driver that never started, or whose device is gone: its place, its services and its device are another's again.
+    pub fn abandon(&mut self, index: usize) {
         let Some(record) = self.components.get_mut(index) else { return };
         self.services.disclaim(&record.services);
         record.services.clear();

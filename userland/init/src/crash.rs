@@ -86,8 +86,8 @@ impl Init {
         self.died(index);
     }
 
-    /// Its device did what it may not, and is cut off.
-    pub fn lost_its_device(&mut self, index: usize, what: &str) {
+    /// Its device did what it may not and is cut off, or it keeps from others what is theirs.
+    pub fn stopped_driver(&mut self, index: usize, what: &str) {
         let name = self.name(index);
         let number = self.components.get(index).map_or(0, |record| record.number);
         self.log(Level::Error, 0, &format!("{name} (component {number}) was stopped: {what}"));
@@ -106,6 +106,30 @@ impl Init {
         self.end(index);
         self.died(index);
         true
+    }
+
+    /// The device of a driver is gone: it has none, as before it was started.
+    pub fn remove_device(&mut self, component: u32) -> bool {
+        let meant = |record: &Record| record.number == component && record.device.is_some();
+        let Some(index) = self.components.iter().position(meant) else { return false };
+        let (name, path) = (self.name(index), self.path(index));
+        self.log(Level::Warn, 0, &format!("{name} (component {component}) has no device any more: {path} is gone"));
+        self.end(index);
+        self.close_services(index);
+        self.abandon(index);
+        true
+    }
+
+    /// Nobody serves what a component did.
+    fn close_services(&mut self, index: usize) {
+        let Some(record) = self.components.get(index) else { return };
+        record.services.iter().for_each(|name| self.services.close(name, services::Closed::NoDevice));
+    }
+
+    /// Path of what a component drives.
+    fn path(&self, index: usize) -> String {
+        let device = self.components.get(index).and_then(|record| record.device.as_ref());
+        device.map_or(String::new(), |device| device.path.clone())
     }
 
     /// Takes the process apart and tells those who use what it provided.

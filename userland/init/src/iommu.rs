@@ -61,7 +61,7 @@ impl Init {
             record.instance.is_some() && device.is_some_and(|device| device.stream == Some(fault.stream))
         };
         match self.components.iter().position(has) {
-            Some(index) => self.lost_its_device(index, &what),
+            Some(index) => self.stopped_driver(index, &what),
             // The driver died of an earlier one.
             None => self.log(Level::Debug, 0, &format!("nobody's driver: {what}")),
         }

@@ -21,6 +21,7 @@ mod devices;
 mod iommu;
 mod journal;
 mod kernel_log;
+mod lines;
 mod memory;
 mod output;
 mod requests;

@@ -153,6 +153,16 @@ impl Broker for Init {
         self.never_again(index, &why);
         Ok(())
     }
+
+    fn unblock(&mut self, client: Client, bus: u32, line: u32) -> Answer<u32> {
+        self.grants(client, DEVICES)?;
+        self.unblock_line(bus, line).ok_or(Status::NoComponent)
+    }
+
+    fn remove(&mut self, client: Client, component: u32) -> Answer<()> {
+        self.grants(client, DEVICES)?;
+        if self.remove_device(component) { Ok(()) } else { Err(Status::NoComponent) }
+    }
 }
 
 const fn policy(restart: bundle::Restart) -> Policy {

@@ -82,6 +82,16 @@ pub trait Broker {
     /// It is not started again: why. Takes the grant `restarts`.
     #[method(19)]
     fn give_up(&mut self, client: Client, component: u32, epoch: u16, why: Text<MAX_REASON>) -> Result<(), Status>;
+
+    /// This interrupt line is held by who did not acknowledge it. `bus`, a component, has the line too, and did: whoever did not
+    /// is ended, and died. How many. Takes the grant `devices`.
+    #[method(20)]
+    fn unblock(&mut self, client: Client, bus: u32, line: u32) -> Result<u32, Status>;
+
+    /// The device of this driver is gone: it is ended, and has no device, as before it was started. Its services say so. Takes the
+    /// grant `devices`.
+    #[method(21)]
+    fn remove(&mut self, client: Client, component: u32) -> Result<(), Status>;
 }
 
 /// Most registers, most interrupts, and most pieces of memory of a device: what a driver's start page has names for.

@@ -36,6 +36,21 @@ pub trait Devices {
     /// As `found`, of a function behind a bridge that was told of before.
     #[method(7)]
     fn found_behind(&mut self, client: Client, function: Function, route: Route) -> Result<Option<u32>, Status>;
+
+    /// The caller drives a bus. Which of the interrupt lines that it has itself, counted from 0, is behind this pin of this device
+    /// of its root bus; none if the device does not interrupt there.
+    #[method(8)]
+    fn line(&mut self, client: Client, device: u16, pin: u8) -> Result<Option<u32>, Status>;
+
+    /// The caller drives a bus. Functions raise this one of its own lines, and it does not fire: the drivers that did not
+    /// acknowledge it are ended. How many.
+    #[method(9)]
+    fn stuck(&mut self, client: Client, line: u32) -> Result<u32, Status>;
+
+    /// The caller drives a bus. This function (bus, device and function) is no longer there, nor what is behind it: their drivers
+    /// are ended, and the list does not have them any more.
+    #[method(10)]
+    fn gone(&mut self, client: Client, address: u16) -> Result<(), Status>;
 }
 
 /// Longest path, in bytes; of a longer one the end is left out.

@@ -691,6 +691,8 @@ pub struct CapInfo {
     pub badge: u64,
     /// Bytes in use (Untyped) or mapped (Frame).
     pub used: u64,
+    /// It fired and was not acknowledged (Irq).
+    pub pending: bool,
 }
 
 impl Cap<Debug> {
@@ -707,6 +709,7 @@ impl Cap<Debug> {
             bytes: regs[3],
             badge: regs[4],
             used: regs[5],
+            pending: regs[6] != 0,
         })
     }
 

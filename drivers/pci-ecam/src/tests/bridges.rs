@@ -12,7 +12,7 @@ const TO_CONVENTIONAL: u32 = 0x0072_0010;
 
 impl Fake {
     /// A conventional bridge that has no numbers yet.
-    fn bridge(device: u8) -> Self {
+    pub(super) fn bridge(device: u8) -> Self {
         let mut bridge = Self { header: 1, ..Self::new(device, 0, 0x000c_1b36) };
         let registers = [
             (0x18, 0, u32::MAX),
@@ -27,35 +27,35 @@ impl Fake {
         bridge
     }
 
-    fn port(device: u8, kind: u32) -> Self {
+    pub(super) fn port(device: u8, kind: u32) -> Self {
         Self::bridge(device).holds_at(0x34, &[0x40]).holds_at(0x40, &[kind])
     }
 
-    fn behind(self, parent: usize) -> Self {
+    pub(super) fn behind(self, parent: usize) -> Self {
         Self { parent: Some(parent), ..self }
     }
 
-    fn word(&self, register: u16) -> u32 {
+    pub(super) fn word(&self, register: u16) -> u32 {
         self.more[&register].0
     }
 
-    fn with(mut self, register: u16, word: u32, mask: u32) -> Self {
+    pub(super) fn with(mut self, register: u16, word: u32, mask: u32) -> Self {
         self.more.insert(register, (word, mask));
         self
     }
 }
 
-fn deep(functions: Vec<Fake>) -> (Rc<Bus>, Ecam) {
+pub(super) fn deep(functions: Vec<Fake>) -> (Rc<Bus>, Ecam) {
     let bus = Rc::new(Bus(RefCell::new(functions)));
     (bus.clone(), again(&bus))
 }
 
-fn again(bus: &Rc<Bus>) -> Ecam {
+pub(super) fn again(bus: &Rc<Bus>) -> Ecam {
     Ecam::new(Mmio::fake(bus.clone(), 64 << 20), (0, 31))
 }
 
 /// 64 MiB below 4 GiB, and 1 GiB above.
-fn large() -> Windows {
+pub(super) fn large() -> Windows {
     let cells = [
         [0x200_0000, 0, 0x1000_0000, 0, 0x5000_0000, 0, 0x400_0000],
         [0x4300_0000, 0x80, 0, 0x80, 0, 0, 0x4000_0000u32],
@@ -302,7 +302,7 @@ fn a_bridge_masters_the_bus_as_long_as_something_behind_it_does() {
     ]);
     let devices = DevicesClient(Loopback::new(DevicesServer(Devmgr::default())));
     let found = scan(&ecam, &large(), true);
-    let mut served = crate::Bus::new(ecam, found);
+    let mut served = crate::Bus::new(ecam, large(), found);
     tell(&devices, &mut served);
     let masters = || bus.0.borrow().iter().map(|it| it.command >> 2 & 1).collect::<Vec<_>>();
     let client = rt::Badge::new(7, 1, 0);

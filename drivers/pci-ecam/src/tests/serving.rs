@@ -7,6 +7,7 @@ use rt::Badge;
 
 use super::*;
 use crate::Bus as Served;
+use crate::bus::Driver;
 use crate::capability::capabilities;
 
 /// The drivers of device 1, which is a bus master, and of device 4, which is not.
@@ -37,7 +38,7 @@ fn register(bus: &Bus, device: u16, register: u16) -> u32 {
 fn served(ecam: Ecam, is_first: bool) -> Served {
     let devices = DevicesClient(Loopback::new(DevicesServer(Devmgr::default())));
     let found = scan(&ecam, &windows(), is_first);
-    let mut served = Served::new(ecam, found);
+    let mut served = Served::new(ecam, windows(), found);
     tell(&devices, &mut served);
     served
 }
@@ -148,7 +149,7 @@ fn a_bridge_driver_that_comes_back_disturbs_no_driver_and_knows_who_has_what() {
     assert_eq!((after.read(next, 0).is_ok(), active(&bus)), (true, off), "the driver died meanwhile");
     start(&mut after, next);
     // devmgr says that nobody has it.
-    after.give(Address::new(0, 1, 0), None, false);
+    after.give(Address::new(0, 1, 0), None);
     assert_eq!((after.read(next, 0), active(&bus)), (Err(Status::NoFunction), off));
     start_again(&bus);
     served(again(), true);
@@ -218,11 +219,11 @@ fn a_function_raises_intx_while_an_instance_of_its_driver_has_it() {
     served.ended(7);
     assert!(is_off());
     let again = || Ecam::new(Mmio::fake(bus.clone(), 1 << 20), (0, 255));
-    served.give(Address::new(0, 1, 0), Some(7), true);
+    served.give(Address::new(0, 1, 0), Some(Driver { component: 7, may_master: true, line: Some(1) }));
     let next = Badge::new(7, 2, 0);
     assert_eq!((served.read(next, 0).is_ok(), is_off()), (true, false));
     assert_eq!((served_again_is_off(again(), &bus), is_off()), (false, false), "nor does it change for who has it");
-    served.give(Address::new(0, 1, 0), None, false);
+    served.give(Address::new(0, 1, 0), None);
     assert!(is_off());
 }
 

@@ -55,7 +55,8 @@ fn describe(m: &Model, cap: &Cap) -> [u64; 8] {
         }
         _ => (cap.badge, 0),
     };
-    [cap.kind as u64, cap.rights.into(), base, bytes, about, used, 0, 0]
+    let pending = cap.kind == Kind::Irq && m.irqs[&cap.object].pending;
+    [cap.kind as u64, cap.rights.into(), base, bytes, about, used, pending.into(), 0]
 }
 
 pub fn registers(m: &mut Model, call: &Call) -> Out {

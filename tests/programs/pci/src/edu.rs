@@ -36,8 +36,7 @@ impl Edu {
     /// The device is gone.
     pub fn send(&self, message: Message) -> Result<(), kit::Error> {
         self.function.send(&[message], |_| Ok(self.registers.clone()))?;
-        self.registers.register::<WriteOnly<u32>>(RAISE)?.set(1);
-        Ok(())
+        raise(&self.registers)
     }
 
     /// Whether the device raised an interrupt, which is served now.
@@ -49,4 +48,13 @@ impl Edu {
         self.registers.register::<WriteOnly<u32>>(SERVED)?.set(status);
         Ok(status != 0)
     }
+}
+
+/// Has the device interrupt.
+///
+/// # Errors
+/// The registers are too short.
+pub fn raise(registers: &Mmio) -> Result<(), kit::Error> {
+    registers.register::<WriteOnly<u32>>(RAISE)?.set(1);
+    Ok(())
 }

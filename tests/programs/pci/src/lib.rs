@@ -11,7 +11,7 @@ use alloc::string::String;
 
 use kit::mmio::{Mmio, ReadOnly, Readable, WriteOnly, Writeable};
 
-pub use edu::Edu;
+pub use edu::{Edu, raise};
 
 /// Selects a test.
 const TEST: usize = 0;

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::input;
 use crate::console::Console;
+use crate::disk;
 use crate::lab::{Boot, Case, Lab, contains};
 use crate::machine::{Bus, Disk, Net};
 
@@ -41,6 +42,20 @@ pub fn cases() -> Vec<Case> {
         Case::new("pci.dead", "a function whose driver is dead masters the bus no more", quiet_when_dead),
         Case::new("pci.behind", "functions behind bridges have drivers, which interrupt and reach memory", behind),
         Case::new("pci.behind-smmu", "behind a conventional bridge no bus master has a stream of its own", behind_smmu),
+        Case::new(
+            "pci.storm",
+            "a function that is never served is cut off from the line that it shares, and named",
+            |lab| storm(lab, false),
+        ),
+        Case::new("pci.silent", "a driver that does not acknowledge loses the line that it shares", |lab| {
+            storm(lab, true)
+        }),
+        Case::new(
+            "pci.hotplug",
+            "a disk that is taken and put back twenty times is listed, served and paid for as before",
+            |lab| hotplug(lab, false),
+        ),
+        Case::new("pci.hotplug-smmu", "the same behind an SMMU", |lab| hotplug(lab, true)),
         Case::new("pci.full", "a function that does not fit is named, and the others are there", full),
     ]
 }
@@ -275,4 +290,137 @@ fn restarts(lab: &mut Lab) -> Result<()> {
         ensure!(starts(&mut console, driver)? == 2, "{driver} was started by what died beside it");
     }
     Ok(())
+}
+
+/// How often it is in the log that a function was cut off, or its driver ended.
+const CUT_OFF: &str = "00:03.0: it raises INTx without end, and its driver (component ";
+const ENDED: &str = "was stopped: it holds interrupt line 38, which others share";
+
+/// A disk without messages, on the line of a function whose driver does not serve it.
+fn storm(lab: &mut Lab, silent: bool) -> Result<()> {
+    let (disk, wanted) = (lab.disk()?.image, lab.disk()?.sha256("README.TXT")?);
+    let drive = format!("if=none,id=shares,format=raw,file={}", disk.display());
+    let shares = "virtio-blk-pci,disable-legacy=on,iommu_platform=on,vectors=0,romfile=,drive=shares,addr=7";
+    let extra = ["-drive", &drive, "-device", shares, "-device", "edu,addr=3"].map(str::to_owned).into();
+    let bootargs = silent.then(|| "log=info edu-storm.silent=1".into());
+    let mut console = lab.boot_to_prompt(Boot { set: Some("storm"), extra, bootargs, ..Boot::default() })?;
+    for path in ["/pcie@10000000/pci1234,11e8@3,0", "/pcie@10000000/pci1af4,1042@7,0"] {
+        contains(&console.command(&format!("devices {path}"))?, "interrupt 38, level (intx)")?;
+    }
+    let says = if silent { ENDED } else { CUT_OFF };
+    console.logged(&[says], "error virtio-blk", Duration::from_secs(20))?;
+    for _ in 0..3 {
+        reads(&mut console, &wanted)?;
+    }
+    ensure!(starts(&mut console, "virtio-blk")? == 1, "the disk's driver was started again");
+    if silent {
+        // Its successor does the same, and has none.
+        console.logged(&["edu-storm is not started again"], "error virtio-blk", Duration::from_secs(20))?;
+    } else {
+        console.command("kill edu-storm")?;
+        let start = std::time::Instant::now();
+        while console.command("log")?.matches(CUT_OFF).count() != 2 {
+            ensure!(start.elapsed() < Duration::from_secs(20), "it is not cut off again");
+        }
+    }
+    reads(&mut console, &wanted)
+}
+
+/// The disk's file is read within five seconds. A line of the log that comes meanwhile has the shell show its prompt once more.
+fn reads(console: &mut Console, wanted: &str) -> Result<()> {
+    console.send_line("sha256 /README.TXT")?;
+    console.expect_within(wanted, Duration::from_secs(5))?;
+    console.prompt_within(Duration::from_secs(5)).map(drop)
+}
+
+const PLUGGED: &str = "/pcie@10000000/pci1b36,c@2,0/pci1af4,1042@0,0";
+
+/// Waits until the list of devices has a disk behind the port that is in this state, or none.
+fn wait_for_disk(console: &mut Console, state: Option<&str>) -> Result<()> {
+    let start = std::time::Instant::now();
+    loop {
+        let list = console.command("devices")?;
+        let row = list.lines().find(|line| line.starts_with(PLUGGED));
+        // Another answer, if a line of the log came between.
+        let is_list = list.contains("/pcie@10000000/pci1b36,c@2,0");
+        if is_list
+            && row.is_some() == state.is_some()
+            && state.is_none_or(|state| row.is_some_and(|row| row.ends_with(state)))
+        {
+            return Ok(());
+        }
+        ensure!(start.elapsed() < Duration::from_secs(20), "not {state:?} in:\n{list}");
+    }
+}
+
+/// Asks QEMU until it does as it is told: a device that was taken is there until the machine has let it go.
+fn tell_qemu(console: &mut Console, command: &str, arguments: &serde_json::Value) -> Result<()> {
+    let start = std::time::Instant::now();
+    loop {
+        match console.qmp()?.execute(command, arguments.clone()) {
+            Ok(_) => return Ok(()),
+            Err(error) => ensure!(start.elapsed() < Duration::from_secs(20), "{error:#}"),
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn hotplug(lab: &mut Lab, iommu: bool) -> Result<()> {
+    let (image, wanted) = (lab.disk()?.image, lab.disk()?.sha256("README.TXT")?);
+    let node = format!("driver=raw,node-name=medium,read-only=on,file.driver=file,file.filename={}", image.display());
+    let words = ["-device", "pcie-root-port,id=root0,addr=2,chassis=1", "-blockdev", &node];
+    let random = ["-device", "virtio-rng-pci,disable-legacy=on,iommu_platform=on,romfile=,addr=6"];
+    let extra = words.into_iter().chain(random).map(str::to_owned).collect();
+    let mut console = lab.boot_to_prompt(Boot { bus: Some(Bus::Pci), iommu: Some(iommu), extra, ..Boot::default() })?;
+    let add = json!({ "driver": "virtio-blk-pci", "id": "plugged", "bus": "root0", "drive": "medium",
+        "disable-legacy": "on", "iommu_platform": "on", "romfile": "" });
+    let mut used = Vec::new();
+    for round in 0..20 {
+        wait_for_disk(&mut console, None)?;
+        tell_qemu(&mut console, "device_add", &add)?;
+        wait_for_disk(&mut console, Some("running")).with_context(|| format!("round {round}"))?;
+        reads(&mut console, &wanted).with_context(|| format!("round {round}"))?;
+        ensure!(console.command("random")?.trim().len() == 64, "no random bytes in round {round}");
+        used.push(services_use(&mut console)?);
+        let is_read = round % 4 == 3;
+        if is_read {
+            console.send_line(&format!("sha256 /{}", disk::LARGE))?;
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        tell_qemu(&mut console, "device_del", &json!({ "id": "plugged" }))?;
+        if is_read {
+            // Who reads is told; it does not wait for ever.
+            console.expect_within("sha256: /large.bin: ", Duration::from_secs(10))?;
+            console.prompt_within(Duration::from_secs(10))?;
+        }
+    }
+    wait_for_disk(&mut console, None)?;
+    // What they took in the first rounds they took for good.
+    let (last, some) = (used[19].clone(), used[9].clone());
+    ensure!(last == some, "the services use {last:?} after twenty rounds, and {some:?} after ten");
+    ensure!(starts(&mut console, "virtio-rng")? == 1, "another driver was started again");
+    // With the same identifier: QEMU takes the next when this one has gone.
+    let large = json!({ "driver": "pci-testdev", "id": "plugged", "bus": "root0", "membar": 64 << 20 });
+    tell_qemu(&mut console, "device_add", &large)?;
+    let says = "error pci-ecam: 01:00.0: BAR 2 of 0x4000000 bytes fits in no window of the bridge";
+    console.logged(&[says], "crashed", Duration::from_secs(10))?;
+    tell_qemu(&mut console, "device_del", &json!({ "id": "plugged" }))?;
+    tell_qemu(&mut console, "device_add", &add)?;
+    wait_for_disk(&mut console, Some("running"))?;
+    // A bridge driver that comes back serves the slots as well.
+    console.command("kill pci-ecam")?;
+    reads(&mut console, &wanted)?;
+    tell_qemu(&mut console, "device_del", &json!({ "id": "plugged" }))?;
+    wait_for_disk(&mut console, None)?;
+    tell_qemu(&mut console, "device_add", &add)?;
+    wait_for_disk(&mut console, Some("running"))?;
+    reads(&mut console, &wanted)
+}
+
+/// Name and memory in use of those who have to do with devices that come and go.
+fn services_use(console: &mut Console) -> Result<Vec<(String, String)>> {
+    let list = console.command("ps")?;
+    let words = list.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let named = words.filter(|words| words.get(1).is_some_and(|name| ["pci-ecam", "devmgr", "file"].contains(name)));
+    Ok(named.filter_map(|words| Some((words.get(1)?.to_string(), words.get(5)?.to_string()))).collect())
 }

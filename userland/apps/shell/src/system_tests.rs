@@ -401,6 +401,18 @@ impl log::Log for Servers {
 }
 
 impl devices::Devices for Servers {
+    fn line(&mut self, _: Client, _: u16, _: u8) -> Result<Option<u32>, devices::Status> {
+        Err(devices::Status::NoBus)
+    }
+
+    fn stuck(&mut self, _: Client, _: u32) -> Result<u32, devices::Status> {
+        Err(devices::Status::NoBus)
+    }
+
+    fn gone(&mut self, _: Client, _: u16) -> Result<(), devices::Status> {
+        Err(devices::Status::NoBus)
+    }
+
     fn found_behind(
         &mut self,
         _: Client,

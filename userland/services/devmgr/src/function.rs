@@ -15,6 +15,8 @@ use crate::drivers::Driver;
 use crate::iommu::{self, Stream};
 use crate::resources::{Block, Description, Line, Messages, Trouble, reaches_as_the_cpu_does};
 
+/// Most lines that the driver of a bus has itself.
+const MOST_LINES: usize = 8;
 /// A page, which is the least that a driver is given.
 const PAGE: u64 = 4096;
 
@@ -121,6 +123,20 @@ pub fn lines(bus: &Device<'_, '_>, route: &Route) -> Result<Vec<Line>, String> {
     let line = bus.function_line(u32::from(route.device) << 8, route.pin.into());
     let line = line.map_err(|error| error.to_string())?.ok_or("its interrupt goes to no interrupt controller")?;
     Ok(vec![Line { intid: line.intid, edge: line.trigger == Trigger::Edge, name: "intx".into() }])
+}
+
+/// The lines of the GIC that the pins of functions lead to, each once: those that the driver of their bus has itself.
+pub fn own_lines(bus: &Device<'_, '_>) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for (device, pin) in (0..32u32).flat_map(|device| (1..=4u32).map(move |pin| (device, pin))) {
+        // A pin that goes nowhere, or that the map has wrong, is said of the function that is there.
+        let Ok(Some(line)) = bus.function_line(device << 11, pin) else { continue };
+        if lines.len() < MOST_LINES && lines.iter().all(|it| it.intid != line.intid) {
+            let name = format!("intx{}", lines.len());
+            lines.push(Line { intid: line.intid, edge: line.trigger == Trigger::Edge, name });
+        }
+    }
+    lines
 }
 
 /// Its messages for interrupts, as many as a driver is given, if the bus says where they go.

@@ -200,6 +200,16 @@ impl<'a, C: Call> Manager<'a, C> {
         Ok(component)
     }
 
+    /// The lines of the GIC that the driver of the bus at this offset has itself.
+    fn own_lines(&self, offset: usize) -> Result<Vec<u32>, Status> {
+        let mut devices = self.tree.devices();
+        let bus = bus_at(&mut devices, offset)?;
+        if bus.interrupts().next().is_some() {
+            return Ok(Vec::new());
+        }
+        Ok(function::own_lines(&bus).iter().map(|line| line.intid).collect())
+    }
+
     /// The path of a function of this bus.
     fn path_of(&self, bus: usize, address: u16) -> Option<&str> {
         let is_it = |node: &&Node<'_>| {
@@ -442,6 +452,42 @@ impl<C: Call> Devices for Manager<'_, C> {
         let bus = self.bus_of(client)?;
         let driver = self.function_of(bus, component).map(|node| node.driver);
         Ok(self.drivers.iter().any(|it| Some(it.name) == driver && it.manifest.dma()))
+    }
+
+    fn line(&mut self, client: Client, device: u16, pin: u8) -> Result<Option<u32>, Status> {
+        let offset = self.bus_of(client)?;
+        let own = self.own_lines(offset)?;
+        let mut devices = self.tree.devices();
+        let route = Route { bridge: 0, device, pin, shared: false };
+        let lines = function::lines(&bus_at(&mut devices, offset)?, &route).unwrap_or_default();
+        let index = lines.first().and_then(|line| own.iter().position(|&intid| intid == line.intid));
+        Ok(index.and_then(|index| u32::try_from(index).ok()))
+    }
+
+    fn stuck(&mut self, client: Client, line: u32) -> Result<u32, Status> {
+        let offset = self.bus_of(client)?;
+        let &intid = self.own_lines(offset)?.get(line as usize).ok_or(Status::NoNode)?;
+        Ok(self.broker.unblock(client.component(), intid).unwrap_or_else(|error| {
+            log::error!("broker: {error}");
+            0
+        }))
+    }
+
+    fn gone(&mut self, client: Client, address: u16) -> Result<(), Status> {
+        let bus = self.bus_of(client)?;
+        let path = String::from(self.path_of(bus, address).ok_or(Status::NoNode)?);
+        let below = format!("{path}/");
+        let is_gone = |node: &Node<'_>| {
+            node.offset == bus && node.function.is_some() && (node.path == path || node.path.starts_with(&below))
+        };
+        for component in self.nodes.iter().filter(|node| is_gone(node)).filter_map(|node| node.component) {
+            if let Err(error) = self.broker.remove(component) {
+                log::error!("broker: {error}");
+            }
+        }
+        self.nodes.retain(|node| !is_gone(node));
+        self.shown = None;
+        Ok(())
     }
 
     fn is_running(&mut self, client: Client, component: u32) -> Result<bool, Status> {

@@ -8,6 +8,7 @@ use ipc::broker::{MAX_EACH, MAX_NAME};
 use tree::{Device, Interrupt, Phandles, Range, Tree, Trigger};
 
 use crate::drivers::Driver;
+use crate::function;
 use crate::iommu::{self, Stream};
 use crate::provider;
 
@@ -141,7 +142,11 @@ pub fn describe(
         Ok(Block { range: region.range.ok_or_else(nowhere)?, name: named(region.name) })
     });
     let memory = memory.collect::<Result<_, _>>()?;
-    Ok(Description { registers, lines: lines(tree, device, drivers)?, messages: None, memory, dma, stream })
+    let mut lines = lines(tree, device, drivers)?;
+    if lines.is_empty() && device.text("device_type").ok().flatten() == Some("pci") {
+        lines = function::own_lines(device);
+    }
+    Ok(Description { registers, lines, messages: None, memory, dma, stream })
 }
 
 fn lines(tree: &Tree<'_>, device: &Device<'_, '_>, drivers: &[Driver<'_>]) -> Result<Vec<Line>, Trouble> {

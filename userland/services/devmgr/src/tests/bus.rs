@@ -338,3 +338,49 @@ fn names_of_functions_are_told_from_others() {
         !["pci-host-ecam-generic", "virtio,mmio", "pci", "pci,1", "pcispace,1", "pci12345,1"].into_iter().any(is_name)
     );
 }
+
+#[test]
+fn a_bus_asks_about_its_own_lines_and_no_others() {
+    let init = init();
+    with(&init, |manager| {
+        // The board maps INTA of device 1, and of each fourth.
+        assert_eq!((manager.line(BRIDGE, 1 << 3, 1), manager.line(BRIDGE, 5 << 3, 1)), (Ok(Some(0)), Ok(Some(0))));
+        assert_eq!((manager.line(BRIDGE, 1 << 3, 2), manager.line(BRIDGE, 2 << 3, 1)), (Ok(None), Ok(None)));
+        assert_eq!((manager.line(BRIDGE, 1 << 3, 0), manager.line(BRIDGE, 0xffff, 0xff)), (Ok(None), Ok(None)));
+        assert_eq!(manager.line(UART, 1 << 3, 1), Err(Status::NoBus));
+        assert_eq!((manager.stuck(BRIDGE, 1), manager.stuck(UART, 0)), (Err(Status::NoNode), Err(Status::NoBus)));
+        assert!(init.calls().is_empty());
+        assert_eq!((manager.stuck(BRIDGE, 0), init.calls()), (Ok(1), vec!["unblock 1 37".into()]));
+    });
+    // It is given them.
+    from_the_start(&components(), |init, _| {
+        let calls = init.calls();
+        assert!(calls.contains(&"interrupt 37 false intx0".into()), "{calls:?}");
+    });
+}
+
+#[test]
+fn what_is_gone_has_no_driver_and_comes_again() {
+    let init = init();
+    with(&init, |manager| {
+        let bridge = Function { device: 0xc, class: 0x0604_0000, ..function(2, &[]) };
+        let route = Route { bridge: 2 << 3, device: 1 << 3, pin: 1, shared: false };
+        let disk = Function { address: 0x100, ..function(0, &[(0, 0x1000_0000, 0x100)]) };
+        let before = rows(manager);
+        for _ in 0..3 {
+            assert_eq!(manager.found(BRIDGE, bridge), Ok(None));
+            assert_eq!(manager.found_behind(BRIDGE, disk, route), Ok(Some(3)));
+            init.calls();
+            assert_eq!(manager.gone(UART, 0x100), Err(Status::NoBus));
+            assert_eq!((manager.gone(BRIDGE, 0x108), init.calls()), (Err(Status::NoNode), vec![]));
+            assert_eq!((manager.gone(BRIDGE, 0x100), init.calls()), (Ok(()), vec!["remove 3".into()]));
+            assert_eq!(manager.gone(BRIDGE, 0x100), Err(Status::NoNode));
+            assert_eq!(rows(manager).len(), before.len() + 1);
+            // A bridge goes with what is behind it.
+            assert_eq!(manager.found_behind(BRIDGE, disk, route), Ok(Some(3)));
+            init.calls();
+            assert_eq!((manager.gone(BRIDGE, 2 << 3), init.calls()), (Ok(()), vec!["remove 3".into()]));
+            assert_eq!(rows(manager), before);
+        }
+    });
+}

@@ -135,6 +135,13 @@ impl Broker for Init {
     fn give_up(&mut self, _: Client, _: u32, _: u16, _: Text<{ broker::MAX_REASON }>) -> Result<(), Status> {
         Err(Status::NotPermitted)
     }
+    fn unblock(&mut self, _: Client, bus: u32, line: u32) -> Result<u32, Status> {
+        self.note(std::format!("unblock {bus} {line}"))?;
+        Ok(1)
+    }
+    fn remove(&mut self, _: Client, component: u32) -> Result<(), Status> {
+        self.note(std::format!("remove {component}"))
+    }
 }
 
 /// Path, driver, state and reason.
