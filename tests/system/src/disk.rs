@@ -33,7 +33,8 @@ pub fn make(image: &Path, folder: &Path, mebibytes: u64) -> Result<()> {
     }
     run(copy.arg("::/"))?;
     File::create(image)
-        .and_then(|file| file.set_len(START + bytes + TAIL))
+        // A size that an SD card can have.
+        .and_then(|file| file.set_len((START + bytes + TAIL).next_power_of_two()))
         .with_context(|| format!("cannot create {}", image.display()))?;
     let end = (START + bytes) / 512 - 1;
     run(tool("sgdisk")
