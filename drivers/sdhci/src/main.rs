@@ -9,7 +9,8 @@ use sdhci::{Failure, Sdhci, Wiring};
 rt::entry!(run);
 
 fn run(env: &'static rt::Env) -> kit::Result<rt::SyscallError, Failure> {
-    let (space, wiring) = (Space::open(env)?, Wiring::of(&Node::open(env)?));
-    let disk = Sdhci::new(&Mmio::open(env, 0)?, space, wiring, &mut time::Kernel::open()?)?;
+    let node = Node::open(env)?;
+    let space = Space::of(env, &node)?;
+    let disk = Sdhci::new(&Mmio::open(env, 0)?, space, Wiring::of(&node), &mut time::Kernel::open()?)?;
     Ok(block::serve(env, disk, space, Interrupt::open(env, 0)?)?)
 }
