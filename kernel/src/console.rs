@@ -78,6 +78,8 @@ impl Out {
         RING.write(text);
         if EARLY.load(Ordering::Relaxed) {
             crate::arch::early_print(text);
+        } else {
+            crate::arch::keep(text);
         }
     }
 }

@@ -27,6 +27,7 @@ mod register {
     pub const CMDQ_PROD: usize = 0x98;
     pub const CMDQ_CONS: usize = 0x9c;
     pub const EVENTQ_BASE: usize = 0xa0;
+    pub const EVENTQ_IRQ_CFG0: usize = 0xb0;
     pub const EVENTQ_PROD: usize = 0xa8;
     pub const EVENTQ_CONS: usize = 0xac;
 }
@@ -61,10 +62,18 @@ const CR2_PRIVATE: u32 = 1 << 2;
 const CR0_ON: u32 = 1;
 const CR0_EVENTS: u32 = 1 << 2;
 const CR0_COMMANDS: u32 = 1 << 3;
+/// ATSCHK: what a device says is translated already is looked up as well. Without it that passes, wherever it goes.
+const CR0_DISTRUST: u32 = 1 << 4;
 const GBPA_ABORT: u32 = 1 << 20;
 const GBPA_UPDATE: u32 = 1 << 31;
 /// IRQ_CTRL: the event queue interrupts.
 const IRQ_EVENTS: u32 = 1 << 2;
+/// IDR0: devices may say that they translated an address themselves.
+const IDR0_ATS: u32 = 1 << 10;
+/// IDR0: ASIDs have 16 bits.
+const IDR0_ASID16: u32 = 1 << 12;
+/// IDR0: it interrupts by messages.
+const IDR0_MSI: u32 = 1 << 13;
 /// Set in CMDQ_CONS where a command was wrong.
 const GERROR_COMMAND: u32 = 1;
 /// How often a register is looked at before the hardware counts as broken.
@@ -160,6 +169,10 @@ impl Smmu {
     ) -> (Self, Result<(), &'static str>) {
         let mut smmu = Self { ports, base, line, edge, translation: None };
         let started = smmu.shut().and_then(|()| smmu.open(mem, free));
+        if started.is_err() {
+            // Nobody is bound to one that did not do what it was told.
+            smmu.translation = None;
+        }
         (smmu, started)
     }
 
@@ -178,7 +191,9 @@ impl Smmu {
         let control = &self.ports.control;
         let (idr0, idr1, idr5) = (control.read(IDR0), control.read(IDR1), control.read(IDR5));
         check(idr0, idr1, idr5)?;
-        let bits = (idr1 & 0x3f).clamp(SPLIT, STREAM_BITS);
+        // The number of a stream is its ASID.
+        let most = if idr0 & IDR0_ASID16 != 0 { STREAM_BITS } else { 8 };
+        let bits = (idr1 & 0x3f).clamp(SPLIT, most);
         let level1_bytes = 8u64 << (bits - SPLIT);
         let mut take = |bytes: u64, align: u64| {
             let place =
@@ -218,10 +233,16 @@ impl Smmu {
         self.translation = Some(translation);
         self.enable(CR0_COMMANDS)?;
         self.ask(mem, &[[command::CFGI_ALL, 31], [command::TLBI_NSNH_ALL, 0]]);
+        if idr0 & IDR0_MSI != 0 {
+            // It has a line: where whoever ran before let it write to is memory now.
+            self.ports.control.write_long(EVENTQ_IRQ_CFG0, 0);
+        }
         self.ports.control.write(IRQ_CTRL, IRQ_EVENTS);
         let interrupts = wait(|| self.ports.control.read(IRQ_CTRLACK) & IRQ_EVENTS != 0);
-        self.enable(CR0_COMMANDS | CR0_EVENTS)?;
-        self.enable(CR0_COMMANDS | CR0_EVENTS | CR0_ON)?;
+        // The bit is there only with ATS.
+        let on = CR0_COMMANDS | CR0_EVENTS | if idr0 & IDR0_ATS != 0 { CR0_DISTRUST } else { 0 };
+        self.enable(on)?;
+        self.enable(on | CR0_ON)?;
         if interrupts { Ok(()) } else { Err("it does not answer") }
     }
 
@@ -254,7 +275,7 @@ impl Smmu {
 
     /// From here on the accesses of a stream go through the tables that it is bound to.
     pub fn open_stream(&mut self, mem: &mut Mem, stream: u32) {
-        if let Ok(entry) = self.entry(mem, stream) {
+        if let Some(entry) = self.known(mem, stream) {
             let value = mem.read_u64(entry);
             mem.write_u64(entry, value & ADDRESS | STE_STAGE_1);
             self.forget(mem, stream);
@@ -263,7 +284,7 @@ impl Smmu {
 
     /// From here on a stream aborts, without a word, and is nobody's. What it did before is complete.
     pub fn unbind(&mut self, mem: &mut Mem, stream: u32) {
-        if let Ok(entry) = self.entry(mem, stream) {
+        if let Some(entry) = self.known(mem, stream) {
             mem.write_u64(entry, STE_ABORT);
             self.forget(mem, stream);
         }
@@ -271,11 +292,19 @@ impl Smmu {
 
     /// The same of a stream that stays whose it is.
     fn stop(&mut self, mem: &mut Mem, stream: u32) {
-        if let Ok(entry) = self.entry(mem, stream) {
+        if let Some(entry) = self.known(mem, stream) {
             let value = mem.read_u64(entry);
             mem.write_u64(entry, value & ADDRESS | STE_ABORT);
             self.forget(mem, stream);
         }
+    }
+
+    /// Where the entry of a stream lies, if there is a table for it: none is taken for what a device says of itself.
+    fn known(&self, mem: &Mem, stream: u32) -> Option<Phys> {
+        let translation = self.translation.as_ref().filter(|translation| stream >> translation.bits == 0)?;
+        let (place, within) = translation.way(stream);
+        let value = mem.read_u64(place);
+        (value != 0).then_some(Phys((value & ADDRESS) + within))
     }
 
     /// Where the entry of a stream lies. A table for it is taken if there is none.
@@ -284,8 +313,7 @@ impl Smmu {
         if stream >> translation.bits != 0 {
             return Err(Unbound::NoStream);
         }
-        let (above, within) = (u64::from(stream) >> SPLIT, u64::from(stream) % STREAMS * 64);
-        let place = Phys(translation.level1.0 + above * 8);
+        let (place, within) = translation.way(stream);
         let value = mem.read_u64(place);
         if value != 0 {
             return Ok(Phys((value & ADDRESS) + within));
@@ -359,6 +387,12 @@ impl Smmu {
 }
 
 impl Translation {
+    /// Where the descriptor of a stream's table lies, and how far in that its entry.
+    const fn way(&self, stream: u32) -> (Phys, u64) {
+        let stream = stream as u64;
+        (Phys(self.level1.0 + (stream >> SPLIT) * 8), stream % STREAMS * 64)
+    }
+
     /// The next command. The queue has room: it was empty, and nobody asks for as many as it holds.
     fn push(&mut self, mem: &mut Mem, command: [u64; 2]) {
         let place = self.commands.0 + u64::from(self.produced & ((1 << COMMANDS) - 1)) * 16;

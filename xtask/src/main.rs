@@ -25,6 +25,7 @@ mod port;
 mod program;
 mod qemu;
 mod remote;
+mod revoke;
 mod run;
 mod rustfmt;
 mod setup;
@@ -70,6 +71,8 @@ enum Verb {
     Fuzz(fuzz::Options),
     /// Tell virtio devices behind an IOMMU nonsense
     Corrupt(corrupt::Options),
+    /// Take memory away while a disk writes into it
+    Revoke(revoke::Options),
     /// Measure, in instructions and bytes
     Bench(bench::Options),
     /// The disk under Tutti and under Debian's Linux, side by side
@@ -112,6 +115,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Verb::Build(options) => build::run(&workspace, &setup, options),
         Verb::Test(options) => test::run(&workspace, &setup, options),
         Verb::Fuzz(options) => fuzz::run(&workspace, &setup, options),
+        Verb::Revoke(options) => revoke::run(&workspace, &setup, options),
         Verb::Corrupt(options) => corrupt::run(&workspace, &setup, options),
         Verb::Bench(options) => bench::run(&workspace, &setup, options),
         Verb::Compare(options) => compare::run(&workspace, &setup, options),

@@ -6,7 +6,7 @@ use ipc::Client;
 use ipc::devices::{Function, Route};
 use ipc::pci::{Pci, Status};
 
-use crate::capability::{capabilities, merged, stop_messages};
+use crate::capability::{capabilities, merged, snoop, stop_messages};
 use crate::config::{Address, COMMAND, ID, INTERRUPT, INTX_DISABLE, MASTER, RAISES_INTX, REGISTERS, set_command};
 use crate::{Ecam, Fault, Scan};
 
@@ -57,6 +57,7 @@ impl Bus {
         }
         let instance = before.filter(|it| it.component == component).and_then(|it| it.instance);
         self.driven.push(Driven { at, component, may_master, instance });
+        snoop(&self.ecam, at);
         if !may_master {
             self.master(at, false);
         }

@@ -24,9 +24,13 @@ const MSI_MASKS: u32 = 1 << 24;
 /// Bits of the first register of [`MSI_X`].
 const MSI_X_ENABLE: u32 = 1 << 31;
 const MSI_X_MASK: u32 = 1 << 30;
-/// Bits of device control and status: reporting of errors, relaxed ordering, extended tags, no snoop, size of read requests;
-/// which errors there were, which a one clears. Not: the size of what is written, on which a whole bus agrees, and a reset.
-const EXPRESS_CONTROL: u32 = 0x000f_791f;
+/// Device control and status.
+const DEVICE_CONTROL: u16 = 8;
+/// Bits of it: reporting of errors, relaxed ordering, extended tags, size of read requests; which errors there were, which a one
+/// clears. Not: the size of what is written, on which a whole bus agrees, and a reset.
+const EXPRESS_CONTROL: u32 = 0x000f_711f;
+/// Enable no snoop, which a reset sets.
+const NO_SNOOP: u32 = 1 << 11;
 /// Device status: a one clears.
 const EXPRESS_STATUS: u32 = 0xffff_0000;
 
@@ -100,8 +104,20 @@ const fn bits(id: u8, offset: u16, first: u32) -> Option<(u32, u32)> {
         (MSI, 8, false) | (MSI, 12, true) => Some((0xffff, 0)),
         (MSI, 12, false) | (MSI, 16, true) if masks => Some((u32::MAX, 0)),
         (MSI_X, 0, _) => Some((MSI_X_ENABLE | MSI_X_MASK, 0)),
-        (EXPRESS, 8, _) => Some((EXPRESS_CONTROL, EXPRESS_STATUS)),
+        (EXPRESS, DEVICE_CONTROL, _) => Some((EXPRESS_CONTROL, EXPRESS_STATUS)),
         _ => None,
+    }
+}
+
+/// Its accesses see the caches where the host bridge lets them: memory that its driver was given is zero there, and may still be
+/// another's behind them.
+pub fn snoop(ecam: &Ecam, at: Address) {
+    let list = capabilities(ecam, at).unwrap_or_default();
+    for register in list.iter().filter(|it| it.id == EXPRESS).map(|it| it.at + DEVICE_CONTROL) {
+        let word = ecam.read(at, register);
+        if word & NO_SNOOP != 0 {
+            ecam.write(at, register, word & !NO_SNOOP & !EXPRESS_STATUS);
+        }
     }
 }
 

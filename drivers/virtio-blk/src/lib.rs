@@ -24,6 +24,9 @@ const FLUSH_REQUEST: u32 = 4;
 const DESCRIPTORS: usize = 128;
 /// Requests that can be under way.
 const REQUESTS: usize = DESCRIPTORS / 3;
+/// Bytes that the device is asked for at a time; a larger request is carried out in parts. Behind an IOMMU the device may have
+/// to look up each page: QEMU gives up at 1024, and takes no request of anybody any more.
+const MOST: usize = 1 << 20;
 
 /// Header and status of request n lie at n times this in the control page.
 const CONTROL: usize = 32;
@@ -31,14 +34,36 @@ const HEADER: usize = 16;
 /// A status that no device gives.
 const UNSET: u8 = 0xff;
 
+/// What of a request is not done.
+#[derive(Debug)]
+struct Rest {
+    operation: Operation,
+    sector: u64,
+    /// None of a flush.
+    data: Option<Piece>,
+}
+
+impl Rest {
+    /// Bytes that the device has.
+    fn part(&self) -> usize {
+        self.data.as_ref().map_or(0, |data| data.bytes().min(MOST))
+    }
+
+    /// What is not done when the device is done with what it has.
+    fn behind(&self) -> Option<Self> {
+        let (part, data) = (self.part(), self.data.as_ref()?);
+        let data = data.part(part, data.bytes() - part)?;
+        Some(Self { sector: self.sector + (part / SECTOR) as u64, data: Some(data), ..*self })
+    }
+}
+
 /// A block device behind a virtio transport.
 #[derive(Debug)]
 pub struct VirtioBlk<T> {
     transport: T,
     queue: Queue<DESCRIPTORS>,
     control: Rc<Memory>,
-    /// Bytes that the device must write for each request under way.
-    expected: [Option<usize>; REQUESTS],
+    under_way: [Option<Rest>; REQUESTS],
     info: Info,
     has_cache: bool,
     failed: bool,
@@ -59,7 +84,8 @@ impl<T: Transport> VirtioBlk<T> {
         let control = Rc::new(Memory::consistent(space, 1)?);
         transport.finish_init();
         let has_cache = features & FLUSH != 0;
-        Ok(Self { transport, queue, control, expected: [None; REQUESTS], info, has_cache, failed: false })
+        let under_way = [const { None }; REQUESTS];
+        Ok(Self { transport, queue, control, under_way, info, has_cache, failed: false })
     }
 
     /// Writes the header of request number `id`: type, reserved, sector. (virtio 1.2, 5.2.6)
@@ -72,6 +98,17 @@ impl<T: Transport> VirtioBlk<T> {
         self.control.buffer().write(id * CONTROL, &header).ok()?;
         let status = Piece::new(&self.control, id * CONTROL + HEADER, 1)?;
         Some((Piece::new(&self.control, id * CONTROL, HEADER)?, status))
+    }
+
+    /// The device is done with a part of a request: what becomes of it, unless another part follows.
+    fn part_done(&mut self, id: usize, written: usize) -> Option<u32> {
+        let rest = self.under_way.get_mut(id)?.take()?;
+        let expected = if rest.operation == Operation::Read { rest.part() + 1 } else { 1 };
+        let status = self.status(id, written >= expected);
+        let Some(rest) = rest.behind().filter(|_| status == outcome::DONE) else { return Some(status) };
+        let submitted = self.submit(rest.operation, rest.sector, rest.data, id);
+        self.start();
+        submitted.err()
     }
 
     fn fail(&mut self) {
@@ -107,16 +144,15 @@ impl<T: Transport> Disk for VirtioBlk<T> {
     fn submit(&mut self, operation: Operation, sector: u64, data: Option<Piece>, id: usize) -> Result<(), u32> {
         let prepared = self.prepare(id, operation, sector).filter(|_| !self.failed);
         let (header, status) = prepared.ok_or(outcome::DEVICE_FAILED)?;
-        let (input, output, expected) = match operation {
-            Operation::Read => {
-                let bytes = data.as_ref().map_or(0, Piece::bytes) + 1;
-                ([Some(header), None], [data, Some(status)], bytes)
-            }
-            Operation::Write | Operation::Flush => ([Some(header), data], [Some(status), None], 1),
+        let rest = Rest { operation, sector, data };
+        let part = rest.data.as_ref().and_then(|data| data.part(0, rest.part()));
+        let (input, output) = match operation {
+            Operation::Read => ([Some(header), None], [part, Some(status)]),
+            Operation::Write | Operation::Flush => ([Some(header), part], [Some(status), None]),
         };
-        let taken = self.queue.submit(input, output, id as u32).is_ok();
-        self.expected[id] = taken.then_some(expected);
-        if taken { Ok(()) } else { Err(outcome::DEVICE_FAILED) }
+        self.queue.submit(input, output, id as u32).map_err(|_| outcome::DEVICE_FAILED)?;
+        self.under_way[id] = Some(rest);
+        Ok(())
     }
 
     fn start(&mut self) {
@@ -128,19 +164,20 @@ impl<T: Transport> Disk for VirtioBlk<T> {
     }
 
     fn finished(&mut self) -> Option<(usize, u32)> {
-        let popped = if self.failed { Err(Lie) } else { self.queue.pop() };
-        match popped {
-            Ok(None) => return None,
-            Ok(Some(done)) => {
-                let id = done.cookie as usize;
-                let expected = self.expected.get_mut(id)?.take()?;
-                return Some((id, self.status(id, done.written >= expected)));
+        while !self.failed {
+            match self.queue.pop() {
+                Ok(None) => return None,
+                Ok(Some(done)) => {
+                    let id = done.cookie as usize;
+                    if let Some(status) = self.part_done(id, done.written) {
+                        return Some((id, status));
+                    }
+                }
+                Err(Lie) => self.fail(),
             }
-            Err(Lie) if self.failed => {}
-            Err(Lie) => self.fail(),
         }
         // What a device that failed had.
-        let id = self.expected.iter_mut().position(|expected| expected.take().is_some())?;
+        let id = self.under_way.iter_mut().position(|rest| rest.take().is_some())?;
         Some((id, outcome::DEVICE_FAILED))
     }
 

@@ -23,7 +23,11 @@ struct Client {
 }
 
 fn disk(offered: u64) -> (Device, Server) {
-    let (device, transport) = Device::new(2, offered, &SECTORS.to_le_bytes());
+    disk_of(SECTORS, offered)
+}
+
+fn disk_of(sectors: u64, offered: u64) -> (Device, Server) {
+    let (device, transport) = Device::new(2, offered, &sectors.to_le_bytes());
     let disk = VirtioBlk::new(transport, space()).expect("a device");
     (device, Shared::new(Service::new(disk, space())))
 }
@@ -115,6 +119,45 @@ fn reads_complete_in_the_clients_memory() {
         assert!(data[..512].iter().all(|&byte| byte == tag as u8));
         assert!(data[512..].iter().all(|&byte| byte == tag as u8 + 1));
     }
+}
+
+#[test]
+fn a_large_request_is_carried_out_in_parts() {
+    let (device, server) = disk_of(1 << 20, VERSION_1);
+    let mut client = attached(&server, 7, 514);
+    let sectors = 2 * 2048 + 1;
+    client.ask(Request { sector: 3, sectors, offset: 4096, tag: 9, operation: Operation::Read as u32 });
+    client.block.submit().expect("attached");
+    for (part, bytes) in [1 << 20, 1 << 20, 512].into_iter().enumerate() {
+        assert_eq!((device.notified(), client.done()), (part + 1, vec![]));
+        let head = device.take().expect("a part");
+        device.serve_one(head, |input, output| {
+            assert_eq!(output.len(), bytes + 1);
+            serve(input, output)
+        });
+        assert_eq!(device.take(), None, "one after the other");
+        server.borrow_mut().interrupt();
+    }
+    assert_eq!(client.done(), [(9, 0)]);
+    for sector in [0, 2047, 2048, 4095, 4096] {
+        let mut data = [0; 512];
+        client.buffer.read(4096 + 512 * sector, &mut data).expect("inside");
+        assert_eq!(data, [(3 + sector) as u8; 512], "{sector}");
+    }
+}
+
+#[test]
+fn a_part_that_fails_is_the_last_one() {
+    let (device, server) = disk_of(1 << 20, VERSION_1);
+    let mut client = attached(&server, 7, 514);
+    client.ask(Request { sector: 0, sectors: 4096, offset: 4096, tag: 9, operation: Operation::Write as u32 });
+    client.block.submit().expect("attached");
+    device.serve(|_, output| {
+        output.fill(1);
+        1
+    });
+    server.borrow_mut().interrupt();
+    assert_eq!((client.done(), device.take()), (vec![(9, 1)], None));
 }
 
 #[test]

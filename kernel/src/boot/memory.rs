@@ -1,7 +1,7 @@
 //! The memory map: what is RAM, what of it is free, what no device capability may cover.
 
 use abi::layout::PAGE;
-use tree::{Gic, MEMRESERVE, Machine, Reserved};
+use tree::{Gic, MEMRESERVE, Machine, Ramoops, Reserved};
 
 use crate::mm::regions::{Range, Regions, TooMany};
 
@@ -131,6 +131,19 @@ fn for_devices<'m>(machine: &'m Machine<'_>, kept: [Option<Range>; 3]) -> impl I
     )
 }
 
+/// The part of a region that survives a reset into which the kernel may write: it lies in one reserved region, which nothing else
+/// reaches into, and in whole words. `taken` are the kernel and the tree.
+pub fn kept_text(machine: &Machine<'_>, ramoops: &Ramoops, taken: [Range; 2]) -> Option<Range> {
+    let console = range(ramoops.console?);
+    let own = console.outer_pages();
+    let mut around = machine.reserved.iter().map(|it| range(it.range)).filter(|it| it.overlaps(own));
+    let inside = around.next().is_some_and(|it| it.start <= console.start && console.end <= it.end);
+    let initrd = machine.initrd.map(range);
+    let others = taken.into_iter().chain(initrd).chain(gic_blocks(machine)).any(|it| it.outer_pages().overlaps(own));
+    let smmus = machine.smmus.iter().any(|smmu| range(smmu.registers).overlaps(own));
+    (inside && around.next().is_none() && !others && !smmus && console.start.is_multiple_of(4)).then_some(console)
+}
+
 fn gic_blocks(machine: &Machine<'_>) -> impl Iterator<Item = Range> {
     let (first, second, others) = match &machine.gic {
         Some(Gic::V2 { distributor, cpu }) => (Some(*distributor), Some(*cpu), None),
@@ -166,6 +179,25 @@ mod tests {
 
     fn has(regions: &Regions, start: u64) -> bool {
         regions.overlaps(Range { start, end: start + 1 })
+    }
+
+    #[test]
+    fn text_is_kept_only_where_nothing_else_is() {
+        let mut machine = Machine::default();
+        machine.reserved.push(reserved(0x4100_0000, MIB, false, "ramoops"));
+        let taken = [Range { start: 0x4020_0000, end: 0x4030_0000 }, Range { start: 0x4080_0000, end: 0x4081_0000 }];
+        let ramoops = |base, size| Ramoops { region: at(base, size), console: Some(at(base, size)) };
+        let kept = |machine: &Machine<'_>, base, size| kept_text(machine, &ramoops(base, size), taken);
+        assert_eq!(kept(&machine, 0x4108_0000, 0x1000), Some(Range { start: 0x4108_0000, end: 0x4108_1000 }));
+        for (base, size) in [(0x4108_0002, 0x1000), (0x410f_f000, 0x2000), (0x4200_0000, 0x1000), (0x4020_0000, 0x1000)]
+        {
+            assert_eq!(kept(&machine, base, size), None, "{base:#x}");
+        }
+        assert_eq!(kept_text(&machine, &Ramoops { region: at(0x4100_0000, MIB), console: None }, taken), None);
+        machine.reserved.push(reserved(0x4108_0000, 4096, true, "modem"));
+        assert_eq!(kept(&machine, 0x4108_0000, 0x1000), None);
+        machine.initrd = Some(at(0x4104_0000, MIB));
+        assert_eq!(kept(&machine, 0x4104_0000, 0x1000), None);
     }
 
     #[test]

@@ -113,9 +113,9 @@ fn permissions(cap: &Cap, bits: u64) -> Res<Perms> {
 /// # Returns
 /// x0: the bus address of the Frame's first byte: the one that was asked for, or of an unprotected space the physical one.
 /// # Errors
-/// `InvalidState` (the space was not bound), `AlreadyMapped`, `Overlap`, `NoPool`, `Misaligned` (bus address), `InvalidArgument`
-/// (device memory; a bus address below 64 KiB or beyond 48 bits; permissions without read, or others than read and write; pages not in
-/// the Frame), and those of the look-ups.
+/// `InvalidState` (the space was not bound), `AlreadyMapped`, `Busy` (it is being taken away), `Overlap`, `NoPool`, `Misaligned` (bus
+/// address), `InvalidArgument` (device memory; a bus address below 64 KiB or beyond 48 bits; permissions without read, or others than
+/// read and write; pages not in the Frame), and those of the look-ups.
 pub fn attach(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let [_, address, perms, pages, ..] = args.words;
     let (space, slot) = decode(k, caller, args)?;
@@ -151,7 +151,8 @@ pub fn attach(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     })
 }
 
-/// Takes a Frame away again. When this returns, what the device did with it is complete.
+/// Takes a Frame away again. When this returns, what the device did with it is complete. What others were taking away meanwhile
+/// may have left the drain at its end: see DmaClear.
 ///
 /// # Rights
 /// DmaSpace. Frame: dma.
@@ -290,7 +291,7 @@ impl Kernel {
         while left > 0 {
             left -= self.drain_run(space, address, left, drain);
             if left > 0 {
-                self.mem[slot].cap.set_mapped(left, Work::None, 0);
+                self.mem[slot].cap.set_mapped(left, Work::Unmap, 0);
                 self.preemption_point()?;
             }
         }

@@ -30,6 +30,8 @@ pub(crate) enum Work {
     Clean(Perms),
     /// Its permissions change; counted are the pages that have the new ones.
     Protect(Perms),
+    /// It is taken away, from its end on.
+    Unmap,
 }
 
 impl Cap {
@@ -52,7 +54,8 @@ impl Cap {
             2 => Work::Undo(ErrorCode::Overlap),
             3 => Work::Undo(ErrorCode::NoPool),
             4 => Work::Clean(perms),
-            _ => Work::Protect(perms),
+            5 => Work::Protect(perms),
+            _ => Work::Unmap,
         };
         (work, self.extra >> 32)
     }
@@ -66,6 +69,7 @@ impl Cap {
             Work::Undo(_) => 3,
             Work::Clean(perms) => 4 | pack(perms) << 3,
             Work::Protect(perms) => 5 | pack(perms) << 3,
+            Work::Unmap => 6,
         };
         self.extra = pages | done << 32;
         self.memory = self.memory_type() | work << 2;
@@ -92,9 +96,9 @@ fn bad(argument: u8) -> SyscallError {
 /// # Returns
 /// Nothing.
 /// # Errors
-/// `AlreadyMapped`, `Overlap`, `NoPool`, `WriteExecute`, `Misaligned` (address), `InvalidArgument` (address not in the
-/// lower half; pages not in the Frame; permissions without read, or guarded and not executable; device memory executable), and
-/// those of the look-ups.
+/// `AlreadyMapped`, `Busy` (it is being taken away), `Overlap`, `NoPool`, `WriteExecute`, `Misaligned` (address), `InvalidArgument`
+/// (address not in the lower half; pages not in the Frame; permissions without read, or guarded and not executable; device memory
+/// executable), and those of the look-ups.
 pub fn map(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let [frame, address, first, pages, perms, ..] = args.words;
     let (space, _) = k.get::<AddressSpace>(caller, args.target(), Rights::MAP, 0)?;
@@ -151,8 +155,11 @@ impl Kernel {
             let within = cap.mapped() <= pages;
             let same =
                 cap.space == Some(space) && cap.word == piece.address && u64::from(cap.holder) == first && within;
-            if !same || !matches!(cap.work().0, Work::Map | Work::Undo(_)) {
-                return Err(SyscallError::new(ErrorCode::AlreadyMapped, 1));
+            let work = cap.work().0;
+            if !same || !matches!(work, Work::Map | Work::Undo(_)) {
+                // Who asks whether it is still there must not be told so of one whose end is gone.
+                let code = if work == Work::Unmap { ErrorCode::Busy } else { ErrorCode::AlreadyMapped };
+                return Err(SyscallError::new(code, 1));
             }
         }
         self.go_on_mapping(slot, space, piece, attributes)
@@ -238,7 +245,7 @@ impl Kernel {
                 let cap = &mut self.mem[slot].cap;
                 let work = match cap.work().0 {
                     undo @ Work::Undo(_) => undo,
-                    _ => Work::None,
+                    _ => Work::Unmap,
                 };
                 cap.set_mapped(left, work, 0);
                 self.preemption_point()?;
@@ -286,15 +293,15 @@ pub fn unmap(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Returns
 /// Nothing.
 /// # Errors
-/// `NotMapped`, `WriteExecute`, `InvalidArgument` (permissions), `Busy` (a call that maps it was not finished), and those of
-/// the look-ups.
+/// `NotMapped`, `WriteExecute`, `InvalidArgument` (permissions), `Busy` (a call that maps it, or takes it away, was not finished),
+/// and those of the look-ups.
 pub fn protect(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (space, slot) = mapped_frame(k, caller, args)?;
     let perms = frame::check_perms(&k.mem[slot].cap, args.words[1], 2)?;
     check_mapped(k, space, slot)?;
     let cap = k.mem[slot].cap;
     let (mut work, mut done) = cap.work();
-    if matches!(work, Work::Map | Work::Undo(_)) {
+    if matches!(work, Work::Map | Work::Undo(_) | Work::Unmap) {
         return Err(SyscallError::new(ErrorCode::Busy, 1));
     }
     let attributes = pte::attributes(k.machine.usable(perms), cap.memory_type());

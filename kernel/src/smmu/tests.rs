@@ -5,9 +5,9 @@ use crate::arch::arena;
 use crate::mm::regions::Range;
 
 const RAM: u64 = 0x4000_0000;
-/// What QEMU's says of itself: stage 1, AArch64, coherent, two levels, 16 bits of stream, 44 bits of address.
+/// What QEMU's says of itself: stage 1, AArch64, coherent, two levels, 16 bits of ASID and of stream, 44 bits of address.
 const IDR: [(usize, u32); 3] =
-    [(IDR0, 1 << 27 | 1 << 4 | 2 << 2 | 1 << 1), (IDR1, 19 << 21 | 19 << 16 | 16), (IDR5, 1 << 4 | 4)];
+    [(IDR0, 1 << 27 | 1 << 12 | 1 << 4 | 2 << 2 | 1 << 1), (IDR1, 19 << 21 | 19 << 16 | 16), (IDR5, 1 << 4 | 4)];
 
 /// An SMMU that is on.
 pub fn fake(mem: &mut Mem, free: &mut Regions) -> (Smmu, Result<(), &'static str>) {
@@ -90,6 +90,42 @@ fn a_stream_is_bound_once_and_aborts_before_and_after() {
 }
 
 #[test]
+fn what_a_device_says_is_translated_is_looked_up_all_the_same() {
+    let (mut mem, mut free) = world();
+    let (smmu, started) = smmu(&mut mem, &mut free, |control| control.write(IDR0, IDR[0].1 | 1 << 10));
+    assert_eq!((started, smmu.ports.control.read(CR0) & 1 << 4), (Ok(()), 1 << 4));
+}
+
+#[test]
+fn streams_whose_number_is_no_asid_are_refused() {
+    let (mut mem, mut free) = world();
+    let (mut smmu, started) = smmu(&mut mem, &mut free, |control| control.write(IDR0, IDR[0].1 & !(1 << 12)));
+    let context = Phys(RAM + 0xf_1800);
+    mem.zero(Phys(RAM + 0xf_1000), 0x1000);
+    assert_eq!(started, Ok(()));
+    assert_eq!(smmu.bind(&mut mem, 0xff, Phys(RAM), context), Ok(()));
+    assert_eq!(smmu.bind(&mut mem, 0x100, Phys(RAM), context), Err(Unbound::NoStream));
+}
+
+#[test]
+fn it_sends_no_message_where_a_boot_loader_let_it() {
+    let (mut mem, mut free) = world();
+    let (smmu, started) = smmu(&mut mem, &mut free, |control| {
+        control.write(IDR0, IDR[0].1 | 1 << 13);
+        control.write_long(EVENTQ_IRQ_CFG0, RAM + 0x8000);
+    });
+    assert_eq!((started, smmu.ports.control.read(EVENTQ_IRQ_CFG0)), (Ok(()), 0));
+}
+
+#[test]
+fn nothing_is_bound_to_one_that_did_not_start() {
+    let (mut mem, mut free) = world();
+    let (mut smmu, started) = smmu(&mut mem, &mut free, |control| control.break_at(IRQ_CTRL));
+    assert_eq!((started, smmu.translates()), (Err("it does not answer"), false));
+    assert_eq!(smmu.bind(&mut mem, 1, Phys(RAM), Phys(RAM)), Err(Unbound::NoStream));
+}
+
+#[test]
 fn every_change_is_told_and_waited_for() {
     let (mut mem, mut free) = world();
     let (mut smmu, _) = smmu(&mut mem, &mut free, |_| {});
@@ -153,6 +189,21 @@ fn what_was_refused_is_told_once_and_stops_the_stream() {
     assert_eq!(smmu.ports.queues.read(EVENTQ_CONS), 2 | 1 << 31);
     smmu.unbind(&mut mem, 0x18);
     assert_eq!(smmu.bind(&mut mem, 0x18, Phys(RAM), context), Ok(()));
+}
+
+#[test]
+fn what_a_stranger_tried_takes_no_table() {
+    let (mut mem, mut free) = world();
+    let (mut smmu, _) = smmu(&mut mem, &mut free, |_| {});
+    mem.zero(Phys(RAM + 0xf_0000), 0x1000);
+    let events = smmu.translation.as_ref().unwrap().events;
+    for index in 0..TABLES {
+        // An access of a kind that the SMMU does not know, by a requester that is nobody's.
+        mem.write_u64(Phys(events.0 + index * 32), 1 | (0x1000 + (index << SPLIT)) << 32);
+    }
+    smmu.ports.queues.write(EVENTQ_PROD, TABLES as u32);
+    while smmu.refused(&mut mem).is_some() {}
+    assert_eq!(smmu.bind(&mut mem, 0x18, Phys(RAM), Phys(RAM + 0xf_0000)), Ok(()));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod machine;
 mod messages;
 mod mutation;
 mod oracle;
+mod ramoops;
 mod resources;
 
 use std::vec::Vec;

@@ -12,7 +12,7 @@ mod machine;
 mod qmp;
 mod text;
 
-pub use cases::{all, corrupt, fuzz};
+pub use cases::{all, corrupt, fuzz, revoke};
 pub use console::Console;
 pub use lab::{Boot, Case, Lab, Need, Outcome, Symbolise};
 pub use machine::{Bus, Direct, Disk, Machine, Net, Serial, Tty};

@@ -97,6 +97,9 @@ pub enum Disk {
     Null(u64),
     /// The raw image in this file, with so many requests a second.
     Slow(PathBuf, u32),
+    /// The files of this folder on a FAT volume that QEMU makes up: it reads them at once, where it leaves other reads to threads
+    /// of its own.
+    Folder(PathBuf),
 }
 
 /// A network interface of the machine.
@@ -185,6 +188,16 @@ impl Machine {
         Ok(command)
     }
 
+    /// The driver of the console.
+    pub fn console_driver(&self) -> &'static str {
+        if self.model == "xlnx-zcu102" { "cadence-uart" } else { "pl011" }
+    }
+
+    /// The driver of its disks.
+    pub const fn disk_driver(&self) -> &'static str {
+        if self.has_cards() { "sdhci" } else { "virtio-blk" }
+    }
+
     /// Whether a disk can be attached.
     pub fn has_disks(&self) -> bool {
         self.has_cards() || self.bus == Bus::Pci || !self.virtio_slots.is_empty()
@@ -244,7 +257,7 @@ impl Machine {
 
     fn add_disks(&self, command: &mut Command) {
         for (number, disk) in self.disks.iter().enumerate() {
-            command.arg("-drive").arg(disk.drive(&format!("if=none,id=d{number}")));
+            command.arg("-drive").arg(disk.drive(&format!("d{number}")));
             command.arg("-device").arg(self.device(number, &format!("virtio-blk-device,drive=d{number}")));
         }
     }
@@ -253,7 +266,7 @@ impl Machine {
         let (disks, slots) = (self.disks.len(), self.sd_slots.len());
         ensure!(disks <= slots, "{disks} SD cards, but {} has {slots} slots for such", self.model);
         for (disk, slot) in self.disks.iter().zip(&self.sd_slots) {
-            command.arg("-drive").arg(disk.drive(&format!("if=sd,index={slot}")));
+            command.arg("-drive").arg(disk.words(&format!("if=sd,index={slot}")));
         }
         Ok(())
     }
@@ -285,7 +298,12 @@ impl Machine {
 }
 
 impl Disk {
-    fn drive(&self, interface: &str) -> OsString {
+    /// It as a drive with a name, in QEMU's words.
+    pub(crate) fn drive(&self, name: &str) -> OsString {
+        self.words(&format!("if=none,id={name}"))
+    }
+
+    fn words(&self, interface: &str) -> OsString {
         let mut drive = OsString::from(format!("{interface},format=raw,"));
         match self {
             Self::File(path) => {
@@ -298,6 +316,10 @@ impl Disk {
             }
             Self::Null(bytes) => {
                 drive.push(format!("file.driver=null-co,file.size={bytes},file.read-zeroes=on"));
+            }
+            Self::Folder(path) => {
+                drive.push("readonly=on,file.driver=vvfat,file.dir=");
+                drive.push(escape(path));
             }
         }
         drive

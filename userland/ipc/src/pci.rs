@@ -12,7 +12,7 @@ pub trait Pci {
 
     /// Writes 32 bits, of which those change that are the driver's: control, address, data and mask of message-signalled
     /// interrupts (MSI), enable and mask of MSI-X, and of the capability of PCI Express the reporting of errors, relaxed
-    /// ordering, extended tags, no snoop and the size of read requests.
+    /// ordering, extended tags and the size of read requests.
     #[method(2)]
     fn write(&mut self, client: Client, register: u16, value: u32) -> Result<(), Status>;
 

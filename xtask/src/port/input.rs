@@ -32,8 +32,10 @@ pub fn read(file: &Path, wanted: Option<usize>) -> Result<Input> {
     }
     let (kind, parts) = match android::image(&bytes).with_context(|| format!("{name}"))? {
         Some(image) => (image.kind, image.parts),
-        None if bytes.starts_with(&MAGIC) => ("device tree".into(), vec![0..bytes.len()]),
-        None => ("file".into(), vec![0..bytes.len()]),
+        None => {
+            let kind = if bytes.starts_with(&MAGIC) { "device tree" } else { "file" };
+            (kind.into(), std::iter::once(0..bytes.len()).collect())
+        }
     };
     let trees: Vec<Range<usize>> = parts.into_iter().flat_map(|part| trees(&bytes, part)).collect();
     ensure!(

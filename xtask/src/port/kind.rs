@@ -50,7 +50,7 @@ fn by_words(name: &str) -> Option<&'static str> {
     words.find_map(|word| {
         let plain = word.trim_end_matches(|c: char| c.is_ascii_digit());
         let is = |known: &&str| plain == *known || plain.strip_suffix('s') == Some(known);
-        KINDS.iter().find(|(_, words)| words.iter().any(|known| is(&known))).map(|(kind, _)| *kind)
+        KINDS.iter().find(|(_, words)| words.iter().any(is)).map(|(kind, _)| *kind)
     })
 }
 

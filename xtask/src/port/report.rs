@@ -134,6 +134,8 @@ pub struct Console {
     pub framebuffers: Vec<Named>,
     /// Memory that survives a warm reset, which Linux shows.
     pub ramoops: Vec<Named>,
+    /// Where in it the kernel writes what it prints.
+    pub kept: Option<Span>,
 }
 
 /// A UART.

@@ -45,7 +45,7 @@ pub fn survey(bytes: &[u8], source: Source, drivers: &Bundle<'_>) -> Result<Repo
             "mend that property in an overlay, or in a copy of the tree given with the image",
         ),
     }
-    unseen(&mut report);
+    unseen(&tree, &mut report);
     match_drivers(&tree, &devmgr::drivers(drivers, |_| true), &mut report);
     for watchdog in &report.watchdogs {
         report.blockers.push(Blocker {
@@ -133,7 +133,7 @@ fn console(tree: &Tree<'_>, report: &mut Report) {
     match tree.console() {
         Ok(None) => {}
         Ok(Some(console)) => {
-            let compatible: Vec<String> = console.compatible.clone().map(str::to_owned).collect();
+            let compatible: Vec<String> = console.compatible.map(str::to_owned).collect();
             report.console.uart = Some(Uart {
                 node: console.name.into(),
                 kernel: { console.compatible }.find_map(early::find).map(|uart| uart.name),
@@ -169,6 +169,11 @@ fn fill(tree: &Tree<'_>, machine: &Machine<'_>, controllers: &[Named], report: &
         .as_ref()
         .map(|timer| Timer { interrupt: timer.virt.map(|line| line.intid), frequency: timer.frequency });
     memory(tree, machine, report);
+    // The kernel and the tree lie elsewhere if the boot loader heeds what is reserved.
+    let elsewhere = Region { start: 0, end: 0 };
+    let ramoops = tree.ramoops().ok().flatten();
+    let kept = ramoops.and_then(|ramoops| boot::kept_text(machine, &ramoops, [elsewhere, elsewhere]));
+    report.console.kept = kept.map(|region| Span { base: region.start, bytes: region.bytes() });
     for obstacle in boot::obstacles(machine) {
         report.stop(obstacle.to_string(), &way_around(obstacle, controllers));
     }
@@ -235,7 +240,7 @@ fn way_around(obstacle: Obstacle, controllers: &[Named]) -> String {
 }
 
 /// Whether anything of a first boot can be seen.
-fn unseen(report: &mut Report) {
+fn unseen(tree: &Tree<'_>, report: &mut Report) {
     let uart = report.console.uart.as_ref();
     if uart.is_some_and(|uart| uart.kernel.is_some()) {
         return;
@@ -244,9 +249,22 @@ fn unseen(report: &mut Report) {
         Some(uart) => format!("the kernel cannot print on {} ({})", uart.node, uart.compatible.join(", ")),
         None => "the tree names no console".into(),
     };
-    let todo = match uart {
-        Some(_) => "a line in kernel/early for that UART, with what its manual says",
-        None => {
+    let has_uart = uart.is_some();
+    if let Some(kept) = report.console.kept {
+        return report.warn(
+            format!("a first boot is seen only afterwards: {why}"),
+            &format!(
+                "the kernel writes into ramoops at {:#x}: reset without switching off, boot the phone's own Linux, and look into /sys/fs/pstore",
+                kept.base
+            ),
+        );
+    }
+    if let Err(error) = tree.ramoops() {
+        report.warn(format!("nothing is written into ramoops: {error}"), "mend the sizes of its parts");
+    }
+    let todo = match has_uart {
+        true => "a line in kernel/early for that UART, with what its manual says",
+        false => {
             "set /chosen/stdout-path in an overlay to a UART that the boot loader leaves on; most phones have its pins on test points \
              or in the headphone jack"
         }

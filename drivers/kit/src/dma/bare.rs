@@ -111,7 +111,8 @@ impl Backing {
     pub(super) fn release(&mut self) {
         let frame = self.buffer.frame();
         if let Some(copy) = self.attached.take() {
-            if self.space.detach(copy).is_err() {
+            // A client may be taking its memory away just now: what is gone already is the space's drain.
+            if self.space.detach(copy).is_err() || self.range.is_some() {
                 self.clear();
             }
             ipc::discard(copy);
@@ -125,7 +126,7 @@ impl Backing {
 }
 
 impl Backing {
-    /// Its client took the memory away: the device is through with it, so that nothing has to be there any more.
+    /// What its client took away, all of it or a part: the device is through with it, so that nothing has to be there any more.
     fn clear(&self) {
         let (mut address, mut left) = (self.buffer.as_ptr().addr() as u64, self.buffer.pages());
         while left > 0 {

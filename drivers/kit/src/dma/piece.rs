@@ -50,6 +50,11 @@ impl Piece {
         self.bytes
     }
 
+    /// `bytes` bytes of it, from `offset` in the piece on; `None` when they are not all in the piece, or there are none.
+    pub fn part(&self, offset: usize, bytes: usize) -> Option<Self> {
+        Self::new(&self.memory, self.place(offset, bytes).ok()?, bytes)
+    }
+
     /// Copies bytes out, from `offset` in the piece on.
     ///
     /// # Errors

@@ -1,10 +1,14 @@
-//! The early console: polled output to the UART that `/chosen/stdout-path` names.
+//! Where the kernel prints by itself: polled output to the UART that `/chosen/stdout-path` names, and memory that survives a warm
+//! reset.
 
-use early::{Layout, Port, Uart};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use early::{Layout, Port, Ramoops, Uart};
 use spin::Mutex;
 
 use super::mmio::Registers;
 
+/// A UART.
 struct Early {
     registers: Registers,
     layout: Layout,
@@ -12,6 +16,9 @@ struct Early {
 }
 
 static EARLY: Mutex<Option<Early>> = Mutex::new(None);
+/// Something is kept: a look that costs less than the lock.
+static KEEPS: AtomicBool = AtomicBool::new(false);
+static KEPT: Mutex<Option<(Registers, Ramoops)>> = Mutex::new(None);
 
 impl Registers {
     fn has(self, offset: usize, bytes: usize) -> bool {
@@ -47,8 +54,15 @@ pub fn set_early(uart: &'static Uart, layout: Layout, registers: Registers) {
     *EARLY.lock() = Some(Early { registers, layout, uart });
 }
 
-/// Prints bytes; a line feed becomes carriage return and line feed.
+/// Chooses the memory that survives, which is mapped like registers: what is written arrives at once.
+pub fn set_kept(memory: Registers) {
+    KEEPS.store(true, Ordering::Relaxed);
+    *KEPT.lock() = Ramoops::start(&memory, memory.bytes() as u64).map(|ramoops| (memory, ramoops));
+}
+
+/// Prints bytes; a line feed becomes carriage return and line feed on a UART.
 pub fn early_print(bytes: &[u8]) {
+    keep(bytes);
     // A crash while printing must still be able to print.
     let guard = EARLY.try_lock();
     let Some(Early { registers, layout, uart }) = guard.as_ref().and_then(|early| early.as_ref()) else { return };
@@ -58,4 +72,18 @@ pub fn early_print(bytes: &[u8]) {
         }
         uart.send(registers, *layout, byte);
     }
+}
+
+/// Puts bytes where they survive a warm reset, and nowhere else.
+pub fn keep(bytes: &[u8]) {
+    if KEEPS.load(Ordering::Relaxed) {
+        put(bytes);
+    }
+}
+
+#[cold]
+fn put(bytes: &[u8]) {
+    let mut guard = KEPT.try_lock();
+    let Some((memory, ramoops)) = guard.as_mut().and_then(|kept| kept.as_mut()) else { return };
+    bytes.iter().for_each(|&byte| ramoops.put(memory, byte));
 }

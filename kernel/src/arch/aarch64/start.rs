@@ -4,7 +4,7 @@ use core::ops;
 
 use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use abi::Protections;
-use early::{Layout, Uart};
+use early::{Layout, Ramoops, Uart};
 use tree::{Gic as GicNode, Machine as Described, Tree, TreeError, Trigger};
 
 use super::cores::{self, Community};
@@ -78,10 +78,11 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
     if let Some(level) = described.bootargs.and_then(console::set_level) {
         log::warn!("boot argument log={level} is not a level: error, warn, info, debug, trace, off");
     }
+    let tree_range = Range { start: tree_at, end: tree_at + bytes.len() as u64 };
+    keep_text(&tree, &described, &mut window, [image_range(image), tree_range]);
     if let Some(bootargs) = described.bootargs {
         super::selftest::run(bootargs);
     }
-    let tree_range = Range { start: tree_at, end: tree_at + bytes.len() as u64 };
     let (mut mem, machine, forbidden, mut handover) = bring_up(&described, &mut window, tree_range, image, ticks);
     let smmus = bring_up_smmus(&described, &mut window, &mut mem, &mut handover.free);
     let kernel = trap::install(mem, machine, forbidden);
@@ -132,6 +133,26 @@ fn switch_fast_paths(bootargs: &str) {
     }
 }
 
+/// What is printed goes into memory that survives a warm reset, too, if there is some.
+fn keep_text(tree: &Tree<'_>, described: &Described<'_>, window: &mut DeviceWindow, taken: [Range; 2]) {
+    let ramoops = match tree.ramoops() {
+        Ok(Some(ramoops)) => ramoops,
+        Ok(None) => return,
+        Err(error) => return log::warn!("device tree: {error}"),
+    };
+    let memory = boot::kept_text(described, &ramoops, taken);
+    match memory.and_then(|memory| window.map(memory.start, memory.bytes().min(Ramoops::BYTES))) {
+        Some(memory) => super::set_kept(memory),
+        None => log::warn!("nothing is written into ramoops: it has no part for the console, or is not reserved"),
+    }
+}
+
+/// The kernel with init behind it.
+fn image_range(image: u64) -> Range {
+    let init_at = image + (address(&raw const __image_end) - address(&raw const __image_start)) as u64;
+    Range { start: image, end: init_at + init_bytes(init_at) }
+}
+
 fn start_console(tree: &Tree<'_>, window: &mut DeviceWindow) {
     let Ok(Some(node)) = tree.console() else { return };
     let Some(uart) = node.compatible.clone().find_map(early::find) else { return };
@@ -165,9 +186,8 @@ fn bring_up<'a>(
     if let Some(obstacle) = boot::obstacles(described).next() {
         give_up(format_args!("device tree: {obstacle}"));
     }
-    let kernel_bytes = (address(&raw const __image_end) - address(&raw const __image_start)) as u64;
-    let init_at = image + kernel_bytes;
-    let image_range = Range { start: image, end: init_at + init_bytes(init_at) };
+    let image_range = image_range(image);
+    let init_at = image + (address(&raw const __image_end) - address(&raw const __image_start)) as u64;
     let plan = match boot::plan(described, image_range, tree, layout::MAP_BYTES) {
         Ok(plan) => plan,
         Err(error) => give_up(format_args!("{error}")),

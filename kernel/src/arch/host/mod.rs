@@ -68,6 +68,9 @@ pub fn clean_invalidate(start: usize, bytes: usize) {
 /// The fake has no early console; the log ring is enough.
 pub fn early_print(_: &[u8]) {}
 
+/// As [`early_print`].
+pub fn keep(_: &[u8]) {}
+
 /// Nobody else runs here.
 pub fn pause() {
     core::hint::spin_loop();

@@ -211,6 +211,7 @@ fn same_cap(k: &Kernel, have: &crate::cap::Cap, has_children: bool, cap: &Cap) -
             object::Work::Undo(code) => Work::Undo(code),
             object::Work::Clean(perms) => Work::Clean(perms.bits().into()),
             object::Work::Protect(perms) => Work::Protect(perms.bits().into()),
+            object::Work::Unmap => Work::Unmap,
         };
         let (address, pages, first) = (have.word, have.mapped(), have.holder.into());
         let mapping = space.map(|space| Mapping { space, address, pages, first, work });

@@ -61,6 +61,9 @@ pub fn map(m: &mut Model, call: &Call) -> Out {
 pub fn map_frame(m: &mut Model, name: Name, space: At, address: u64, first: u64, pages: u64, perms: u64) -> Step {
     let cap = m.caps[&name].clone();
     if let Some(have) = cap.mapping {
+        if have.work == Work::Unmap {
+            return refuse(ErrorCode::Busy, 1);
+        }
         // A map that made way goes on, for at least the pages that are there.
         let same = (have.space, have.address, have.first) == (space, address, first) && have.pages <= pages;
         if !same || !matches!(have.work, Work::Map | Work::Undo(_)) {
@@ -144,7 +147,7 @@ pub fn protect(m: &mut Model, call: &Call) -> Out {
     let perms = call.x[1];
     check_perms(&m.caps[&name].clone(), perms, 2)?;
     let (_, mapping) = mapped_here(m, call, space)?;
-    if matches!(mapping.work, Work::Map | Work::Undo(_)) {
+    if matches!(mapping.work, Work::Map | Work::Undo(_) | Work::Unmap) {
         return refuse(ErrorCode::Busy, 1);
     }
     if perms & EXECUTE != 0 && mapping.work != Work::Protect(perms) {
@@ -269,7 +272,7 @@ impl Model {
             let mapping = self.mapping(name);
             mapping.pages = left;
             if !matches!(mapping.work, Work::Undo(_)) {
-                mapping.work = Work::None;
+                mapping.work = Work::Unmap;
             }
             self.point()?;
         }

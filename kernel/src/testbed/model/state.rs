@@ -78,6 +78,7 @@ pub enum Work {
     Undo(ErrorCode),
     Clean(u64),
     Protect(u64),
+    Unmap,
 }
 
 /// A range whose pages come when they are touched.

@@ -122,6 +122,32 @@ fn memory_is_taken_from_the_device_before_it_is_anothers() {
 }
 
 #[test]
+fn what_is_detached_while_it_is_taken_away_is_cleared_too() {
+    let (mut bed, space) = bound(9);
+    bed.make(Kind::Untyped, 300, 70);
+    bed.make_of(70, Kind::Frame, 300, 71);
+    bed.ok(Op::DmaAttach, SPACE, &[71, ADDRESS, 3, 300]);
+    bed.k.machine.preempt_every = 1;
+    bed.trap(bed.init, InWord::new(Op::Revoke as u8, 0, 0, 0), Slots::new(1, 0), [70, 0, 0, 0, 0, 0, 0, 0]);
+    while bed.restarts(bed.init) && bed.cap(bed.init, 71).mapped() == 300 {
+        bed.again(bed.init);
+    }
+    bed.k.machine.preempt_every = 0;
+    let left = bed.cap(bed.init, 71).mapped();
+    assert!((1..300).contains(&left), "{left}");
+    assert_eq!(bed.refused(Op::DmaAttach, SPACE, &[71, ADDRESS, 3, 300]), (ErrorCode::Busy, 1));
+    bed.ok(Op::DmaDetach, SPACE, &[71]);
+    let drain = Phys(bed.k.mem[space].root.0 + PAGE);
+    assert_eq!(bed.k.translate_for_tests(space, ADDRESS), None);
+    assert_eq!(bed.k.translate_for_tests(space, ADDRESS + 299 * PAGE), Some(drain));
+    let mut done = 0;
+    while done < 300 {
+        done += bed.ok(Op::DmaClear, SPACE, &[ADDRESS + done * PAGE, 300 - done])[0];
+    }
+    bed.ok(Op::DmaAttach, SPACE, &[71, ADDRESS, 3, 300]);
+}
+
+#[test]
 fn a_space_that_ends_takes_its_stream_along() {
     let (mut bed, _) = bound(9);
     bed.make(Kind::Frame, 1, 40);

@@ -323,6 +323,29 @@ fn a_map_that_was_given_up_is_a_mapping() {
     bed.ok(Op::Map, SPACE, &map(42, 0x10_0000, 0, 300, 3));
 }
 
+/// Who asks whether memory that a client lent is still there is told no as soon as some of it is gone.
+#[test]
+fn what_is_being_taken_away_is_not_there_any_more() {
+    let (mut bed, _) = world(8);
+    bed.make(Kind::Untyped, 300, 43);
+    bed.make_of(43, Kind::Frame, 300, 42);
+    bed.ok(Op::Map, SPACE, &map(42, 0x10_0000, 0, 300, 3));
+    assert_eq!(bed.refused(Op::Map, SPACE, &map(42, 0x10_0000, 0, 1, 3)), (ErrorCode::AlreadyMapped, 1));
+    bed.k.machine.preempt_every = 1;
+    let input = InWord::new(Op::Revoke as u8, 0, 0, 0);
+    bed.trap(bed.init, input, Slots::new(1, 0), [43, 0, 0, 0, 0, 0, 0, 0]);
+    while bed.restarts(bed.init) && bed.cap(bed.init, 42).mapped() == 300 {
+        bed.again(bed.init);
+    }
+    bed.k.machine.preempt_every = 0;
+    let left = bed.cap(bed.init, 42).mapped();
+    assert!((1..300).contains(&left), "{left}");
+    assert_eq!(bed.refused(Op::Map, SPACE, &map(42, 0x10_0000, 0, 1, 3)), (ErrorCode::Busy, 1));
+    assert_eq!(bed.refused(Op::Protect, SPACE, &[42, 3]), (ErrorCode::Busy, 1));
+    bed.ok(Op::Unmap, SPACE, &[42]);
+    bed.ok(Op::Map, SPACE, &map(42, 0x10_0000, 0, 300, 3));
+}
+
 /// Where pages were mapped and unmapped, a block fits again, and the pool is whole again.
 #[test]
 fn tables_that_empty_go_back() {

@@ -10,7 +10,9 @@ use abi::{ErrorCode, Op};
 const ON_THE_HOST: &[(Op, ErrorCode, &str)] = &[
     // Only while another thread is in the middle of taking the memory away.
     (Op::AddPool, ErrorCode::Busy, "reserves.rs"),
-    // Only while another thread is in the middle of mapping it, or of taking page tables away.
+    // Only while another thread is in the middle of mapping it, or of taking it or page tables away.
+    (Op::Map, ErrorCode::Busy, "spaces.rs"),
+    (Op::DmaAttach, ErrorCode::Busy, "devices.rs"),
     (Op::Protect, ErrorCode::Busy, "spaces.rs"),
     (Op::ReserveRelease, ErrorCode::InvalidState, "reserves.rs"),
     // Only with streams far apart, more than there are tables for.

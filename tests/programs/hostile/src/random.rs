@@ -17,4 +17,9 @@ impl Random {
         self.0 ^= self.0 << 17;
         self.0
     }
+
+    /// One below `end`, which is not 0.
+    pub const fn below(&mut self, end: u64) -> u64 {
+        (self.number() >> 20) % end
+    }
 }

@@ -20,6 +20,7 @@ mod hostile;
 mod input;
 mod iommu;
 mod isolation;
+mod kept;
 mod keys;
 mod kit;
 mod memory;
@@ -27,6 +28,7 @@ mod messages;
 mod net;
 mod nvme;
 mod pci;
+pub mod revoke;
 mod shell;
 mod template;
 mod versions;
@@ -52,6 +54,7 @@ pub fn all() -> Vec<Case> {
         isolation::cases(),
         memory::cases(),
         messages::cases(),
+        kept::cases(),
         kit::cases(),
         conformance::cases(),
         fuzz::cases(),
@@ -62,6 +65,7 @@ pub fn all() -> Vec<Case> {
         hardening::cases(),
         budget::cases(),
         hostile::cases(),
+        revoke::cases(),
         versions::cases(),
         debugging::cases(),
         template::cases(),
