@@ -29,7 +29,8 @@ pub fn cases() -> Vec<Case> {
         )
         .needs([Need::Disk]),
         Case::new("crash.restart.service", "a killed service is started again", service_comes_back).needs([Need::Disk]),
-        Case::new("crash.restart.console", "a killed console driver comes back", console_comes_back),
+        Case::new("crash.restart.console", "a killed console driver comes back", console_comes_back)
+            .needs([Need::Disk]),
         Case::new("crash.restart.shell", "a killed shell comes back with a prompt", shell_comes_back)
             .needs([Need::Disk]),
         Case::new("crash.restart.once", "a second time it stays away", stays_away),
@@ -129,7 +130,7 @@ fn service_comes_back(lab: &mut Lab) -> Result<()> {
 
 fn console_comes_back(lab: &mut Lab) -> Result<()> {
     let mut console = with_disk(lab)?;
-    console.send_line("kill pl011")?;
+    console.send_line(&format!("kill {}", lab.machine().console_driver()))?;
     console.prompt_within(Duration::from_secs(10))?;
     still_reads(lab, &mut console)
 }
