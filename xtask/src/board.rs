@@ -64,6 +64,9 @@ pub struct MachineTable {
     /// Slots of virtio-mmio in the order of use.
     #[serde(default)]
     pub virtio_slots: Vec<u32>,
+    /// The emulator's numbers of the slots for SD cards, in the order of use. Where there are any, disks are cards.
+    #[serde(default)]
+    pub sd_slots: Vec<u32>,
 }
 
 /// The components of a bundle.

@@ -60,6 +60,7 @@ pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machin
         tty: Tty::Uart,
         nets: Vec::new(),
         virtio_slots: table.virtio_slots,
+        sd_slots: table.sd_slots,
         qmp: None,
         gdb: false,
         extra: Vec::new(),

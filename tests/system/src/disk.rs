@@ -33,7 +33,8 @@ pub fn make(image: &Path, folder: &Path, mebibytes: u64) -> Result<()> {
     }
     run(copy.arg("::/"))?;
     File::create(image)
-        .and_then(|file| file.set_len(START + bytes + TAIL))
+        // A size that an SD card can have.
+        .and_then(|file| file.set_len((START + bytes + TAIL).next_power_of_two()))
         .with_context(|| format!("cannot create {}", image.display()))?;
     let end = (START + bytes) / 512 - 1;
     run(tool("sgdisk")
@@ -45,12 +46,17 @@ pub fn make(image: &Path, folder: &Path, mebibytes: u64) -> Result<()> {
     Ok(())
 }
 
+/// Whether an earlier run made it, with a size that an SD card can have.
+fn is_made(image: &Path) -> bool {
+    image.metadata().is_ok_and(|made| made.len().is_power_of_two())
+}
+
 /// A small disk with something to look at. It is made once.
 ///
 /// # Errors
 /// See [`make`].
 pub fn sample(image: &Path) -> Result<()> {
-    if image.exists() {
+    if is_made(image) {
         return Ok(());
     }
     let folder = image.with_extension("files");
@@ -94,7 +100,7 @@ impl TestDisk {
     /// See [`make`].
     pub fn make(folder: &Path) -> Result<Self> {
         let disk = Self { image: folder.join("disk.img"), folder: folder.join("files") };
-        if disk.image.exists() {
+        if is_made(&disk.image) {
             return Ok(disk);
         }
         for (name, bytes) in FILES {

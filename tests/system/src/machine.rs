@@ -41,7 +41,7 @@ pub struct Machine {
     pub bus: Bus,
     /// What is on PCI is behind an SMMU.
     pub iommu: bool,
-    /// Disks, each a virtio device.
+    /// Disks, each an SD card, where the board has slots for such, and else a virtio device.
     pub disks: Vec<Disk>,
     /// Network interfaces, each a virtio device; they come behind the disks.
     pub nets: Vec<Net>,
@@ -52,6 +52,8 @@ pub struct Machine {
     pub tty: Tty,
     /// Slots of virtio-mmio in the order of use, each in a page of registers of its own.
     pub virtio_slots: Vec<u32>,
+    /// QEMU's numbers of the slots for SD cards, in the order of use. Where there are any, disks are cards.
+    pub sd_slots: Vec<u32>,
     /// Where QEMU makes a socket for its monitor (QMP).
     pub qmp: Option<PathBuf>,
     /// Stop before the first instruction and wait for a debugger on port 1234.
@@ -186,9 +188,23 @@ impl Machine {
         Ok(command)
     }
 
+    /// The driver of the console.
+    pub fn console_driver(&self) -> &'static str {
+        if self.model == "xlnx-zcu102" { "cadence-uart" } else { "pl011" }
+    }
+
+    /// The driver of its disks.
+    pub const fn disk_driver(&self) -> &'static str {
+        if self.has_cards() { "sdhci" } else { "virtio-blk" }
+    }
+
     /// Whether a disk can be attached.
     pub fn has_disks(&self) -> bool {
-        self.bus == Bus::Pci || !self.virtio_slots.is_empty()
+        self.has_cards() || self.bus == Bus::Pci || !self.virtio_slots.is_empty()
+    }
+
+    const fn has_cards(&self) -> bool {
+        !self.sd_slots.is_empty()
     }
 
     const fn uart(&self) -> &'static str {
@@ -216,25 +232,41 @@ impl Machine {
     fn add_devices(&self, command: &mut Command) -> Result<()> {
         let console = (self.tty == Tty::Virtio).then_some("virtio-serial-device");
         let others: Vec<_> = self.devices.iter().map(String::as_str).chain(console).collect();
-        let devices = self.disks.len() + self.nets.len() + others.len();
-        self.check_count(devices)?;
-        for (number, disk) in self.disks.iter().enumerate() {
-            command.arg("-drive").arg(disk.drive(&format!("d{number}")));
-            command.arg("-device").arg(self.device(number, &format!("virtio-blk-device,drive=d{number}")));
+        let disks = if self.has_cards() { 0 } else { self.disks.len() };
+        self.check_count(disks + self.nets.len() + others.len())?;
+        match self.has_cards() {
+            true => self.add_cards(command)?,
+            false => self.add_disks(command),
         }
         for (number, Net { backend, mac }) in self.nets.iter().enumerate() {
             let mac = mac.as_ref().map_or_else(String::new, |mac| format!(",mac={mac}"));
             command.arg("-netdev").arg(format!("{backend},id=n{number}"));
             let device = format!("virtio-net-device,netdev=n{number}{mac}");
-            command.arg("-device").arg(self.device(self.disks.len() + number, &device));
+            command.arg("-device").arg(self.device(disks + number, &device));
         }
-        for (number, device) in (self.disks.len() + self.nets.len()..).zip(&others) {
+        for (number, device) in (disks + self.nets.len()..).zip(&others) {
             command.arg("-device").arg(self.device(number, device));
         }
         match self.tty {
             Tty::Uart => {}
             Tty::Virtio => _ = command.args(["-chardev", "stdio,id=console", "-device", "virtconsole,chardev=console"]),
             Tty::Pci => _ = command.args(["-chardev", "stdio,id=console", "-device", "pci-serial,chardev=console"]),
+        }
+        Ok(())
+    }
+
+    fn add_disks(&self, command: &mut Command) {
+        for (number, disk) in self.disks.iter().enumerate() {
+            command.arg("-drive").arg(disk.drive(&format!("d{number}")));
+            command.arg("-device").arg(self.device(number, &format!("virtio-blk-device,drive=d{number}")));
+        }
+    }
+
+    fn add_cards(&self, command: &mut Command) -> Result<()> {
+        let (disks, slots) = (self.disks.len(), self.sd_slots.len());
+        ensure!(disks <= slots, "{disks} SD cards, but {} has {slots} slots for such", self.model);
+        for (disk, slot) in self.disks.iter().zip(&self.sd_slots) {
+            command.arg("-drive").arg(disk.words(&format!("if=sd,index={slot}")));
         }
         Ok(())
     }
@@ -266,9 +298,13 @@ impl Machine {
 }
 
 impl Disk {
-    /// It in QEMU's words, under a name.
+    /// It as a drive with a name, in QEMU's words.
     pub(crate) fn drive(&self, name: &str) -> OsString {
-        let mut drive = OsString::from(format!("if=none,id={name},format=raw,"));
+        self.words(&format!("if=none,id={name}"))
+    }
+
+    fn words(&self, interface: &str) -> OsString {
+        let mut drive = OsString::from(format!("{interface},format=raw,"));
         match self {
             Self::File(path) => {
                 drive.push("file=");
@@ -322,6 +358,7 @@ mod tests {
             devices: vec!["virtio-rng-device".into()],
             tty: Tty::Uart,
             virtio_slots: vec![31, 23, 15, 7],
+            sd_slots: Vec::new(),
             qmp: Some("q.sock".into()),
             gdb: false,
             extra: Vec::new(),
@@ -364,6 +401,17 @@ mod tests {
         assert!(line.contains("-serial null"), "{line}");
         assert!(line.contains("virtio-serial-device,bus=virtio-mmio-bus.15"), "{line}");
         assert!(line.contains("-chardev stdio,id=console -device virtconsole,chardev=console"), "{line}");
+    }
+
+    #[test]
+    fn disks_are_cards_where_there_are_slots() {
+        let machine = Machine { sd_slots: vec![1, 0], virtio_slots: vec![31, 23], ..machine() };
+        let command = machine.command(Serial::Pipe).expect("command");
+        let line = command.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        assert!(line.contains("-drive if=sd,index=1,format=raw,file=a,,b.img"), "{line}");
+        assert!(line.contains("-drive if=sd,index=0,format=raw,file.driver=null-co"), "{line}");
+        assert!(line.contains("bus=virtio-mmio-bus.31") && !line.contains("virtio-blk"), "{line}");
+        assert!(Machine { sd_slots: vec![1], ..machine }.command(Serial::Pipe).is_err());
     }
 
     #[test]

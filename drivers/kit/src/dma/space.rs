@@ -28,7 +28,15 @@ impl Space {
     /// # Errors
     /// The component was not given it: its manifest does not say `dma = true`; or it drives nothing.
     pub fn open(env: &Env) -> Result<Self, Error> {
-        let coherent = Node::open(env)?.has("dma-coherent");
+        Self::of(env, &Node::open(env)?)
+    }
+
+    /// The same, of a driver that has opened its device's node, which it can do once.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn of(env: &Env, node: &Node) -> Result<Self, Error> {
+        let coherent = node.has("dma-coherent");
         let coherence = if coherent { Coherence::Coherent } else { Coherence::NotCoherent };
         Ok(Self::new(env.cap("dma")?, coherence))
     }

@@ -198,12 +198,13 @@ fn devmgr_comes_back(lab: &mut Lab) -> Result<()> {
     ensure!(before == after, "before\n{before:#?}\nand after\n{after:#?}");
     let list = console.command("ps")?;
     starts(&list, "devmgr", 2)?;
-    starts(&list, "pl011", 1)?;
-    starts(&list, "virtio-blk", 1)?;
+    let machine = lab.machine();
+    starts(&list, machine.console_driver(), 1)?;
+    starts(&list, machine.disk_driver(), 1)?;
     contains(&console.command("sha256 /README.TXT")?, &disk.sha256("README.TXT")?)?;
     // A driver that dies meanwhile or later needs no devmgr.
     console.command("kill devmgr")?;
-    console.command("kill virtio-blk")?;
+    console.command(&format!("kill {}", machine.disk_driver()))?;
     contains(&console.command("sha256 /a/b/c/d/deep.txt")?, &disk.sha256("a/b/c/d/deep.txt")?)?;
     ensure!(rows(&mut console)? == before, "after its driver died");
     Ok(())

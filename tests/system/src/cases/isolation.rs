@@ -73,7 +73,7 @@ fn faults(lab: &mut Lab, culprit: &str, fault: &str) -> Result<()> {
 fn carries_on(lab: &mut Lab) -> Result<()> {
     let mut console = boot(lab)?;
     let list = console.command("ps")?;
-    for name in ["pl011", "file", "shell"] {
+    for name in [lab.machine().console_driver(), "file", "shell"] {
         let running = list.lines().any(|line| line.contains(name) && line.contains("running"));
         ensure!(running, "{name} does not run:\n{list}");
     }

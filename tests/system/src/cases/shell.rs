@@ -23,7 +23,8 @@ fn boot(lab: &mut Lab) -> Result<crate::Console> {
 
 fn lists_components(lab: &mut Lab) -> Result<()> {
     let list = boot(lab)?.command("ps")?;
-    for name in ["pl011", "virtio-blk", "file", "shell"] {
+    let machine = lab.machine();
+    for name in [machine.console_driver(), machine.disk_driver(), "file", "shell"] {
         let fine = list.lines().any(|line| line.contains(name) && line.contains("running") && line.contains('K'));
         ensure!(fine, "{name} is missing:\n{list}");
     }
