@@ -146,7 +146,8 @@ impl Bus {
     /// A line fired: whether something happened at a slot on it, which does not raise the line any more.
     pub fn slots_fired(&mut self, line: u32) -> bool {
         let ports: Vec<Address> = self.slots.iter().filter(|slot| slot.1 == line).map(|slot| slot.0).collect();
-        ports.into_iter().fold(false, |happened, port| self.look(port) || happened)
+        // Each is looked at.
+        ports.into_iter().filter(|&port| self.look(port)).count() != 0
     }
 
     /// Whether something happened at the slot of a port.

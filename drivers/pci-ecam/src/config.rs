@@ -112,7 +112,7 @@ impl Ecam {
 
     /// 16 bits at `register`, a multiple of 2.
     pub fn read_half(&self, at: Address, register: u16) -> u16 {
-        (self.read(at, register) >> (register & 2) * 8) as u16
+        (self.read(at, register) >> ((register & 2) * 8)) as u16
     }
 
     /// Writes 16 bits, and leaves the other half of the word alone.
