@@ -137,7 +137,7 @@ impl Corrupter {
             let mut size = SIZE.into();
             let mut at = [0, AVAILABLE, USED].map(|offset| bus + (page + offset) as u64);
             if wild && self.random.below(2) == 0 {
-                let which = self.random.below(4) as usize;
+                let which = if self.keeps_lengths() { 1 + self.random.below(2) } else { self.random.below(4) } as usize;
                 match at.get(which) {
                     Some(_) => at[which] = self.address(),
                     None => size = self.random.one_of(&[0, 1, 3, 64, 255, 256, 1024, 0x8000, 0xffff]),
@@ -149,11 +149,19 @@ impl Corrupter {
         Ok(())
     }
 
+    /// Whether descriptors lie where nothing but [`put`](Self::put) writes, because some lengths end the emulator.
+    const fn keeps_lengths(&self) -> bool {
+        request::least(self.kind) > 0
+    }
+
     /// An address that means harm, or its own.
     fn address(&mut self) -> u64 {
         let bus = self.reach.bus();
         match self.random.below(8) {
-            0 => bus + self.random.below(OPEN * PAGE as u64),
+            0 => {
+                let first = if self.keeps_lengths() { DATA } else { 0 } as u64;
+                bus + first + self.random.below(OPEN * PAGE as u64 - first)
+            }
             1 => self.random.number(),
             2 => self.random.number() >> 16,
             // The doorbell of messages, and round about.
@@ -214,9 +222,13 @@ impl Corrupter {
         let which = self.random.below(chain.len() as u64) as usize;
         let random = self.random.number();
         match self.random.below(12) {
+            0..=2 if self.keeps_lengths() && chain[which].flags & INDIRECT != 0 => {}
             0..=2 => chain[which].address = self.address(),
             3 => chain[which].bytes = self.bytes(),
-            4 => chain[which].flags ^= self.random.one_of(&[NEXT, WRITE, INDIRECT, random as u16]),
+            4 => {
+                let flags = self.random.one_of(&[NEXT, WRITE, INDIRECT, random as u16]);
+                chain[which].flags ^= if self.keeps_lengths() { flags & !INDIRECT } else { flags };
+            }
             // Circles among them.
             5 => (chain[which].flags, chain[which].next) = (chain[which].flags | NEXT, self.random.below(20) as u16),
             6 => self.table(&mut chain[which]),
@@ -226,7 +238,9 @@ impl Corrupter {
             9 => drop(self.reach.open.write(HEADERS + self.random.below(64) as usize, &random.to_le_bytes())),
             // Anywhere in the rings, those of the device among them.
             _ => {
-                let place = usize::from(queue) * PAGE + self.random.below(PAGE as u64 - 8) as usize;
+                let first = if self.keeps_lengths() { AVAILABLE } else { 0 };
+                let place = first + self.random.below((PAGE - 8 - first) as u64) as usize;
+                let place = usize::from(queue) * PAGE + place;
                 let _ = self.reach.open.write(place, &random.to_le_bytes());
             }
         }
@@ -252,6 +266,7 @@ impl Corrupter {
 
     fn put(&self, place: usize, descriptor: Descriptor) {
         let Descriptor { address, bytes, flags, next } = descriptor;
+        let bytes = bytes.max(request::least(self.kind));
         let mut all = [0; 16];
         all[..8].copy_from_slice(&address.to_le_bytes());
         all[8..12].copy_from_slice(&bytes.to_le_bytes());
