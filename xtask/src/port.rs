@@ -7,6 +7,7 @@ mod folder;
 mod input;
 mod kind;
 mod page;
+pub mod promise;
 mod report;
 mod survey;
 #[cfg(test)]

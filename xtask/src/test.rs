@@ -91,7 +91,7 @@ pub struct Tally {
 
 pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<ExitCode> {
     let wanted = |case: &Case| options.filter.as_ref().is_none_or(|filter| case.id.contains(filter.as_str()));
-    let cases: Vec<Case> = system_tests::all().into_iter().filter(wanted).collect();
+    let cases: Vec<Case> = cases().into_iter().filter(wanted).collect();
     let missed = |filter: &str| {
         format!("no test's name contains {filter:?}; `cargo xtask test --list` shows those of the system")
     };
@@ -110,9 +110,14 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
     Ok(tally.close())
 }
 
+/// The tests of the booted image: those of the system, and those that hold a verb of this tool to its word.
+fn cases() -> Vec<Case> {
+    system_tests::all().into_iter().chain(port::promise::cases()).collect()
+}
+
 /// Everything that is tested.
 pub fn all(workspace: &Workspace, setup: &Setup) -> Result<Tally> {
-    tests(workspace, setup, &Options::default(), &system_tests::all())
+    tests(workspace, setup, &Options::default(), &cases())
 }
 
 fn tests(workspace: &Workspace, setup: &Setup, options: &Options, cases: &[Case]) -> Result<Tally> {
