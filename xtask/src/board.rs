@@ -21,6 +21,14 @@ pub struct Board {
     /// The name of its folder.
     #[serde(skip)]
     pub name: String,
+    /// What its device tree calls the machine, by which `port` knows it.
+    pub compatible: Option<String>,
+    /// How far it was seen to work: 0, its tree was read; 1, its drivers were tested on fakes; 2, it is emulated; 3, seen on hardware.
+    #[serde(default)]
+    pub tier: u8,
+    /// On which hardware, of tier 3.
+    #[serde(default)]
+    pub seen: Vec<SeenTable>,
     /// Which of the sets in `tests/sets.toml` it has: their names, or `*` for all.
     #[serde(default)]
     pub test_sets: Vec<String>,
@@ -37,6 +45,18 @@ pub struct Board {
     /// Further bundles, by name.
     #[serde(default)]
     pub sets: BTreeMap<String, SetTable>,
+}
+
+/// A run on hardware.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SeenTable {
+    /// Who saw it.
+    pub by: String,
+    /// The day, as `2027-01-31`.
+    pub date: String,
+    /// Where the log of the run is: a file of the folder, or an address.
+    pub log: String,
 }
 
 /// How the board is emulated.
@@ -152,6 +172,7 @@ impl Board {
         board.name = last.unwrap_or_else(|| name.into());
         let own = is_path && names(workspace).contains(&board.name);
         ensure!(!own || is_inside(workspace, &folder), "{}: board/ has a board of that name already", folder.display());
+        board.check_tier().with_context(|| format!("{}: tier", file.display()))?;
         board.take_test_sets(workspace).with_context(|| format!("{}: test-sets", file.display()))?;
         Ok(board)
     }
@@ -159,6 +180,16 @@ impl Board {
     /// Every board of the repository.
     pub fn all(workspace: &Workspace) -> Result<Vec<Self>> {
         names(workspace).iter().map(|name| Self::read(workspace, name)).collect()
+    }
+
+    /// Nobody says more than was seen.
+    fn check_tier(&self) -> Result<()> {
+        ensure!(self.tier <= 3, "{} is more than 3", self.tier);
+        ensure!(self.tier != 2 || self.machine.is_some(), "2 is for what is emulated, and there is no [machine]");
+        let whole = |seen: &SeenTable| ![&seen.by, &seen.date, &seen.log].iter().any(|word| word.is_empty());
+        let proven = !self.seen.is_empty() && self.seen.iter().all(whole);
+        ensure!(self.tier != 3 || proven, "3 is for what was seen on hardware: seen = [{{ by, date, log }}]");
+        Ok(())
     }
 
     fn take_test_sets(&mut self, workspace: &Workspace) -> Result<()> {
@@ -430,6 +461,32 @@ mod tests {
         let mine = board.arranged(Some("mine"), &known).expect("a set");
         assert_eq!(mine.components, ["shell", "my-clock", "clock", "disk", "service"]);
         assert_eq!(board.arranged(None, &known).expect("the board's own").components, ["shell", "clock", "disk"]);
+    }
+
+    #[test]
+    fn a_tier_is_what_was_seen() {
+        let check = |text: &str| {
+            let board: Board = toml::from_str(&format!("{text}\ncomponents.list = []")).expect("board");
+            board.check_tier().map_err(|error| error.to_string())
+        };
+        assert_eq!(check("tier = 1"), Ok(()));
+        assert!(check("tier = 2").unwrap_err().contains("no [machine]"));
+        assert!(check("tier = 3").unwrap_err().contains("seen = "));
+        assert!(check("tier = 3\nseen = [{ by = \"\", date = \"2027-01-31\", log = \"log\" }]").is_err());
+        assert_eq!(check("tier = 3\nseen = [{ by = \"a maker\", date = \"2027-01-31\", log = \"log\" }]"), Ok(()));
+    }
+
+    /// The table of boards in the README says of each what its file says.
+    #[test]
+    fn the_readme_has_each_board_with_its_tier() {
+        let workspace = Workspace::find().expect("workspace");
+        let text = fs::read_to_string(workspace.root.join("README.md")).expect("README");
+        for board in Board::all(&workspace).expect("boards") {
+            let row = text.lines().find(|line| line.starts_with(&format!("| `{}` |", board.name)));
+            let row = row.unwrap_or_else(|| panic!("the README has no row for {}", board.name));
+            assert!(row.ends_with(&format!("| {} |", board.tier)), "{row}: tier {}", board.tier);
+            assert!(board.compatible.is_some(), "board/{}: compatible", board.name);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod agree;
 mod android;
+mod deviceinfo;
 mod folder;
 mod input;
 mod kind;
@@ -23,12 +24,14 @@ use bundle::Bundle;
 use bundle::write::{Component, Program, Segment};
 use clap::Args;
 
+use crate::board::Board;
 use crate::component::{self, Description};
 use crate::debian::Debian;
 use crate::setup::Setup;
 use crate::test::Tally;
 use crate::tools;
 use crate::workspace::Workspace;
+use report::Report;
 
 /// What `port` takes.
 #[derive(Args)]
@@ -37,13 +40,13 @@ use crate::workspace::Workspace;
                         dtbo.img --overlay-number 5\n  cargo xtask port phone.dtb --json | jq .blockers"
 )]
 pub struct Options {
-    /// A device tree, boot.img, vendor_boot.img, a kernel with a tree behind it, or /sys/firmware/fdt
+    /// A device tree, boot.img, vendor_boot.img, a kernel with a tree behind it, /sys/firmware/fdt, or postmarketOS' deviceinfo
     #[arg(required_unless_present = "agree")]
     input: Option<PathBuf>,
     /// Hold every Nth tree of Debian's kernel package against what dtc says of it
     #[arg(long, value_name = "N", conflicts_with = "input")]
     agree: Option<usize>,
-    /// Which tree, where the file holds several
+    /// Which tree, where the file holds or names several
     #[arg(long, value_name = "N")]
     tree: Option<usize>,
     /// An overlay or dtbo.img that goes on top; may be given several times
@@ -68,14 +71,18 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
         let tally = agree(workspace, setup, options.agree.unwrap_or(1))?;
         return Ok(tally.close());
     };
-    let mut input = input::read(file, options.tree)?;
+    let trees = || Debian::get(workspace, setup).map(|debian| debian.trees());
+    let mut input = input::read(file, options.tree, &trees)?;
     let scratch = workspace.tutti().join("port");
     for overlay in &options.overlay {
         input::overlay(&mut input, overlay, options.overlay_number, &scratch)?;
     }
     let drivers = drivers(workspace)?;
     let bundle = Bundle::parse(&drivers).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let report = survey::survey(&input.bytes, input.source, &bundle).with_context(|| format!("{}", file.display()))?;
+    let mut report =
+        survey::survey(&input.bytes, input.source, &bundle).with_context(|| format!("{}", file.display()))?;
+    report.loader = input.loader;
+    (report.tier, report.board) = tier(workspace, &report)?;
     if let Some(folder) = &options.board {
         folder::write(folder, &report, &input.bytes, &components(workspace)?)?;
         eprintln!("{} and the tree beside it are written", folder.join("board.toml").display());
@@ -86,6 +93,19 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
         print!("{}", page::of(&report, options.all));
     }
     Ok(if report.blockers.iter().any(|blocker| blocker.stops) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// How far the board was seen to work: what the folder for it in `board/` says; else whether at least what prints was tried on fakes.
+fn tier(workspace: &Workspace, report: &Report) -> Result<(u8, Option<String>)> {
+    let boards = Board::all(workspace)?;
+    let is_for = |board: &&Board| board.compatible.as_ref().is_some_and(|name| report.compatible.contains(name));
+    let stops = report.blockers.iter().any(|blocker| blocker.stops);
+    let prints =
+        report.console.uart.as_ref().is_some_and(|uart| uart.kernel.is_some()) || report.console.kept.is_some();
+    Ok(match boards.iter().find(is_for) {
+        Some(board) => (board.tier, Some(board.name.clone())),
+        None => (u8::from(prints && !stops), None),
+    })
 }
 
 /// Holds each `step`th tree of Debian's kernel package against what dtc says of it; each is a test.

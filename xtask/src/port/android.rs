@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::report::{Loader, TreePlace};
+
 /// A part of a file.
 pub type Part = Range<usize>;
 
@@ -14,6 +16,8 @@ pub struct Image {
     pub kind: String,
     /// In the order in which they are looked through.
     pub parts: Vec<Part>,
+    /// What of the boot loader its header says.
+    pub loader: Loader,
 }
 
 fn word(bytes: &[u8], at: usize) -> Result<usize> {
@@ -24,6 +28,21 @@ fn word(bytes: &[u8], at: usize) -> Result<usize> {
 fn big_word(bytes: &[u8], at: usize) -> Result<usize> {
     let word = bytes.get(at..at + 4).context("dtbo.img is cut off")?;
     Ok(u32::from_be_bytes(word.try_into()?) as usize)
+}
+
+fn address(bytes: &[u8], at: usize) -> Result<Option<u64>> {
+    Ok(Some(word(bytes, at)? as u64))
+}
+
+/// Text up to its first zero; none where there is none.
+fn text(bytes: &[u8], at: usize, most: usize) -> Result<Option<String>> {
+    let text = bytes.get(at..at + most).context("the image is cut off in its header")?;
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    Ok(Some(String::from_utf8_lossy(text).into_owned()).filter(|text| !text.is_empty()))
+}
+
+fn android(version: usize) -> Loader {
+    Loader { format: "android", header_version: Some(version as u64), ..Loader::default() }
 }
 
 /// Places one behind the other, each from a page on.
@@ -67,7 +86,13 @@ fn boot(bytes: &[u8]) -> Result<Image> {
     match version {
         3 | 4 => {
             let mut pages = pages(bytes, 4096, 1)?;
-            Ok(Image { kind, parts: vec![pages.next("kernel", kernel)?] })
+            let loader = Loader {
+                page: Some(4096),
+                tree: Some(TreePlace::VendorBoot),
+                command_line: text(bytes, 44, 1536)?,
+                ..android(version)
+            };
+            Ok(Image { kind, parts: vec![pages.next("kernel", kernel)?], loader })
         }
         // Before versions were counted, what is the version now was the size of Qualcomm's table of trees.
         _ => {
@@ -77,21 +102,35 @@ fn boot(bytes: &[u8]) -> Result<Image> {
             pages.next("second stage", word(bytes, 24)?)?;
             let mut parts = Vec::new();
             let mut kind = kind;
+            let mut loader = Loader {
+                page: address(bytes, 36)?,
+                kernel: address(bytes, 12)?,
+                ramdisk: address(bytes, 20)?,
+                second: address(bytes, 28)?,
+                tags: address(bytes, 32)?,
+                tree: Some(TreePlace::Appended),
+                command_line: text(bytes, 64, 512)?,
+                ..android(version)
+            };
             match version {
                 0 => {}
                 1 | 2 => {
                     pages.next("recovery overlays", word(bytes, 1632)?)?;
                     if version == 2 {
                         parts.push(pages.next("device tree", word(bytes, 1648)?)?);
+                        loader.tree = Some(TreePlace::Section);
+                        loader.tree_address = address(bytes, 1652)?;
                     }
                 }
                 table => {
                     parts.push(pages.next("table of trees", table)?);
                     kind = "boot image with a table of trees".into();
+                    loader.tree = Some(TreePlace::Table);
+                    loader.header_version = Some(0);
                 }
             }
             parts.push(kernel);
-            Ok(Image { kind, parts })
+            Ok(Image { kind, parts, loader })
         }
     }
 }
@@ -103,7 +142,17 @@ fn vendor_boot(bytes: &[u8]) -> Result<Image> {
     let mut pages = pages(bytes, word(bytes, 12)?, header)?;
     pages.next("ramdisk", word(bytes, 24)?)?;
     let tree = pages.next("device tree", word(bytes, 2100)?)?;
-    Ok(Image { kind: format!("vendor boot image, header v{version}"), parts: vec![tree] })
+    let loader = Loader {
+        page: address(bytes, 12)?,
+        kernel: address(bytes, 16)?,
+        ramdisk: address(bytes, 20)?,
+        tags: address(bytes, 2076)?,
+        tree_address: address(bytes, 2104)?,
+        tree: Some(TreePlace::VendorBoot),
+        command_line: text(bytes, 28, 2048)?,
+        ..android(version)
+    };
+    Ok(Image { kind: format!("vendor boot image, header v{version}"), parts: vec![tree], loader })
 }
 
 /// An overlay of `dtbo.img`.

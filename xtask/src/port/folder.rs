@@ -7,12 +7,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
+use super::page;
 use super::report::Report;
 use crate::board::BY_INIT;
 use crate::component::Description;
 
 /// What every board has, in the order of starting.
 const ALWAYS: [&str; 4] = ["file", "shell", "devmgr", "supervisor"];
+
+/// What a board is that nobody has booted.
+const TIERS: [&str; 2] = ["its tree was read", "what it prints with was tested on fakes"];
 
 /// Writes `board.toml` and the tree into a folder that is new or empty.
 pub fn write(folder: &Path, report: &Report, tree: &[u8], known: &BTreeMap<String, Description>) -> Result<()> {
@@ -55,6 +59,14 @@ fn drivers<'a>(report: &'a Report, known: &'a BTreeMap<String, Description>) -> 
 fn text(report: &Report, known: &BTreeMap<String, Description>) -> String {
     let model = report.model.as_deref().unwrap_or("a machine without a name");
     let mut text = format!("# {model}, from {}.\n", report.source.file);
+    if let Some(name) = report.compatible.first() {
+        let _ = writeln!(text, "compatible = {name:?}");
+    }
+    let _ = writeln!(text, "# How far it was seen to work: {}.", TIERS[usize::from(report.tier.min(1))]);
+    let _ = writeln!(text, "tier = {}", report.tier.min(1));
+    if let Some(loader) = &report.loader {
+        let _ = writeln!(text, "# Its boot loader takes {}.", page::loads(loader));
+    }
     for blocker in &report.blockers {
         let _ = writeln!(text, "# Before a first boot: {}: {}.", blocker.what, blocker.todo);
     }

@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use tree::Tree;
 
 use super::android;
-use super::report::Source;
+use super::deviceinfo::{DeviceInfo, NAME};
+use super::report::{Loader, Source};
 use crate::tools;
 use crate::workspace;
 
@@ -17,27 +18,69 @@ use crate::workspace;
 pub struct Input {
     pub bytes: Vec<u8>,
     pub source: Source,
+    /// What is known of the boot loader.
+    pub loader: Option<Loader>,
 }
 
 const MAGIC: [u8; 4] = 0xd00d_feedu32.to_be_bytes();
 
-/// Finds the trees in a file and takes the one that is wanted, counted from 1.
-pub fn read(file: &Path, wanted: Option<usize>) -> Result<Input> {
+/// Finds the trees in a file and takes the one that is wanted, counted from 1. A `deviceinfo` names its tree, which lies beside it or
+/// in the folder that `trees` finds.
+pub fn read(file: &Path, wanted: Option<usize>, trees: &dyn Fn() -> Result<PathBuf>) -> Result<Input> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    if let Some(info) = DeviceInfo::of(&bytes) {
+        return read_named(file, &info, wanted, trees);
+    }
+    let mut input = found(file, &bytes, wanted)?;
+    if let Some(info) = DeviceInfo::beside(file)? {
+        let loader = info.loader().with_context(|| format!("the {NAME} beside {}", file.display()))?;
+        input.loader = Some(match input.loader.take() {
+            Some(own) => Loader { flash: loader.flash, ..own },
+            None => loader,
+        });
+    }
+    Ok(input)
+}
+
+fn read_named(
+    file: &Path,
+    info: &DeviceInfo,
+    wanted: Option<usize>,
+    trees: &dyn Fn() -> Result<PathBuf>,
+) -> Result<Input> {
+    let named = || format!("{}", file.display());
+    info.check().with_context(named)?;
+    let loader = info.loader().with_context(named)?;
+    // Only where nothing lies beside it is Linux asked.
+    let tree = info.tree(file, wanted, Path::new("")).or_else(|_| info.tree(file, wanted, &trees()?))?;
+    let (path, number, count) = tree;
+    let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut input = found(&path, &bytes, None)?;
+    input.source = Source {
+        kind: format!("device tree, named by {}", file.display()),
+        tree: number,
+        trees: count,
+        ..input.source
+    };
+    input.loader = Some(loader);
+    Ok(input)
+}
+
+fn found(file: &Path, bytes: &[u8], wanted: Option<usize>) -> Result<Input> {
     let name = file.display();
-    if android::overlays(&bytes)?.is_some() {
+    if android::overlays(bytes)?.is_some() {
         bail!(
             "{name} holds overlays, which change a tree: give the boot image or vendor boot image, and this with --overlay"
         );
     }
-    let (kind, parts) = match android::image(&bytes).with_context(|| format!("{name}"))? {
-        Some(image) => (image.kind, image.parts),
+    let (kind, parts, loader) = match android::image(bytes).with_context(|| format!("{name}"))? {
+        Some(image) => (image.kind, image.parts, Some(image.loader)),
         None => {
             let kind = if bytes.starts_with(&MAGIC) { "device tree" } else { "file" };
-            (kind.into(), std::iter::once(0..bytes.len()).collect())
+            (kind.into(), std::iter::once(0..bytes.len()).collect(), None)
         }
     };
-    let trees: Vec<Range<usize>> = parts.into_iter().flat_map(|part| trees(&bytes, part)).collect();
+    let trees: Vec<Range<usize>> = parts.into_iter().flat_map(|part| trees(bytes, part)).collect();
     ensure!(
         !trees.is_empty(),
         "{name}: no device tree is in this {kind}. With header v3 and v4 the tree is in vendor_boot.img; on a running phone it is \
@@ -46,12 +89,12 @@ pub fn read(file: &Path, wanted: Option<usize>) -> Result<Input> {
     let number = match wanted {
         Some(number) => number,
         None if trees.len() == 1 => 1,
-        None => bail!("{name} holds {} trees: choose one with --tree N\n{}", trees.len(), list(&bytes, &trees)),
+        None => bail!("{name} holds {} trees: choose one with --tree N\n{}", trees.len(), list(bytes, &trees)),
     };
     let chosen = number.checked_sub(1).and_then(|index| trees.get(index).cloned());
     let chosen = chosen.with_context(|| format!("{name} holds {} trees, and no number {number}", trees.len()))?;
     let source = Source { file: name.to_string(), kind, tree: number, trees: trees.len(), overlays: Vec::new() };
-    Ok(Input { bytes: bytes[chosen].to_vec(), source })
+    Ok(Input { bytes: bytes[chosen].to_vec(), source, loader })
 }
 
 /// Every sound tree in a part of a file, wherever it begins.

@@ -49,6 +49,10 @@ impl Page {
         let which = if *trees > 1 { format!(", tree {tree} of {trees}") } else { String::new() };
         let over = if overlays.is_empty() { String::new() } else { format!(", with {}", overlays.join(", ")) };
         self.line(&format!("  from {file} ({kind}{which}{over})"));
+        self.line(&format!("  {}", tier(report)));
+        if let Some(loader) = &report.loader {
+            self.line(&format!("  the boot loader takes {}", loads(loader)));
+        }
     }
 
     fn uses(&mut self, report: &Report) {
@@ -168,6 +172,33 @@ impl Page {
             report.firmware.iter().for_each(|name| self.line(&format!("  {name}")));
         }
     }
+}
+
+fn tier(report: &Report) -> String {
+    let words = match report.tier {
+        0 => "its tree was read, and nothing more",
+        1 => "what it prints with was tested on fakes, and never on a device",
+        2 => "it is tested in an emulator, and was never seen on a device",
+        _ => "it was seen on a device",
+    };
+    let board = report.board.as_ref().map_or(String::new(), |name| format!(" (board/{name})"));
+    format!("tier {}: {words}{board}", report.tier)
+}
+
+/// What a boot loader takes, in words.
+pub fn loads(loader: &Loader) -> String {
+    let version = loader.header_version.map_or(String::new(), |version| format!(" with header v{version}"));
+    let format = if loader.format == "android" {
+        format!("Android's boot image{version}")
+    } else {
+        "no format that is known".into()
+    };
+    let page = loader.page.map(|page| format!("pages of {page} bytes"));
+    let kernel = loader.kernel.map(|at| format!("the kernel at {at:#x}"));
+    let ramdisk = loader.ramdisk.map(|at| format!("the ramdisk at {at:#x}"));
+    let tree = loader.tree.map(|tree| tree.words().to_owned());
+    let flash = loader.flash.as_ref().map(|how| format!("flashed by {how}"));
+    [Some(format), page, kernel, ramdisk, tree, flash].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn cores(cores: &[Core], method: Option<&str>) -> String {

@@ -11,6 +11,12 @@ pub struct Report {
     pub compatible: Vec<String>,
     /// Where the tree was found.
     pub source: Source,
+    /// How far boards like it were seen to work, 0 to 3.
+    pub tier: u8,
+    /// The folder of `board/` for it.
+    pub board: Option<String>,
+    /// What its boot loader takes, where that is known.
+    pub loader: Option<Loader>,
     /// The CPUs, in the order of the tree.
     pub cores: Vec<Core>,
     /// How the firmware is called.
@@ -48,6 +54,65 @@ pub struct Source {
     pub trees: usize,
     /// Overlays that were applied.
     pub overlays: Vec<String>,
+}
+
+/// What a boot loader takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Loader {
+    /// `android`, or `unknown`.
+    pub format: &'static str,
+    /// Version of Android's header.
+    pub header_version: Option<u64>,
+    /// Bytes that its parts are rounded up to.
+    pub page: Option<u64>,
+    /// The address for the kernel.
+    pub kernel: Option<u64>,
+    /// That for the ramdisk.
+    pub ramdisk: Option<u64>,
+    /// That for a second stage.
+    pub second: Option<u64>,
+    /// That for what the boot loader tells the kernel.
+    pub tags: Option<u64>,
+    /// That for the tree.
+    pub tree_address: Option<u64>,
+    /// Where the tree is.
+    pub tree: Option<TreePlace>,
+    /// What the kernel is told, if the boot loader does not say otherwise.
+    pub command_line: Option<String>,
+    /// How one gets it onto the phone: `fastboot`, `heimdall-bootimg`.
+    pub flash: Option<String>,
+}
+
+/// Where a boot loader finds the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TreePlace {
+    /// Behind the kernel.
+    Appended,
+    /// In a section of its own.
+    Section,
+    /// In Qualcomm's table of trees.
+    Table,
+    /// Where a second stage would be.
+    Second,
+    /// In `vendor_boot.img`.
+    VendorBoot,
+    /// In a file or partition of its own.
+    Apart,
+}
+
+impl TreePlace {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Appended => "the tree behind the kernel",
+            Self::Section => "the tree in a section",
+            Self::Table => "the tree in Qualcomm's table",
+            Self::Second => "the tree as second stage",
+            Self::VendorBoot => "the tree in vendor_boot.img",
+            Self::Apart => "the tree apart",
+        }
+    }
 }
 
 /// A CPU.

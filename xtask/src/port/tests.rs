@@ -38,7 +38,7 @@ impl Drop for Scratch {
 }
 
 fn model(file: &Path, number: Option<usize>) -> Result<String, String> {
-    let input = input::read(file, number).map_err(|error| format!("{error:#}"))?;
+    let input = input::read(file, number, &|| anyhow::bail!("no trees")).map_err(|error| format!("{error:#}"))?;
     Ok(::tree::Tree::parse(&input.bytes).unwrap().model().unwrap_or_default().to_owned())
 }
 
@@ -123,6 +123,50 @@ fn trees_are_found_in_every_kind_of_image() {
     assert_eq!(model(&scratch.put("plain", &tree("plain")), None).as_deref(), Ok("plain"));
     let error = model(&scratch.put("nothing", &[7; 100]), None).unwrap_err();
     assert!(error.contains("no device tree"), "{error}");
+}
+
+#[test]
+fn a_header_says_what_the_boot_loader_takes() {
+    let scratch = Scratch::new("loader");
+    let read = |file: &Path| input::read(file, Some(1), &|| anyhow::bail!("no trees")).unwrap();
+    let places = images().into_iter().map(|(name, bytes, _)| {
+        let loader = read(&scratch.put(name, &bytes)).loader.unwrap();
+        (name, loader.header_version, loader.page, loader.tree)
+    });
+    use report::TreePlace::*;
+    let expected = [
+        ("v0", Some(0), Some(2048), Some(Appended)),
+        ("v1", Some(1), Some(4096), Some(Appended)),
+        ("v2", Some(2), Some(2048), Some(Section)),
+        ("table", Some(0), Some(2048), Some(Table)),
+        ("v4", Some(4), Some(4096), Some(VendorBoot)),
+        ("vendor", Some(4), Some(4096), Some(VendorBoot)),
+    ];
+    assert_eq!(places.collect::<Vec<_>>(), expected);
+    assert!(read(&scratch.put("plain", &tree("plain"))).loader.is_none());
+}
+
+#[test]
+fn a_deviceinfo_names_the_tree_and_what_is_known_of_the_boot_loader() {
+    let scratch = Scratch::new("deviceinfo");
+    let text = "deviceinfo_arch=\"aarch64\"\ndeviceinfo_dtb=\"maker/phone\"\ndeviceinfo_flash_method=\"fastboot\"\n\
+                deviceinfo_generate_bootimg=\"true\"\ndeviceinfo_flash_pagesize=\"4096\"\n";
+    let info = scratch.put("deviceinfo", text.as_bytes());
+    let linux = scratch.0.join("linux");
+    fs::create_dir_all(linux.join("maker")).unwrap();
+    let read = |file: &Path| input::read(file, None, &|| Ok(linux.clone())).map_err(|error| format!("{error:#}"));
+    assert!(read(&info).err().unwrap().contains("the tree maker/phone is neither beside"));
+    fs::write(linux.join("maker/phone.dtb"), tree("Linux' own")).unwrap();
+    let model = |input: &input::Input| ::tree::Tree::parse(&input.bytes).unwrap().model().unwrap().to_owned();
+    assert_eq!(model(&read(&info).unwrap()), "Linux' own");
+    let beside = scratch.put("phone.dtb", &tree("beside"));
+    let input = read(&info).unwrap();
+    assert_eq!(model(&input), "beside");
+    assert!(input.source.kind.contains("deviceinfo"), "{}", input.source.kind);
+    // The other way round: what lies beside a tree is looked at.
+    let loader = read(&beside).unwrap().loader.unwrap();
+    assert_eq!((loader.page, loader.flash.as_deref()), (Some(4096), Some("fastboot")));
+    assert_eq!(Some(loader), input.loader);
 }
 
 #[test]
