@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::component::{self, Description};
+use crate::crates::CrateTable;
 use crate::qemu::BusName;
 use crate::workspace::Workspace;
 
@@ -21,6 +22,12 @@ pub struct Board {
     /// The name of its folder.
     #[serde(skip)]
     pub name: String,
+    /// Its folder.
+    #[serde(skip)]
+    pub folder: PathBuf,
+    /// Crates outside of the repository whose components it has.
+    #[serde(default)]
+    pub crates: BTreeMap<String, CrateTable>,
     /// What its device tree calls the machine, by which `port` knows it.
     pub compatible: Option<String>,
     /// How far it was seen to work: 0, its tree was read; 1, its drivers were tested on fakes; 2, it is emulated; 3, seen on hardware.
@@ -170,6 +177,7 @@ impl Board {
         let last =
             fs::canonicalize(&folder).ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
         board.name = last.unwrap_or_else(|| name.into());
+        board.folder = fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone());
         let own = is_path && names(workspace).contains(&board.name);
         ensure!(!own || is_inside(workspace, &folder), "{}: board/ has a board of that name already", folder.display());
         board.check_tier().with_context(|| format!("{}: tier", file.display()))?;

@@ -12,6 +12,7 @@ use clap::Args;
 use crate::board::{Board, Selection};
 use crate::component::{self, Description};
 use crate::debian::Debian;
+use crate::outside::Outside;
 use crate::pack::{self, Elf};
 use crate::setup::Setup;
 use crate::toolchain::{Target, Toolchain};
@@ -61,20 +62,24 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
 
 /// Compiles everything of a board and packs it.
 pub fn build(workspace: &Workspace, setup: &Setup, board: &Board) -> Result<Built> {
-    let known = component::all(workspace)?;
+    let own = component::all(workspace)?;
+    let outside = Outside::of_board(workspace, setup, board)?;
+    let mut known = own.clone();
+    outside.join(&mut known)?;
     let sets = std::iter::once(None).chain(board.sets.keys().map(|name| Some(name.as_str())));
     let mut selections = Vec::new();
     for set in sets {
         let selection = board.arranged(set, &known)?;
         selection.check(&known).with_context(|| match set {
-            None => format!("board/{}/board.toml", board.name),
-            Some(set) => format!("board/{}/board.toml, set {set}", board.name),
+            None => format!("{}", board.folder.join("board.toml").display()),
+            Some(set) => format!("{}, set {set}", board.folder.join("board.toml").display()),
         })?;
         selections.push((set, selection));
     }
     let folder = workspace.out(&board.name);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let toolchain = compile(workspace, setup, board, &known)?;
+    let toolchain = compile(workspace, setup, board, &own)?;
+    outside.compile(workspace, &toolchain)?;
     let tree = board
         .machine
         .as_ref()
@@ -149,7 +154,7 @@ struct Programs<'a> {
 impl Programs<'_> {
     /// What cargo made.
     fn path(&self, name: &str, target: Target) -> PathBuf {
-        self.workspace.root.join("target/bare").join(target.triple()).join("release").join(name)
+        self.workspace.bare().join(target.triple()).join("release").join(name)
     }
 
     fn read(&self, name: &str, target: Target) -> Result<(PathBuf, Vec<u8>)> {

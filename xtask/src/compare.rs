@@ -111,7 +111,7 @@ fn linux_program(workspace: &Workspace, setup: &Setup) -> Result<Vec<u8>> {
     let toolchain = Toolchain::find(workspace, setup)?;
     let mut cargo = toolchain.cargo(workspace, "build", Target::Soft);
     workspace::run(cargo.args(["-p", LINUX, "--bin", LINUX]))?;
-    let path = workspace.root.join("target/bare").join(Target::Soft.triple()).join("release").join(LINUX);
+    let path = workspace.bare().join(Target::Soft.triple()).join("release").join(LINUX);
     std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 

@@ -46,8 +46,14 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
         return Ok(ExitCode::SUCCESS);
     }
     let mdbook = mdbook(workspace, setup)?;
-    workspace::run(Command::new(mdbook).arg("build").arg(workspace.root.join("docs")))?;
-    println!("the book: {}", workspace.root.join("target/book/index.html").display());
+    workspace::run(
+        Command::new(mdbook)
+            .arg("build")
+            .arg(workspace.root.join("docs"))
+            .arg("--dest-dir")
+            .arg(workspace.target().join("book")),
+    )?;
+    println!("the book: {}", workspace.target().join("book/index.html").display());
     Ok(ExitCode::SUCCESS)
 }
 

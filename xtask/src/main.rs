@@ -9,6 +9,7 @@ mod ci;
 mod compare;
 mod component;
 mod corrupt;
+mod crates;
 mod debian;
 mod docs;
 mod doctor;

@@ -1,4 +1,4 @@
-//! Components from crates outside of the repository, in a bundle beside the board's: `--with`.
+//! Components from crates outside of the repository: those of a board (`[crates]`), and those in a bundle beside the board's (`--with`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,9 @@ use cargo_metadata::MetadataCommand;
 use crate::board::Board;
 use crate::build::{self, Built};
 use crate::component::{self, Description};
+use crate::crates;
 use crate::setup::Setup;
-use crate::toolchain::{Target, Toolchain};
+use crate::toolchain::Toolchain;
 use crate::workspace::{self, Workspace};
 
 /// Builds the components of the crates in these folders, and packs them behind those of the board or of one of its sets.
@@ -25,23 +26,16 @@ pub fn bundle(
     name: &str,
 ) -> Result<PathBuf> {
     let toolchain = Toolchain::find(workspace, setup)?;
+    let own = Outside::of_board(workspace, setup, board)?;
     let mut known = component::all(workspace)?;
+    own.join(&mut known)?;
     let mut selection = board.arranged(set, &known)?;
     for folder in folders {
-        for (name, description) in
-            components(workspace, folder).with_context(|| format!("--with {}", folder.display()))?
-        {
-            if let Some(other) = known.get(&name) {
-                bail!(
-                    "two components are called {name}: in {} and in {}",
-                    other.file.display(),
-                    description.file.display()
-                );
-            }
-            compile(workspace, &toolchain, &description)?;
-            known.insert(name.clone(), description);
-            selection.add(&name, &known);
-        }
+        let more = Outside::read(workspace, std::slice::from_ref(folder))
+            .with_context(|| format!("--with {}", folder.display()))?;
+        more.join(&mut known)?;
+        more.compile(workspace, &toolchain)?;
+        more.0.iter().for_each(|it| selection.add(&it.name, &known));
     }
     selection.check(&known)?;
     let path = built.bundle(Some(name));
@@ -63,6 +57,49 @@ pub fn check_folder(workspace: &Workspace, folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Components of crates outside.
+pub struct Outside(Vec<Description>);
+
+impl Outside {
+    /// Those of the crates that a board names.
+    pub fn of_board(workspace: &Workspace, setup: &Setup, board: &Board) -> Result<Self> {
+        Self::read(workspace, &crates::of_board(workspace, setup, board)?)
+    }
+
+    fn read(workspace: &Workspace, folders: &[PathBuf]) -> Result<Self> {
+        let mut all = Vec::new();
+        for folder in folders {
+            all.extend(components(workspace, folder).with_context(|| format!("{}", folder.display()))?.into_values());
+        }
+        Ok(Self(all))
+    }
+
+    /// Adds them to the others, of which none may have the name of one of these.
+    pub fn join(&self, known: &mut BTreeMap<String, Description>) -> Result<()> {
+        for it in &self.0 {
+            if let Some(other) = known.insert(it.name.clone(), it.clone()) {
+                bail!(
+                    "two components are called {}: in {} and in {}",
+                    it.name,
+                    other.file.display(),
+                    it.file.display()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds them with the flags and into the folder of everything else that runs on the target.
+    pub fn compile(&self, workspace: &Workspace, toolchain: &Toolchain) -> Result<()> {
+        self.0.iter().try_for_each(|description| {
+            let mut cargo = toolchain.cargo(workspace, "build", description.target());
+            cargo.arg("--manifest-path").arg(&description.file);
+            cargo.args(["-p", &description.package, "--bin", &description.name]);
+            workspace::run(&mut cargo).with_context(|| format!("{} does not build", description.name))
+        })
+    }
+}
+
 fn components(workspace: &Workspace, folder: &Path) -> Result<BTreeMap<String, Description>> {
     let manifest = folder.join("Cargo.toml");
     let mut command = MetadataCommand::new();
@@ -71,13 +108,4 @@ fn components(workspace: &Workspace, folder: &Path) -> Result<BTreeMap<String, D
     let found = component::of(&metadata.packages)?;
     ensure!(!found.is_empty(), "it has no component: a program needs [package.metadata.component] in its Cargo.toml");
     Ok(found)
-}
-
-/// With the flags and into the folder of everything else that runs on the target.
-fn compile(workspace: &Workspace, toolchain: &Toolchain, description: &Description) -> Result<()> {
-    let target: Target = description.target();
-    let mut cargo = toolchain.cargo(workspace, "build", target);
-    cargo.arg("--manifest-path").arg(&description.file);
-    cargo.args(["-p", &description.package, "--bin", &description.name]);
-    workspace::run(&mut cargo).with_context(|| format!("{} does not build", description.name))
 }

@@ -143,6 +143,11 @@ fn tests(workspace: &Workspace, setup: &Setup, options: &Options, cases: &[Case]
             tally.add(same_kernel(workspace, &boards)?);
         }
     }
+    let outside = trial::board::case();
+    let wanted = options.filter.as_ref().is_none_or(|filter| outside.id.contains(filter.as_str()));
+    if !options.host && options.board.is_none() && options.machine.is_none() && wanted {
+        tally.add(board_outside(workspace, setup, outside)?);
+    }
     Ok(tally)
 }
 
@@ -154,6 +159,21 @@ fn boards(workspace: &Workspace, options: &Options) -> Result<Vec<String>> {
     }
     let others = board::names(workspace).into_iter().filter(|name| name != VIRT && options.machine.is_none());
     Ok([VIRT.to_owned()].into_iter().chain(others).collect())
+}
+
+/// A board of somebody else: it builds and boots, and of the checkout nothing but what is made was changed for it.
+fn board_outside(workspace: &Workspace, setup: &Setup, case: Case) -> Result<Tally> {
+    setup.require(&[&tools::GIT])?;
+    let before = trial::board::files(workspace)?;
+    let folder = trial::board::make(workspace)?;
+    let mut tally = system(workspace, setup, &folder.to_string_lossy(), &[case], Deviations::default())?;
+    let after = trial::board::files(workspace)?;
+    if before != after {
+        let changed: Vec<_> = after.iter().filter(|file| !before.contains(file)).map(|(path, ..)| path).collect();
+        println!("FAILED  the checkout was changed by building a board outside of it: {changed:?}");
+        tally.failed += 1;
+    }
+    Ok(tally)
 }
 
 /// All boards have the same kernel, byte for byte.
@@ -184,7 +204,7 @@ fn host(workspace: &Workspace, filter: Option<&str>) -> Result<Tally> {
 fn models(workspace: &Workspace) -> Result<Tally> {
     let mut cargo = workspace.cargo();
     cargo.args(["test", "--release", "-p", "tutti-kernel", "--lib", "models::"]);
-    cargo.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace.root.join("target/models"));
+    cargo.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace.target().join("models"));
     counted(cargo)
 }
 
@@ -195,7 +215,7 @@ fn templates(workspace: &Workspace) -> Result<Tally> {
         let mut cargo = workspace.cargo();
         cargo.current_dir(folder).args(["test", "--quiet", "--no-fail-fast"]);
         cargo.args(["--lib", "--bins"]).args(packages.iter().flat_map(|package| ["-p", package]));
-        cargo.env("CARGO_TARGET_DIR", workspace.root.join("target/templates"));
+        cargo.env("CARGO_TARGET_DIR", workspace.target().join("templates"));
         counted(cargo).map(|counts| tally.add(counts))
     };
     trial::crates(workspace)?.iter().try_for_each(|folder| test(folder, &[]))?;

@@ -145,7 +145,7 @@ impl Toolchain {
 
     fn configure(&self, workspace: &Workspace, command: &mut Command, target: Target) {
         command.args(["--release", "--target", target.triple()]);
-        command.env("CARGO_TARGET_DIR", workspace.root.join("target/bare"));
+        command.env("CARGO_TARGET_DIR", workspace.bare());
         command.env("CARGO_ENCODED_RUSTFLAGS", self.flags().join("\x1f")).env_remove("RUSTFLAGS");
         if self.is_system() {
             command.env("RUSTC", &self.rustc.path);

@@ -59,6 +59,14 @@ pub static QEMU: Tool = Tool {
     },
 };
 
+/// Other people's repositories.
+pub static GIT: Tool = Tool {
+    name: "git",
+    programs: &["git"],
+    why: "fetches a crate of a board",
+    packages: Packages { apt: Some(&["git"]), dnf: Some(&["git"]), pacman: Some(&["git"]), brew: Some(&["git"]) },
+};
+
 /// Partitions.
 pub static SGDISK: Tool = Tool {
     name: "sgdisk",

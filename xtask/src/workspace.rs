@@ -52,9 +52,19 @@ impl Workspace {
         self.tutti().join(board)
     }
 
+    /// Where everything goes that is made: `target`, or what `CARGO_TARGET_DIR` says. Nothing else of the checkout is written.
+    pub fn target(&self) -> PathBuf {
+        self.metadata.target_directory.clone().into_std_path_buf()
+    }
+
     /// Everything that is made beside cargo's own files.
     pub fn tutti(&self) -> PathBuf {
-        self.root.join("target/tutti")
+        self.target().join("tutti")
+    }
+
+    /// Where cargo puts what runs on the target.
+    pub fn bare(&self) -> PathBuf {
+        self.target().join("bare")
     }
 
     /// Cargo, without the variables that this process got from the cargo which started it.
