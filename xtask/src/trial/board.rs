@@ -13,7 +13,7 @@ use crate::new::{Plan, What};
 use crate::tools;
 use crate::workspace::{self, Workspace};
 
-/// What it has beside virt's, in the order of [`board`].
+/// What it has beside virt's: by path, from a repository, from a registry.
 const COMPONENTS: [&str; 3] = ["trial-driver", "trial-service", "trial-shop"];
 
 /// What it is called.
