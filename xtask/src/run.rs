@@ -103,7 +103,9 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
 
 fn machine(workspace: &Workspace, board: &Board, built: &Built, options: Options) -> Result<Machine> {
     let machine = qemu::machine(board, built, options.set.as_deref())?;
-    Ok(Machine {
+    let has_disk = options.disk.is_some() || machine.has_disks();
+    let disks = if has_disk { vec![Disk::File(disk_image(workspace, options.disk)?)] } else { Vec::new() };
+    let mut machine = Machine {
         cpu: options.cpu.or(machine.cpu),
         smp: options.smp.unwrap_or(machine.smp),
         memory: options.memory.unwrap_or(machine.memory),
@@ -111,13 +113,19 @@ fn machine(workspace: &Workspace, board: &Board, built: &Built, options: Options
         el2: options.el2,
         bus: options.bus.map_or(machine.bus, Into::into),
         iommu: options.bus.map_or(machine.iommu, |bus| matches!(bus, BusName::Pci)),
-        disks: vec![Disk::File(disk_image(workspace, options.disk)?)],
-        nets: vec![Net::user()],
-        devices: vec!["virtio-rng-device".into()],
+        disks,
         bootargs: format!("log={}", format!("{:?}", options.log).to_lowercase()),
         gdb: options.gdb,
         ..machine
-    })
+    };
+    // As far as the board has places for them.
+    if machine.places() > 0 {
+        machine.nets.push(Net::user());
+    }
+    if machine.places() > 1 {
+        machine.devices.push("virtio-rng-device".into());
+    }
+    Ok(machine)
 }
 
 /// Refuses what cannot be a disk before anything is built for it.

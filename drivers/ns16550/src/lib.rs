@@ -1,4 +1,5 @@
-//! UARTs like the 16550 (National Semiconductor PC16550D, 1995), and the DesignWare APB UART (Synopsys DW_apb_uart Databook).
+//! UARTs like the 16550 (National Semiconductor PC16550D, 1995): also the DesignWare APB UART (Synopsys DW_apb_uart Databook), and the
+//! BCM2835's mini UART.
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
 
@@ -8,8 +9,8 @@ use kit::class::serial::{Received, Uart};
 use kit::mmio::Mmio;
 use kit::tock_registers::LocalRegisterCopy;
 
-pub use registers::Layout;
 use registers::{FCR, IER, IIR, LCR, LSR, MCR, Registers};
+pub use registers::{Layout, Model};
 
 /// How often a DesignWare UART that is busy is made idle before its setting is left as it is.
 const TRIES: usize = 1000;
@@ -28,6 +29,8 @@ pub struct Ns16550 {
     errors: LocalRegisterCopy<u32, LSR::Register>,
     /// What had arrived before the FIFO was switched on, which empties it.
     early: Option<Received>,
+    /// It is the BCM2835's.
+    is_mini: bool,
 }
 
 impl Ns16550 {
@@ -38,19 +41,20 @@ impl Ns16550 {
     /// The register block is too short.
     pub fn new(mmio: &Mmio, layout: Layout) -> kit::Result<Self> {
         let registers = Registers::new(mmio, layout)?;
-        let mut uart = Self { registers, room: 0, depth: 1, errors: LocalRegisterCopy::new(0), early: None };
+        let is_mini = layout.model == Model::Mini;
+        let mut uart = Self { registers, room: 0, depth: 1, errors: LocalRegisterCopy::new(0), early: None, is_mini };
         uart.set_frame();
         uart.registers.interrupt_enable.set(0);
         if !uart.has_fifos() {
             uart.early = uart.receive();
         }
         uart.registers.fifo_control.write(FCR::ENABLE::SET + FCR::TRIGGER::Half);
-        if uart.has_fifos() {
+        if uart.has_fifos() && !is_mini {
             uart.depth = FIFO;
         }
         // On a PC OUT2 lets the interrupt through.
         uart.registers.modem_control.write(MCR::DTR::SET + MCR::RTS::SET + MCR::OUT2::SET);
-        uart.registers.interrupt_enable.write(IER::ERBFI::SET);
+        uart.interrupt_for_room(false);
         Ok(uart)
     }
 
@@ -113,9 +117,10 @@ impl Uart for Ns16550 {
         has_room
     }
 
-    /// It comes when all bytes are gone.
+    /// It comes when all bytes are gone; of the mini UART when there is room.
     fn interrupt_for_room(&mut self, wanted: bool) {
-        self.registers.interrupt_enable.write(IER::ERBFI::SET + IER::ETBEI.val(wanted.into()));
+        let always = IER::MINI.val(if self.is_mini { 0b11 } else { 0 });
+        self.registers.interrupt_enable.write(always + IER::ERBFI::SET + IER::ETBEI.val(wanted.into()));
     }
 
     /// A look at what interrupts takes "all are gone" back. A DesignWare UART interrupts when a setting came while it was busy, and

@@ -15,6 +15,7 @@ register_bitfields![u32,
     pub IER [
         ERBFI OFFSET(0) NUMBITS(1) [],
         ETBEI OFFSET(1) NUMBITS(1) [],
+        MINI OFFSET(2) NUMBITS(2) [],
     ],
     pub IIR [
         ID OFFSET(0) NUMBITS(4) [BusyDetected = 0b0111, CharacterTimeout = 0b1100],
@@ -54,8 +55,20 @@ pub struct Layout {
     pub shift: u32,
     /// An access has so many bytes, 1 or 4; the tree's `reg-io-width`.
     pub width: u32,
-    /// It is Synopsys' DesignWare APB UART, which has more registers and rules of its own.
-    pub designware: bool,
+    /// Which chip it is.
+    pub model: Model,
+}
+
+/// Chips that differ in more than where their registers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Model {
+    /// The 16550.
+    Pc,
+    /// Synopsys' DesignWare APB UART, which has more registers and rules of its own.
+    DesignWare,
+    /// The mini UART of the BCM2835: no frame but 8N1 and 7N1, "gone" means that one byte has room, and no interrupt without two bits
+    /// more (Broadcom, BCM2835 ARM Peripherals, 2.2.2, and its published errata).
+    Mini,
 }
 
 impl Layout {
@@ -65,7 +78,12 @@ impl Layout {
     /// A property is no number.
     pub fn of(node: &Node) -> kit::Result<Self> {
         let mut names = node.bytes("compatible").unwrap_or_default().split(|&byte| byte == 0);
-        let otherwise = if names.any(|name| name == b"snps,dw-apb-uart") { Self::DESIGNWARE } else { Self::PC };
+        let otherwise = names.find_map(|name| match name {
+            b"snps,dw-apb-uart" => Some(Self::DESIGNWARE),
+            b"brcm,bcm2835-aux-uart" => Some(Self::MINI),
+            _ => None,
+        });
+        let otherwise = otherwise.unwrap_or(Self::PC);
         let number = |name, otherwise| if node.has(name) { node.number(name) } else { Ok(otherwise) };
         Ok(Self {
             shift: number("reg-shift", otherwise.shift)?,
@@ -75,9 +93,11 @@ impl Layout {
     }
 
     /// One byte behind the other.
-    pub const PC: Self = Self { shift: 0, width: 1, designware: false };
+    pub const PC: Self = Self { shift: 0, width: 1, model: Model::Pc };
     /// Words, as the DesignWare APB UART has them.
-    pub const DESIGNWARE: Self = Self { shift: 2, width: 4, designware: true };
+    pub const DESIGNWARE: Self = Self { shift: 2, width: 4, model: Model::DesignWare };
+    /// Words, too.
+    pub const MINI: Self = Self { shift: 2, width: 4, model: Model::Mini };
 }
 
 /// A register, whatever the width of its accesses.
@@ -153,7 +173,7 @@ impl Registers {
             line_control: Port::new(mmio, layout, 3)?,
             modem_control: Port::new(mmio, layout, 4)?,
             line_status: Port::new(mmio, layout, 5)?,
-            uart_status: layout.designware.then(|| Port::new(mmio, layout, 31)).transpose()?,
+            uart_status: (layout.model == Model::DesignWare).then(|| Port::new(mmio, layout, 31)).transpose()?,
         })
     }
 }

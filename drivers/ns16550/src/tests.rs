@@ -7,7 +7,7 @@ use std::rc::Rc;
 use kit::class::serial::{Received, Uart};
 use kit::{Node, fake};
 
-use crate::{Layout, Ns16550};
+use crate::{Layout, Model, Ns16550};
 
 const DR: u8 = 0x01;
 const OE: u8 = 0x02;
@@ -130,10 +130,11 @@ impl State {
             5 => {
                 let overrun = u8::from(core::mem::take(&mut self.overrun)) * OE;
                 let first = self.received.front_mut().map_or(0, |(_, errors)| DR | core::mem::take(errors));
-                overrun | first | (u8::from(self.sending.is_empty()) * THRE)
+                let room = if self.layout.model == Model::Mini { 8 } else { 1 };
+                overrun | first | (u8::from(self.sending.len() < room) * THRE)
             }
             31 => {
-                assert!(self.layout.designware, "no such register");
+                assert!(self.layout.model == Model::DesignWare, "no such register");
                 self.busy_detected = false;
                 self.busy.into()
             }
@@ -145,12 +146,22 @@ impl State {
         assert!(self.line_control & 0x80 == 0 || number > 1, "the divisor is there");
         match number {
             0 => {
-                let room = if self.fifo { 16 } else { 1 };
+                let room = if self.layout.model == Model::Mini {
+                    8
+                } else if self.fifo {
+                    16
+                } else {
+                    1
+                };
                 assert!(self.sending.len() < room, "a byte written to a full FIFO is lost");
                 self.sending.push_back(value);
                 self.gone = false;
             }
-            1 => self.enabled = value,
+            1 => {
+                let is_mini = self.layout.model == Model::Mini;
+                assert!(value == 0 || (value & 0xc == 0xc) == is_mini, "no interrupt comes, or too many: {value:#x}");
+                self.enabled = value & 3;
+            }
             2 => {
                 let was = core::mem::replace(&mut self.fifo, value & 1 != 0 && self.has_fifo);
                 if was != self.fifo || value & 2 != 0 {
@@ -161,7 +172,7 @@ impl State {
                 }
                 self.busy &= self.stays_busy || value & 6 != 6;
             }
-            3 if self.layout.designware && self.busy => self.busy_detected = true,
+            3 if self.layout.model == Model::DesignWare && self.busy => self.busy_detected = true,
             3 => self.line_control = value,
             4 => self.modem_control = value,
             _ => panic!("a write to register {number}"),
@@ -169,7 +180,7 @@ impl State {
     }
 }
 
-const LAYOUTS: [Layout; 2] = [Layout::PC, Layout::DESIGNWARE];
+const LAYOUTS: [Layout; 3] = [Layout::PC, Layout::DESIGNWARE, Layout::MINI];
 
 #[test]
 fn a_line_in_use_keeps_its_frame_and_one_that_was_never_set_gets_8n1() {
@@ -216,6 +227,17 @@ fn bytes_go_out_while_there_is_room() {
         chip.transmit();
         assert!(!chip.asserted());
     }
+}
+
+#[test]
+fn a_mini_uart_takes_eight_bytes_and_says_when_it_takes_another() {
+    let chip = Chip::new(Layout::MINI);
+    let mut uart = chip.open();
+    let text: Vec<u8> = (0..20).collect();
+    let sent = text.iter().take_while(|&&byte| uart.send(byte)).count();
+    assert_eq!((sent, chip.transmit()), (8, text[..8].to_vec()));
+    let node = Node::fake("").with_text("compatible", "brcm,bcm2835-aux-uart");
+    assert_eq!(Layout::of(&node), Ok(Layout::MINI));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The memory map: what is RAM, what of it is free, what no device capability may cover.
 
 use abi::layout::PAGE;
-use tree::{Gic, MEMRESERVE, Machine, Ramoops, Reserved};
+use tree::{Intc, MEMRESERVE, Machine, Ramoops, Reserved};
 
 use crate::mm::regions::{Range, Regions, TooMany};
 
@@ -73,7 +73,7 @@ pub fn plan(machine: &Machine<'_>, image: Range, tree: Range, reach: u64) -> Res
     ram.trim_to_pages();
     let first = ram.as_slice().first().ok_or(MemoryError::NoMemory)?.start;
     let mut forbidden = ram.clone();
-    for block in gic_blocks(machine) {
+    for block in intc_blocks(machine) {
         forbidden.add(block.outer_pages())?;
     }
     for smmu in &machine.smmus {
@@ -125,7 +125,7 @@ fn for_devices<'m>(machine: &'m Machine<'_>, kept: [Option<Range>; 3]) -> impl I
             let mut others = machine.reserved.iter().filter(|other| !core::ptr::eq(*other, region)).map(pages);
             let taken = others.any(|other| other.overlaps(own))
                 || kept.into_iter().flatten().any(|kept| kept.outer_pages().overlaps(own))
-                || gic_blocks(machine).any(|block| block.outer_pages().overlaps(own));
+                || intc_blocks(machine).any(|block| block.outer_pages().overlaps(own));
             (!taken && own == range(region.range)).then_some(own)
         },
     )
@@ -139,15 +139,28 @@ pub fn kept_text(machine: &Machine<'_>, ramoops: &Ramoops, taken: [Range; 2]) ->
     let mut around = machine.reserved.iter().map(|it| range(it.range)).filter(|it| it.overlaps(own));
     let inside = around.next().is_some_and(|it| it.start <= console.start && console.end <= it.end);
     let initrd = machine.initrd.map(range);
-    let others = taken.into_iter().chain(initrd).chain(gic_blocks(machine)).any(|it| it.outer_pages().overlaps(own));
+    let others = taken.into_iter().chain(initrd).chain(intc_blocks(machine)).any(|it| it.outer_pages().overlaps(own));
     let smmus = machine.smmus.iter().any(|smmu| range(smmu.registers).overlaps(own));
     (inside && around.next().is_none() && !others && !smmus && console.start.is_multiple_of(4)).then_some(console)
 }
 
-fn gic_blocks(machine: &Machine<'_>) -> impl Iterator<Item = Range> {
-    let (first, second, others) = match &machine.gic {
-        Some(Gic::V2 { distributor, cpu }) => (Some(*distributor), Some(*cpu), None),
-        Some(Gic::V3 { distributor, redistributors, .. }) => (Some(*distributor), None, Some(redistributors)),
+/// Whether a core's release address is a place where the kernel may write: in memory, and reserved, as Linux asks for
+/// (Documentation/arm64/booting.rst). `taken` are the kernel and the tree.
+pub fn is_release_address(machine: &Machine<'_>, address: u64, taken: [Range; 2]) -> bool {
+    let Some(place) = tree::Range::new(address, 8).map(range) else { return false };
+    let is_in = |it: &Range| it.start <= place.start && place.end <= it.end;
+    let is_memory = machine.memory.iter().any(|&it| is_in(&range(it)));
+    let is_reserved = machine.reserved.iter().any(|it| is_in(&range(it.range)));
+    let bundle = machine.initrd.map(range);
+    let is_taken = taken.into_iter().chain(bundle).any(|it| it.overlaps(place));
+    address.is_multiple_of(8) && is_memory && is_reserved && !is_taken
+}
+
+fn intc_blocks(machine: &Machine<'_>) -> impl Iterator<Item = Range> {
+    let (first, second, others) = match &machine.intc {
+        Some(Intc::V2 { distributor, cpu }) => (Some(*distributor), Some(*cpu), None),
+        Some(Intc::V3 { distributor, redistributors, .. }) => (Some(*distributor), None, Some(redistributors)),
+        Some(Intc::Bcm2836 { cores, devices }) => (Some(*cores), *devices, None),
         None => (None, None, None),
     };
     let messages = machine.messages.iter().map(|controller| controller.registers);

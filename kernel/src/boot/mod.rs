@@ -5,5 +5,5 @@ pub mod memory;
 pub mod obstacle;
 
 pub use first::{Handover, InitError, start_init};
-pub use memory::{MemoryError, Plan, kept_text, plan};
+pub use memory::{MemoryError, Plan, is_release_address, kept_text, plan};
 pub use obstacle::{Obstacle, obstacles};

@@ -1,6 +1,6 @@
 //! What of a machine's description keeps it from booting.
 
-use tree::{Gic, Machine};
+use tree::{Intc, Machine};
 
 /// Why the kernel cannot run on a machine, whatever else there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,21 +16,25 @@ pub enum Obstacle {
 impl core::fmt::Display for Obstacle {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
-            Self::NoInterruptController => "no interrupt controller (GICv2 or GICv3) that can be used",
+            Self::NoInterruptController => "no interrupt controller (GICv2, GICv3 or the BCM2836's) that can be used",
             Self::InterruptRegisters => "the registers of the interrupt controller are too short",
-            Self::NoTimer => "node arm,armv8-timer: no virtual timer in `interrupts`",
+            Self::NoTimer => "node arm,armv8-timer or arm,armv7-timer: no virtual timer in `interrupts`",
         })
     }
 }
 
 /// All that are there, in the order in which boot runs into them.
 pub fn obstacles(machine: &Machine<'_>) -> impl Iterator<Item = Obstacle> {
-    let controller = match &machine.gic {
+    let controller = match &machine.intc {
         None => Some(Obstacle::NoInterruptController),
-        Some(Gic::V2 { distributor, cpu }) => {
+        Some(Intc::V2 { distributor, cpu }) => {
             (distributor.size < 0x1000 || cpu.size < 0x100).then_some(Obstacle::InterruptRegisters)
         }
-        Some(Gic::V3 { distributor, .. }) => (distributor.size < 0x1_0000).then_some(Obstacle::InterruptRegisters),
+        Some(Intc::V3 { distributor, .. }) => (distributor.size < 0x1_0000).then_some(Obstacle::InterruptRegisters),
+        Some(Intc::Bcm2836 { cores, devices }) => {
+            let short = cores.size < 0x100 || devices.is_some_and(|devices| devices.size < 0x28);
+            short.then_some(Obstacle::InterruptRegisters)
+        }
     };
     let has_timer = machine.timer.as_ref().is_some_and(|timer| timer.virt.is_some());
     controller.into_iter().chain((!has_timer).then_some(Obstacle::NoTimer))

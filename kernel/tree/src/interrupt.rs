@@ -1,4 +1,4 @@
-//! Interrupts: which controller, and for the GIC which of its lines.
+//! Interrupts: which controller, and for those that the kernel drives which of their lines.
 
 use arrayvec::ArrayVec;
 
@@ -16,14 +16,37 @@ const MAX_MAPS: usize = 8;
 /// Cells of an interrupt: three for the GIC, five for PCI.
 const MAX_CELLS: u32 = 16;
 
-/// Which GIC a name stands for, if any: 2 or 3.
-pub(crate) fn gic_version(compatible: &[u8]) -> Option<u8> {
-    match compatible {
-        b"arm,gic-v3" => Some(3),
-        b"arm,gic-400" | b"arm,cortex-a15-gic" | b"arm,cortex-a9-gic" | b"arm,cortex-a7-gic" | b"qcom,msm-qgic2" => {
-            Some(2)
-        }
-        _ => None,
+/// A controller that the kernel drives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Driven {
+    /// GICv2, or one that is programmed alike.
+    GicV2,
+    /// GICv3 or later.
+    GicV3,
+    /// The BCM2836's of each core, where no GIC takes its place, as on the BCM2711.
+    Bcm2836,
+    /// That of the BCM2836's devices, behind the one of the cores.
+    Armctrl,
+}
+
+impl Driven {
+    /// What a name stands for.
+    pub fn of(compatible: &[u8]) -> Option<Self> {
+        Some(match compatible {
+            b"arm,gic-v3" => Self::GicV3,
+            b"arm,gic-400"
+            | b"arm,cortex-a15-gic"
+            | b"arm,cortex-a9-gic"
+            | b"arm,cortex-a7-gic"
+            | b"qcom,msm-qgic2" => Self::GicV2,
+            b"brcm,bcm2836-l1-intc" => Self::Bcm2836,
+            b"brcm,bcm2836-armctrl-ic" => Self::Armctrl,
+            _ => return None,
+        })
+    }
+
+    pub const fn is_gic(self) -> bool {
+        matches!(self, Self::GicV2 | Self::GicV3)
     }
 }
 
@@ -36,18 +59,41 @@ pub enum Trigger {
     Level,
 }
 
-/// A line of the GIC.
+/// A line of the controller that the kernel drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line {
-    /// Interrupt number as the GIC counts: PPIs from 16, SPIs from 32.
+    /// Its number as the GIC counts: those of each core from 16, those of devices from 32. The BCM2836's are counted alike.
     pub intid: u32,
     /// What makes it fire.
     pub trigger: Trigger,
 }
 
 impl Line {
+    fn decode(driven: Driven, entry: &[u8]) -> Result<Self, Fault> {
+        match driven {
+            Driven::GicV2 | Driven::GicV3 => Self::of_gic(entry),
+            Driven::Bcm2836 => Self::of_pair(entry, |number, _| (number < 12).then_some(16 + number)),
+            Driven::Armctrl => Self::of_pair(entry, |bank, number| {
+                // Bank 0 has the 8 of the ARM block, the others 32 each.
+                let most = if bank == 0 { 8 } else { 32 };
+                (bank < 3 && number < most).then_some(32 + 32 * bank + number)
+            }),
+        }
+    }
+
+    /// Two cells; all lines of these controllers are levels. (Linux' bindings brcm,bcm2836-l1-intc: number and flags;
+    /// brcm,bcm2835-armctrl-ic: bank and number.)
+    fn of_pair(entry: &[u8], intid: impl Fn(u32, u32) -> Option<u32>) -> Result<Self, Fault> {
+        let mut cells = entry.chunks_exact(4).map(|cell| number(cell) as u32);
+        let (Some(first), Some(second)) = (cells.next(), cells.next()) else {
+            return Err(Fault::Length { have: entry.len(), need: 8 });
+        };
+        let intid = intid(first, second).ok_or(Fault::Value(u64::from(first) << 32 | u64::from(second)))?;
+        Ok(Self { intid, trigger: Trigger::Level })
+    }
+
     /// Decodes the cells type, number, flags. A GICv2 keeps a mask of CPUs in the upper flags of a PPI: left out.
-    fn decode(entry: &[u8]) -> Result<Self, Fault> {
+    fn of_gic(entry: &[u8]) -> Result<Self, Fault> {
         let mut cells = entry.chunks_exact(4).map(|cell| number(cell) as u32);
         let (Some(kind), Some(index), Some(flags)) = (cells.next(), cells.next(), cells.next()) else {
             return Err(Fault::Length { have: entry.len(), need: 12 });
@@ -70,8 +116,8 @@ impl Line {
 /// An interrupt of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interrupt<'a> {
-    /// A line of the GIC.
-    Gic(Line),
+    /// A line of the controller that the kernel drives.
+    Line(Line),
     /// It goes to another controller, such as a pin controller.
     Other {
         /// Offset in the structure block of that controller's node, where there is one.
@@ -89,7 +135,8 @@ pub(crate) struct Controller<'a> {
     cells: u32,
     /// Cells of the address that stands before an interrupt that a map sends here.
     pub address_cells: u32,
-    gic: bool,
+    /// Its lines are those that are counted.
+    driven: Option<Driven>,
     /// It only passes interrupts on.
     map: Option<Map<'a>>,
 }
@@ -105,11 +152,11 @@ impl Controller<'_> {
     }
 }
 
-/// The nodes that take interrupts. Of several GICs the first is the one whose lines are counted.
+/// The nodes that take interrupts. Of several GICs the first is the one whose lines are counted; where there is none, of the
+/// BCM2836's two kinds the first of each.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Controllers<'a, const N: usize = MAX_CONTROLLERS> {
     list: ArrayVec<Controller<'a>, N>,
-    has_gic: bool,
 }
 
 impl<'a, const N: usize> Controllers<'a, N> {
@@ -126,18 +173,24 @@ impl<'a, const N: usize> Controllers<'a, N> {
     /// Remembers a node that takes interrupts.
     pub fn note(&mut self, node: &Node<'_, 'a>) {
         let Some(cells) = node.known.interrupt_cells else { return };
-        let is_gic = || node.enabled() && node.compatible().raw().any(|name| gic_version(name).is_some());
-        let gic = !self.has_gic && is_gic();
-        self.has_gic |= gic;
+        let driven = node.driven().filter(|&driven| self.takes(driven));
+        if driven.is_some_and(Driven::is_gic) {
+            self.list.iter_mut().for_each(|other| other.driven = None);
+        }
         let address_cells = node.known.address_cells.unwrap_or(0);
         let map = Map::of(node);
-        let controller = Controller { at: node.offset(), phandle: node.phandle(), cells, address_cells, gic, map };
+        let controller = Controller { at: node.offset(), phandle: node.phandle(), cells, address_cells, driven, map };
         if self.list.try_push(controller).is_err()
-            && gic
+            && driven.is_some()
             && let Some(last) = self.list.last_mut()
         {
             *last = controller;
         }
+    }
+
+    /// Whether the lines of this are counted, as far as the others are known.
+    fn takes(&self, driven: Driven) -> bool {
+        !self.list.iter().filter_map(|other| other.driven).any(|other| other.is_gic() || other == driven)
     }
 
     pub fn list(&self) -> &[Controller<'a>] {
@@ -220,8 +273,10 @@ fn route<'a>(
     let mut at = (first, address, entry);
     for _ in 0..MAX_MAPS {
         let (controller, address, entry) = at;
+        if let Some(driven) = controller.driven {
+            return Line::decode(driven, entry).map(Interrupt::Line);
+        }
         match controller.map {
-            _ if controller.gic => return Line::decode(entry).map(Interrupt::Gic),
             None => return Ok(Interrupt::Other { controller: Some(controller.at), arguments: Arguments(entry) }),
             Some(map) => {
                 let routed = map.route(controllers, address, entry)?;
@@ -246,7 +301,7 @@ pub(crate) fn passed_on(
 ) -> Result<Option<Line>, Fault> {
     let first = find(controllers, InterruptParent::Node(at)).ok_or(Fault::Missing)?;
     Ok(match route(controllers, first, address, entry)? {
-        Interrupt::Gic(line) => Some(line),
+        Interrupt::Line(line) => Some(line),
         Interrupt::Other { .. } => None,
     })
 }

@@ -55,7 +55,7 @@ pub use header::{HEADER_BYTES, MAX_TREE_BYTES};
 pub use id_map::IdMap;
 pub use interrupt::{Interrupt, Interrupts, Line, Trigger};
 pub use machine::{
-    Conduit, Cpu, EnableMethod, Gic, MAX_CPUS, MAX_MESSAGE_CONTROLLERS, MEMRESERVE, Machine, MessageController,
+    Conduit, Cpu, EnableMethod, Intc, MAX_CPUS, MAX_MESSAGE_CONTROLLERS, MEMRESERVE, Machine, MessageController,
     MessageKind, Reserved, Smmu, Timer,
 };
 pub use message_map::MessageRoute;

@@ -2,7 +2,7 @@
 
 mod chosen;
 mod cpu;
-mod gic;
+mod intc;
 mod memory;
 mod messages;
 mod psci;
@@ -12,15 +12,15 @@ mod timer;
 use arrayvec::ArrayVec;
 
 pub use cpu::{Cpu, EnableMethod};
-pub use gic::Gic;
+pub use intc::Intc;
 pub use memory::{MEMRESERVE, Reserved};
 pub use messages::{MAX_MESSAGE_CONTROLLERS, MessageController, MessageKind};
 pub use psci::Conduit;
 pub use smmu::Smmu;
 pub use timer::Timer;
 
-use crate::interrupt::{Controllers, gic_version};
-use crate::{Node, Range, Tree, TreeError};
+use crate::interrupt::{Controllers, Driven};
+use crate::{Fault, Node, Range, Tree, TreeError};
 
 /// Most regions of memory.
 pub const MAX_MEMORY: usize = 32;
@@ -53,7 +53,7 @@ pub struct Machine<'a> {
     /// How the firmware is called.
     pub psci: Option<Conduit>,
     /// The interrupt controller.
-    pub gic: Option<Gic>,
+    pub intc: Option<Intc>,
     /// What takes messages of devices for interrupts, in the order of the tree.
     pub messages: ArrayVec<MessageController, MAX_MESSAGE_CONTROLLERS>,
     /// The architected timer.
@@ -80,7 +80,7 @@ impl<'a> Tree<'a> {
 
 /// What the kernel itself drives.
 enum Kind {
-    Gic(u8),
+    Intc(Driven),
     Messages(MessageKind),
     Psci,
     Smmu,
@@ -92,14 +92,20 @@ impl Kind {
         node.compatible().raw().find_map(|name| match name {
             // From 0.2 on the function numbers are fixed; 0.1 alone is not taken.
             b"arm,psci-1.0" | b"arm,psci-0.2" => Some(Kind::Psci),
-            b"arm,armv8-timer" => Some(Kind::Timer),
+            // That of Armv7 is described alike: the BCM2837's tree calls it so.
+            b"arm,armv8-timer" | b"arm,armv7-timer" => Some(Kind::Timer),
             b"arm,smmu-v3" => Some(Kind::Smmu),
-            name => gic_version(name).map(Kind::Gic).or_else(|| MessageKind::of(name).map(Kind::Messages)),
+            name => Driven::of(name).map(Kind::Intc).or_else(|| MessageKind::of(name).map(Kind::Messages)),
         })
     }
 }
 
 impl Node<'_, '_> {
+    /// Which interrupt controller that the kernel drives it is, if it is on.
+    pub(crate) fn driven(&self) -> Option<Driven> {
+        self.enabled().then(|| self.compatible().raw().find_map(Driven::of)).flatten()
+    }
+
     /// Whether the kernel drives it itself: interrupt controller, timer, IOMMU, firmware, or a CPU.
     pub fn is_kernels(&self) -> bool {
         Kind::of(self).is_some() || self.depth() == 2 && self.is_in("cpus") && cpu::is_cpu(self)
@@ -110,10 +116,17 @@ impl Node<'_, '_> {
 #[derive(Default)]
 struct Survey<'a> {
     machine: Machine<'a>,
-    gic: Controllers<'a, 1>,
+    controllers: Controllers<'a, 2>,
+    /// The registers of the BCM2836's controllers: that of the cores, and that of devices.
+    bcm2836: Option<Range>,
+    armctrl: Option<Range>,
     timer: Option<timer::Source<'a>>,
     smmus: ArrayVec<smmu::Source<'a>, MAX_SMMUS>,
     initrd: chosen::Initrd,
+}
+
+fn first_block(node: &Node<'_, '_>) -> Result<Range, TreeError> {
+    node.registers().next().unwrap_or_else(|| Err(node.error("reg", Fault::Missing)))
 }
 
 impl<'a> Survey<'a> {
@@ -132,9 +145,16 @@ impl<'a> Survey<'a> {
     fn note_device(&mut self, node: &Node<'_, 'a>) -> Result<(), TreeError> {
         let machine = &mut self.machine;
         match Kind::of(node) {
-            Some(Kind::Gic(version)) if machine.gic.is_none() => {
-                machine.gic = Some(Gic::of(node, version)?);
-                self.gic.note(node);
+            Some(Kind::Intc(driven)) => {
+                match driven {
+                    Driven::Bcm2836 if self.bcm2836.is_none() => self.bcm2836 = Some(first_block(node)?),
+                    Driven::Armctrl if self.armctrl.is_none() => self.armctrl = Some(first_block(node)?),
+                    Driven::GicV2 | Driven::GicV3 if machine.intc.is_none() => {
+                        machine.intc = Some(Intc::gic(node, driven)?);
+                    }
+                    _ => return Ok(()),
+                }
+                self.controllers.note(node);
             }
             Some(Kind::Messages(kind)) => {
                 // What does not fit takes no messages; its registers are kept from drivers by its name alone.
@@ -151,9 +171,11 @@ impl<'a> Survey<'a> {
 
     fn finish(mut self, tree: &Tree<'a>) -> Result<Machine<'a>, TreeError> {
         self.machine.initrd = self.initrd.range(tree)?;
-        self.machine.timer = self.timer.map(|source| source.resolve(tree, self.gic.list())).transpose()?;
+        let bcm2836 = self.bcm2836.map(|cores| Intc::Bcm2836 { cores, devices: self.armctrl });
+        self.machine.intc = self.machine.intc.or(bcm2836);
+        self.machine.timer = self.timer.map(|source| source.resolve(tree, self.controllers.list())).transpose()?;
         for source in self.smmus {
-            self.machine.smmus.push(source.resolve(tree, self.gic.list())?);
+            self.machine.smmus.push(source.resolve(tree, self.controllers.list())?);
         }
         Ok(self.machine)
     }

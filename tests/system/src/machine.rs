@@ -203,6 +203,12 @@ impl Machine {
         self.has_cards() || self.bus == Bus::Pci || !self.virtio_slots.is_empty()
     }
 
+    /// How many virtio devices have a place beside its disks.
+    pub fn places(&self) -> usize {
+        let all = if self.bus == Bus::Pci { FUNCTIONS } else { self.virtio_slots.len() };
+        all.saturating_sub(if self.has_cards() { 0 } else { self.disks.len() })
+    }
+
     const fn has_cards(&self) -> bool {
         !self.sd_slots.is_empty()
     }

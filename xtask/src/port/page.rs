@@ -62,7 +62,12 @@ impl Page {
             || "none that it knows".into(),
             |it| {
                 let at = it.registers.first().map_or(0, |span| span.base);
-                format!("{} at {at:#x}", if it.kind == "gicv2" { "GICv2" } else { "GICv3" })
+                let name = match it.kind {
+                    "gicv2" => "GICv2",
+                    "gicv3" => "GICv3",
+                    _ => "the BCM2836's",
+                };
+                format!("{name} at {at:#x}")
             },
         );
         self.item("interrupts", &controller);

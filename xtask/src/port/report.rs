@@ -138,7 +138,7 @@ pub struct Psci {
 /// An interrupt controller.
 #[derive(Debug, Serialize)]
 pub struct InterruptController {
-    /// `gicv2` or `gicv3`.
+    /// `gicv2`, `gicv3` or `bcm2836`.
     pub kind: &'static str,
     /// Its registers.
     pub registers: Vec<Span>,

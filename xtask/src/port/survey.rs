@@ -7,7 +7,7 @@ use bundle::Bundle;
 use devmgr::{Driver, Identification, Identify, Outcome, Trouble};
 use kernel::boot::{self, Obstacle};
 use kernel::mm::regions::Range as Region;
-use tree::{Conduit, EnableMethod, Gic, Machine, Node, Phandle, Phandles, Range, Status, Tree};
+use tree::{Conduit, EnableMethod, Intc, Machine, Node, Phandle, Phandles, Range, Status, Tree};
 
 use super::kind;
 use super::report::*;
@@ -155,13 +155,17 @@ fn fill(tree: &Tree<'_>, machine: &Machine<'_>, controllers: &[Named], report: &
         Conduit::Hvc => "hvc",
         Conduit::Smc => "smc",
     });
-    report.interrupt_controller = machine.gic.as_ref().map(|gic| match gic {
-        Gic::V2 { distributor, cpu } => {
+    report.interrupt_controller = machine.intc.as_ref().map(|gic| match gic {
+        Intc::V2 { distributor, cpu } => {
             InterruptController { kind: "gicv2", registers: vec![(*distributor).into(), (*cpu).into()] }
         }
-        Gic::V3 { distributor, redistributors, .. } => {
+        Intc::V3 { distributor, redistributors, .. } => {
             let registers = std::iter::once(distributor).chain(redistributors).map(|range| (*range).into()).collect();
             InterruptController { kind: "gicv3", registers }
+        }
+        Intc::Bcm2836 { cores, devices } => {
+            let registers = std::iter::once(*cores).chain(*devices).map(Into::into).collect();
+            InterruptController { kind: "bcm2836", registers }
         }
     });
     report.timer = machine
@@ -230,7 +234,7 @@ fn way_around(obstacle: Obstacle, controllers: &[Named]) -> String {
             let list: Vec<_> =
                 controllers.iter().take(4).flat_map(|it| it.compatible.first()).map(String::as_str).collect();
             format!(
-                "the tree's controllers are {}: one of them needs a driver in the kernel (kernel/src/arch/aarch64/gic)",
+                "the tree's controllers are {}: one of them needs a driver in the kernel (kernel/src/arch/aarch64/intc)",
                 if list.is_empty() { "none".into() } else { list.join(", ") }
             )
         }

@@ -233,8 +233,15 @@ upper_half:
     b {start}
     .ltorg
 
-    // A core may come when boot is long over, if it comes late: this stays.
+    // A core may come when boot is long over, if it comes late: this stays. Who is let out of a spin table has no word for it (Linux,
+    // Documentation/arm64/booting.rst): each attempt has an entry of its own.
     .section .text.secondary, "ax"
+    .global spin_entries
+spin_entries:
+    .irp attempt, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    mov x0, #\attempt
+    b secondary_entry
+    .endr
     // PSCI CPU_ON enters here (ARM DEN0022, 6.4): MMU off, at the level of the boot core, x0 = the number of the attempt.
     .global secondary_entry
 secondary_entry:

@@ -13,12 +13,13 @@ use tree::{Conduit, Cpu, EnableMethod, MAX_CPUS, Machine as Described, Status};
 use super::mmu::{self, DeviceWindow};
 use super::{fpu, identity, psci, start, trap, vectors};
 use crate::arrival::{Arrival, TurnedAway};
+use crate::boot;
 use crate::features::{Census, Identity, Lack, Needs};
 use crate::gate::{Area, Event, Lock, MAX_CORES};
 use crate::kernel::Kernel;
 use crate::mitigation::{Mitigation, Wish};
 use crate::mm::Phys;
-use crate::mm::regions::Regions;
+use crate::mm::regions::{Range as Extent, Regions};
 
 /// What is known of each core. The fast paths and trap entry find theirs through TPIDR_EL1.
 pub(super) static AREAS: [Area; MAX_CORES] = [const { Area::new() }; MAX_CORES];
@@ -29,11 +30,14 @@ pub(super) static LOCK: Lock = Lock::held();
 const STACK: u64 = 16 << 10;
 /// How long a core may take to come up, in milliseconds.
 const PATIENCE_MS: u64 = 500;
+/// Bytes of an entry for a spin table.
+const SPIN_ENTRY: u64 = 8;
 /// PSCI CPU_ON, 64-bit (ARM DEN0022, 5.4).
 const CPU_ON: u64 = 0xc400_0003;
 
 unsafe extern "C" {
     static secondary_entry: u8;
+    static spin_entries: u8;
     static __image_start: u8;
 }
 
@@ -220,11 +224,13 @@ pub(super) fn start_all(
     described: &Described<'_>,
     window: &mut DeviceWindow,
     free: &mut Regions,
-    image: u64,
+    taken: [Extent; 2],
     mut community: Community,
 ) -> Protections {
+    let image = taken[0].start;
     let own = affinity();
-    let entry = image + (&raw const secondary_entry as usize - &raw const __image_start as usize) as u64;
+    let place = |symbol: *const u8| image + (symbol as usize - &raw const __image_start as usize) as u64;
+    let entries = Entries { psci: place(&raw const secondary_entry), spin: place(&raw const spin_entries) };
     CONDUIT.store(described.psci.map_or(0, |conduit| 1 + conduit as u32), Ordering::Relaxed);
     let late = described.bootargs.is_some_and(|bootargs| super::selftest::is_asked(bootargs, "late-core"));
     let others = described.cpus.iter().filter(|cpu| cpu.mpidr != own && cpu.status != Status::Fail);
@@ -239,7 +245,9 @@ pub(super) fn start_all(
             break;
         };
         arrival.stack.store(stack, Ordering::Relaxed);
-        let core = match start(cpu, described.psci, arrival, entry, attempt as u64, k) {
+        let core = match let_out(cpu, described, &entries, attempt as u64, window, taken)
+            .and_then(|()| await_arrival(arrival, k))
+        {
             Ok(core) => core,
             Err(why) => {
                 log::warn!("cores: core {:#x} is left out: {why}", cpu.mpidr);
@@ -275,26 +283,51 @@ pub(super) fn start_all(
     in_use
 }
 
-fn start(
+/// Where another core comes in.
+struct Entries {
+    /// With the number of the attempt in x0.
+    psci: u64,
+    /// For attempt 0; those for the others lie behind it.
+    spin: u64,
+}
+
+/// Has a core begin at its entry. What it reads before its caches are on was written with ours on; it reads nothing but the number of
+/// the attempt.
+fn let_out(
     cpu: &Cpu<'_>,
-    conduit: Option<Conduit>,
-    arrival: &Arrival,
-    entry: u64,
+    described: &Described<'_>,
+    entries: &Entries,
     attempt: u64,
-    k: &Kernel,
-) -> Result<Identity, &'static str> {
-    if cpu.method != EnableMethod::Psci {
-        return Err("its enable-method is not psci");
+    window: &mut DeviceWindow,
+    taken: [Extent; 2],
+) -> Result<(), &'static str> {
+    match cpu.method {
+        EnableMethod::Psci => {
+            let conduit = described.psci.ok_or("there is no psci node")?;
+            match psci::call(conduit, CPU_ON, [cpu.mpidr, entries.psci, attempt]) as u32 as i32 {
+                0 => Ok(()),
+                -2 => Err("PSCI CPU_ON: invalid parameters"),
+                -3 => Err("PSCI CPU_ON: denied"),
+                -4 => Err("PSCI CPU_ON: already on"),
+                _ => Err("PSCI CPU_ON failed"),
+            }
+        }
+        EnableMethod::SpinTable(address) => {
+            if !boot::is_release_address(described, address, taken) {
+                return Err("its cpu-release-addr is not in reserved memory");
+            }
+            // Past the caches, as whoever waits there has none.
+            let place = window.map(address, 8).ok_or("its cpu-release-addr cannot be mapped")?;
+            place.write_long(0, entries.spin + attempt * SPIN_ENTRY);
+            super::mmio::publish_to_devices();
+            wake();
+            Ok(())
+        }
+        EnableMethod::Unknown => Err("its enable-method is neither psci nor spin-table"),
     }
-    let conduit = conduit.ok_or("there is no psci node")?;
-    // What it reads before its caches are on was written with ours on; it reads nothing but the attempt in x0.
-    match psci::call(conduit, CPU_ON, [cpu.mpidr, entry, attempt]) as u32 as i32 {
-        0 => {}
-        -2 => return Err("PSCI CPU_ON: invalid parameters"),
-        -3 => return Err("PSCI CPU_ON: denied"),
-        -4 => return Err("PSCI CPU_ON: already on"),
-        _ => return Err("PSCI CPU_ON failed"),
-    }
+}
+
+fn await_arrival(arrival: &Arrival, k: &Kernel) -> Result<Identity, &'static str> {
     let end = k.machine.now() + k.machine.ticks_of_ms(PATIENCE_MS);
     loop {
         if let Some(core) = arrival.arrived() {

@@ -13,7 +13,7 @@ use core::mem::offset_of;
 
 use abi::{FaultKind, FaultMessage, Kind, OUT_NOTIFICATION, Op, OutWord, Rights};
 
-use super::{fpu, gic, layout};
+use super::{fpu, intc, layout};
 use crate::cap::{Cap, Flags};
 use crate::context::Context;
 use crate::fault::Report;
@@ -117,11 +117,11 @@ global_asm!(
     FAULT_WORDS = const OutWord::message(FaultMessage::WORDS, 0, 0, 0).0,
     WINDOWS = const offset_of!(AddressSpace, windows) - offset_of!(AddressSpace, ttbr),
     FIRST_WINDOW = const Window::FIRST as usize * 64 - offset_of!(AddressSpace, ttbr),
-    NO_LINE = const gic::SPECIAL,
+    NO_LINE = const intc::SPECIAL,
     SHARED_LINES = const LINES - FIRST_SHARED,
-    ICENABLER = const gic::ICENABLER,
-    GICC_IAR = const gic::GICC_IAR,
-    GICC_EOIR = const gic::GICC_EOIR,
+    ICENABLER = const intc::ICENABLER,
+    GICC_IAR = const intc::GICC_IAR,
+    GICC_EOIR = const intc::GICC_EOIR,
     I_NEXT = const offset_of!(Irq, next),
     I_PENDING = const offset_of!(Irq, pending),
     I_BITS = const offset_of!(Irq, bits),

@@ -6,7 +6,7 @@ use aarch64_cpu::registers::{CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0, Readable, 
 use abi::Perms;
 use tree::{Conduit, Machine as Described};
 
-use super::gic::Gic;
+use super::intc::Intc;
 use super::messages::Messages;
 use super::mmu::DeviceWindow;
 use super::{console, cores, fpu, mmu, psci};
@@ -18,7 +18,7 @@ use crate::mm::{Mem, Phys};
 /// The hardware of this machine.
 #[derive(Debug)]
 pub struct Machine {
-    gic: Gic,
+    intc: Intc,
     pub(super) messages: Messages,
     lines: u32,
     timer_line: u32,
@@ -32,11 +32,17 @@ pub struct Machine {
 
 impl Machine {
     /// Everything was found and brought up.
-    pub(super) fn new(gic: Gic, timer_line: u32, frequency: u64, conduit: Option<Conduit>, ring: (Phys, u64)) -> Self {
-        let lines = gic.lines();
+    pub(super) fn new(
+        intc: Intc,
+        timer_line: u32,
+        frequency: u64,
+        conduit: Option<Conduit>,
+        ring: (Phys, u64),
+    ) -> Self {
+        let lines = intc.lines();
         let messages = Messages::default();
         Self {
-            gic,
+            intc,
             messages,
             lines,
             timer_line,
@@ -55,7 +61,7 @@ impl Machine {
         mem: &mut Mem,
         free: &mut Regions,
     ) {
-        self.messages.start(described, &self.gic, window, mem, free);
+        self.messages.start(described, &self.intc, window, mem, free);
     }
 
     /// Whether an interrupt waits.
@@ -88,18 +94,18 @@ impl Machine {
 
     /// Sends an interrupt to another core.
     pub fn kick(&mut self, core: usize) {
-        self.gic.kick(core);
+        self.intc.kick(core);
     }
 
     /// Makes another core wait for the lock, with all that it came for; says where the registers of its thread lie, 0: it is
     /// idle, unless it was stopped before.
     pub fn park(&mut self, core: usize) -> Option<usize> {
-        cores::LOCK.park(&cores::AREAS[core % MAX_CORES], || self.gic.kick(core))
+        cores::LOCK.park(&cores::AREAS[core % MAX_CORES], || self.intc.kick(core))
     }
 
     /// Stops another core in front of the lock; says what it was doing, unless it was stopped before.
     pub fn stop(&mut self, core: usize) -> Option<Stopped> {
-        cores::LOCK.stop(&cores::AREAS[core % MAX_CORES], || self.gic.kick(core))
+        cores::LOCK.stop(&cores::AREAS[core % MAX_CORES], || self.intc.kick(core))
     }
 
     /// Makes a stopped core leave its address space.
@@ -174,42 +180,42 @@ impl Machine {
 
     /// The most urgent pending line, now active.
     pub fn acknowledge(&mut self) -> Option<u32> {
-        self.gic.acknowledge()
+        self.intc.acknowledge()
     }
 
     /// What the fast path acknowledged: a line, now active, if it is one.
     pub fn acknowledged(&mut self, value: u32) -> Option<u32> {
-        self.gic.acknowledged(value)
+        self.intc.acknowledged(value)
     }
 
     /// Where the registers of the interrupt controller lie: its distributor, and its core interface or 0.
     pub(super) fn interrupt_registers(&self) -> (usize, usize) {
-        self.gic.places()
+        self.intc.places()
     }
 
     /// A line was taken note of.
     pub fn end(&mut self, line: u32) {
-        self.gic.end(line);
+        self.intc.end(line);
     }
 
     /// Keeps a line from firing.
     pub fn mask(&mut self, line: u32) {
-        self.gic.mask(line);
+        self.intc.mask(line);
     }
 
     /// Lets a line fire.
     pub fn unmask(&mut self, line: u32) {
-        self.gic.unmask(line);
+        self.intc.unmask(line);
     }
 
     /// Sets the trigger of a masked line.
     pub fn configure(&mut self, line: u32, edge: bool) {
-        self.gic.configure(line, edge);
+        self.intc.configure(line, edge);
     }
 
     /// Sends a line to a core.
     pub fn route(&mut self, line: u32, core: usize) {
-        self.gic.route(line, core);
+        self.intc.route(line, core);
     }
 
     /// One more than the highest line.
@@ -220,13 +226,13 @@ impl Machine {
     /// Brings up what the interrupt controller has for this core alone, and lets the timer's line and interrupts from other
     /// cores through. `false`: the controller knows no such core.
     pub(super) fn start_core(&mut self, mem: &mut Mem, core: usize) -> bool {
-        let known = self.gic.start_core(core);
-        if let Some(own) = self.gic.redistributor(core) {
+        let known = self.intc.start_core(core);
+        if let Some(own) = self.intc.redistributor(core) {
             self.messages.start_core(mem, core, own);
         }
         if known {
-            self.gic.unmask_private(core, self.timer_line);
-            self.gic.unmask_private(core, super::gic::KICK);
+            self.intc.unmask_private(core, self.timer_line);
+            self.intc.unmask_private(core, super::intc::KICK);
         }
         known
     }

@@ -2,7 +2,7 @@
 
 use tree::{MAX_MESSAGE_CONTROLLERS, Machine as Described, MessageController, MessageKind};
 
-use super::gic::{Gic, Redistributor};
+use super::intc::{Intc, Redistributor};
 use super::mmio;
 use super::mmu::DeviceWindow;
 use crate::gate::MAX_CORES;
@@ -92,7 +92,7 @@ impl Messages {
     pub fn start(
         &mut self,
         described: &Described<'_>,
-        gic: &Gic,
+        intc: &Intc,
         window: &mut DeviceWindow,
         mem: &mut Mem,
         free: &mut Regions,
@@ -100,10 +100,10 @@ impl Messages {
         let Self { list, lpis } = self;
         for (place, node) in list.iter_mut().zip(&described.messages) {
             *place = match node.kind {
-                MessageKind::Frame { .. } => frame(node, gic.lines(), window),
+                MessageKind::Frame { .. } => frame(node, intc.lines(), window),
                 MessageKind::Its => {
                     if lpis.is_none() {
-                        *lpis = Lpis::take(described.cpus.len(), gic, mem, free);
+                        *lpis = Lpis::take(described.cpus.len(), intc, mem, free);
                     }
                     lpis.as_ref().and_then(|_| translator(node, window, mem, free))
                 }
@@ -112,7 +112,7 @@ impl Messages {
                 log::warn!("messages: the controller at {:#x} takes none", node.registers.base);
             }
         }
-        if let Some(own) = gic.redistributor(0) {
+        if let Some(own) = intc.redistributor(0) {
             self.start_core(mem, 0, own);
         }
     }
@@ -167,8 +167,8 @@ fn translator(node: &MessageController, window: &mut DeviceWindow, mem: &mut Mem
 
 impl Lpis {
     /// Tables for as many cores as the tree names.
-    fn take(cores: usize, gic: &Gic, mem: &mut Mem, free: &mut Regions) -> Option<Self> {
-        let count = gic.messages(ID_BITS as u32)?.min(MOST as u32);
+    fn take(cores: usize, intc: &Intc, mem: &mut Mem, free: &mut Regions) -> Option<Self> {
+        let count = intc.messages(ID_BITS as u32)?.min(MOST as u32);
         let mut pending = [Phys(0); MAX_CORES];
         for own in &mut pending[..cores.clamp(1, MAX_CORES)] {
             let place = free.take(PENDING_BYTES.next_multiple_of(abi::layout::PAGE), PENDING_ALIGN).map(Phys)?;

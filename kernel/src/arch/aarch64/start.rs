@@ -5,10 +5,10 @@ use core::ops;
 use aarch64_cpu::registers::{CNTFRQ_EL0, Readable};
 use abi::Protections;
 use early::{Layout, Ramoops, Uart};
-use tree::{Gic as GicNode, Machine as Described, Tree, TreeError, Trigger};
+use tree::{Intc as IntcNode, Machine as Described, Tree, TreeError, Trigger};
 
 use super::cores::{self, Community};
-use super::gic::{Gic, V2, V3};
+use super::intc::{Bcm2836, Intc, V2, V3};
 use super::mmu::{DeviceWindow, MapBuilder};
 use super::{guard, layout, machine::Machine, mmu, psci, trap, unmapped};
 use crate::arch::pte;
@@ -79,7 +79,8 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
         log::warn!("boot argument log={level} is not a level: error, warn, info, debug, trace, off");
     }
     let tree_range = Range { start: tree_at, end: tree_at + bytes.len() as u64 };
-    keep_text(&tree, &described, &mut window, [image_range(image), tree_range]);
+    let taken = [image_range(image), tree_range];
+    keep_text(&tree, &described, &mut window, taken);
     if let Some(bootargs) = described.bootargs {
         super::selftest::run(bootargs);
     }
@@ -92,11 +93,11 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
     machine.take_messages(&described, &mut window, mem, &mut handover.free);
     handover.kernel_pages += ((unused - handover.free.bytes()) / 4096) as u32;
     switch_fast_paths(described.bootargs.unwrap_or_default());
-    let gic_registers = matches!(described.gic, Some(GicNode::V3 { .. }));
+    let gic_registers = matches!(described.intc, Some(IntcNode::V3 { .. }));
     let usable = guard::built_with() | (Protections::FEATURES - Protections::BTI - Protections::AUTH);
     let needs = Needs { memory_end: kernel.mem.end().0, gic_registers, usable };
     let community = Community::new(&described, needs);
-    let in_use = cores::start_all(kernel, &described, &mut window, &mut handover.free, image, community);
+    let in_use = cores::start_all(kernel, &described, &mut window, &mut handover.free, taken, community);
     guard::settle(kernel, in_use, handover.seed);
     handover.protections = unmapped::settle(kernel, &mut handover.free, in_use);
     if let Err(error) = boot::start_init(kernel, handover) {
@@ -218,11 +219,11 @@ fn bring_up<'a>(
     // SAFETY: all RAM from `start` on was just mapped at MAP, and no other `Mem` exists.
     let mut mem = unsafe { Mem::new(layout::MAP, Phys(start), end - start) };
 
-    let Some(gic) = bring_up_gic(described, window) else {
+    let Some(intc) = bring_up_intc(described, window) else {
         give_up(format_args!("device tree: the registers of the interrupt controller cannot be mapped"));
     };
     let Some(timer) = described.timer.as_ref().and_then(|timer| timer.virt) else {
-        give_up(format_args!("device tree: node arm,armv8-timer: no virtual timer in `interrupts`"));
+        give_up(format_args!("device tree: no virtual timer"));
     };
     let counter = described.timer.as_ref().and_then(|timer| timer.frequency).unwrap_or(CNTFRQ_EL0.get());
     if counter == 0 {
@@ -232,7 +233,7 @@ fn bring_up<'a>(
     mem.zero(empty, 4096);
     let ring_offset = &raw const console::RING as usize - address(&raw const __image_start);
     let ring = (Phys(image + ring_offset as u64), size_of::<console::Ring>() as u64);
-    let mut machine = Machine::new(gic, timer.intid, counter, described.psci, ring);
+    let mut machine = Machine::new(intc, timer.intid, counter, described.psci, ring);
     mmu::set_empty_table(pte::ttbr(empty, 0));
     mmu::leave_user_table();
     mmu::flush_local();
@@ -331,19 +332,19 @@ fn bring_up_smmus(
     smmus
 }
 
-fn bring_up_gic(described: &Described<'_>, window: &mut DeviceWindow) -> Option<Gic> {
-    match described.gic.as_ref()? {
-        GicNode::V2 { distributor, cpu } => {
+fn bring_up_intc(described: &Described<'_>, window: &mut DeviceWindow) -> Option<Intc> {
+    match described.intc.as_ref()? {
+        IntcNode::V2 { distributor, cpu } => {
             let distributor = window.map(distributor.base, distributor.size.min(0x1000))?;
             let cpu = window.map(cpu.base, cpu.size.min(0x2000))?;
-            Some(Gic::V2(V2::new(distributor, cpu)))
+            Some(Intc::V2(V2::new(distributor, cpu)))
         }
-        GicNode::V3 { distributor, redistributors, stride } => {
+        IntcNode::V3 { distributor, redistributors, stride } => {
             let distributor = window.map(distributor.base, distributor.size.min(0x1_0000))?;
-            let stride = stride.and_then(|stride| usize::try_from(stride).ok()).unwrap_or(super::gic::REDISTRIBUTOR);
+            let stride = stride.and_then(|stride| usize::try_from(stride).ok()).unwrap_or(super::intc::REDISTRIBUTOR);
             let mut regions = [None; 4];
             for (slot, region) in regions.iter_mut().zip(redistributors.iter()) {
-                *slot = window.map(region.base, region.size.min(16 * super::gic::REDISTRIBUTOR as u64 / 2));
+                *slot = window.map(region.base, region.size.min(16 * super::intc::REDISTRIBUTOR as u64 / 2));
             }
             let mut list = [(distributor, 0); 4];
             let mut count = 0;
@@ -353,7 +354,15 @@ fn bring_up_gic(described: &Described<'_>, window: &mut DeviceWindow) -> Option<
                     count += 1;
                 }
             }
-            Some(Gic::V3(V3::new(distributor, list, count, stride.max(super::gic::REDISTRIBUTOR))))
+            Some(Intc::V3(V3::new(distributor, list, count, stride.max(super::intc::REDISTRIBUTOR))))
+        }
+        IntcNode::Bcm2836 { cores, devices } => {
+            let cores = window.map(cores.base, 0x100)?;
+            let devices = match devices {
+                Some(devices) => Some(window.map(devices.base, 0x28)?),
+                None => None,
+            };
+            Some(Intc::Bcm2836(Bcm2836::new(cores, devices)))
         }
     }
 }

@@ -420,7 +420,7 @@ fatal_rest:
     ARGS = const size_of::<Args>().next_multiple_of(16),
     LOOPS = const offset_of!(Area, loops),
     TRAMPOLINE = const offset_of!(Area, trampoline),
-    NO_LINE = const super::gic::SPECIAL,
+    NO_LINE = const super::intc::SPECIAL,
     FIRMWARE = const offset_of!(Area, firmware),
     SVC = const super::fast::SVC,
     sync = sym super::trap::sync,

@@ -32,7 +32,7 @@ impl<'a> Source<'a> {
         let mut events = None;
         let names = self.names.unwrap_or(Strings::new(b""));
         for (interrupt, name) in self.interrupts.read(tree, controllers).zip(names) {
-            if let (Interrupt::Gic(line), "eventq" | "combined") = (interrupt?, name) {
+            if let (Interrupt::Line(line), "eventq" | "combined") = (interrupt?, name) {
                 events = Some(line);
             }
         }

@@ -55,7 +55,7 @@ fn assign(
 ) -> Result<(), TreeError> {
     for (interrupt, name) in interrupts.zip(names) {
         let line = match interrupt? {
-            Interrupt::Gic(line) => Some(line),
+            Interrupt::Line(line) => Some(line),
             Interrupt::Other { .. } => None,
         };
         match name {

@@ -30,7 +30,7 @@ enum Found {
 
 fn interrupts(device: &Device<'_, '_>) -> Vec<Found> {
     let found = device.interrupts().map(|interrupt| match interrupt.unwrap() {
-        Interrupt::Gic(line) => Found::Gic(line),
+        Interrupt::Line(line) => Found::Gic(line),
         Interrupt::Other { controller, .. } => Found::Other(controller.map(|at| {
             let mut walk = device.tree.walk();
             walk.seek(at).unwrap().path().to_string()

@@ -6,7 +6,7 @@ use tree_writer::Builder;
 
 use super::{phone, qemu};
 use crate::{
-    Conduit, EnableMethod, Gic, Line, MAX_MESSAGE_CONTROLLERS, Machine, MessageController, MessageKind, Range, Smmu,
+    Conduit, EnableMethod, Intc, Line, MAX_MESSAGE_CONTROLLERS, Machine, MessageController, MessageKind, Range, Smmu,
     Status, Tree, Trigger,
 };
 
@@ -32,8 +32,8 @@ fn virt_with_gicv2() {
     assert_eq!(machine.rng_seed.map(<[u8]>::len), Some(32));
     assert_eq!(machine.kaslr_seed.map(<[u8]>::len), Some(8));
     assert_eq!(machine.psci, Some(Conduit::Hvc));
-    let gic = Gic::V2 { distributor: range(0x800_0000, 0x1_0000), cpu: range(0x801_0000, 0x1_0000) };
-    assert_eq!(machine.gic, Some(gic));
+    let gic = Intc::V2 { distributor: range(0x800_0000, 0x1_0000), cpu: range(0x801_0000, 0x1_0000) };
+    assert_eq!(machine.intc, Some(gic));
     let kind = MessageKind::Frame { first: None, count: None };
     assert_eq!(machine.messages.as_slice(), [MessageController { registers: range(0x802_0000, 0x1000), kind }]);
     let timer = machine.timer.unwrap();
@@ -49,7 +49,7 @@ fn virt_with_gicv3_and_eight_cpus() {
     assert_eq!(machine.cpus.iter().map(|cpu| cpu.mpidr).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
     assert!(machine.cpus.iter().all(|cpu| cpu.method == EnableMethod::Psci && cpu.status == Status::Okay));
     assert_eq!(machine.cpus.first().unwrap().compatible.collect::<Vec<_>>(), ["arm,cortex-a72"]);
-    let Some(Gic::V3 { distributor, redistributors, stride: None }) = machine.gic else { panic!() };
+    let Some(Intc::V3 { distributor, redistributors, stride: None }) = machine.intc else { panic!() };
     assert_eq!(distributor, range(0x800_0000, 0x1_0000));
     assert_eq!(redistributors.as_slice(), [range(0x80a_0000, 0xf6_0000)]);
     let its = MessageController { registers: range(0x808_0000, 0x2_0000), kind: MessageKind::Its };
@@ -77,7 +77,7 @@ fn two_memory_nodes() {
 fn versal() {
     let machine = machine(qemu("versal.dtb"));
     assert_eq!(machine.psci, Some(Conduit::Smc));
-    let Some(Gic::V3 { distributor, .. }) = machine.gic else { panic!() };
+    let Some(Intc::V3 { distributor, .. }) = machine.intc else { panic!() };
     assert_eq!(distributor.base, 0xf900_0000);
     assert_eq!(machine.timer.unwrap().virt, ppi(11));
 }
@@ -114,8 +114,8 @@ fn a_phone() {
     let cpus: Vec<_> = machine.cpus.iter().map(|cpu| (cpu.mpidr, cpu.status, cpu.method)).collect();
     let second = (0x100, Status::Disabled, EnableMethod::SpinTable(0xd8));
     assert_eq!(cpus, [(0, Status::Okay, EnableMethod::Psci), second]);
-    let gic = Gic::V2 { distributor: range(0x1000_0000, 0x1000), cpu: range(0x1000_2000, 0x1000) };
-    assert_eq!(machine.gic, Some(gic));
+    let gic = Intc::V2 { distributor: range(0x1000_0000, 0x1000), cpu: range(0x1000_2000, 0x1000) };
+    assert_eq!(machine.intc, Some(gic));
     let timer = machine.timer.unwrap();
     assert_eq!((timer.secure, timer.physical, timer.virt, timer.hypervisor), (ppi(2), ppi(3), ppi(4), ppi(1)));
     assert_eq!(timer.frequency, Some(19_200_000));

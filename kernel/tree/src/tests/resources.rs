@@ -96,7 +96,7 @@ fn lines(errors: &[TreeError]) -> Vec<String> {
 /// An interrupt in words.
 fn words(bytes: &[u8], interrupt: Interrupt<'_>) -> String {
     match interrupt {
-        Interrupt::Gic(Line { intid, trigger }) => format!("{intid} {trigger:?}"),
+        Interrupt::Line(Line { intid, trigger }) => format!("{intid} {trigger:?}"),
         Interrupt::Other { controller, arguments } => {
             let path = controller.map_or("nobody".into(), |at| path_of(bytes, at));
             format!("{path} {:?}", arguments.iter().collect::<Vec<_>>())

@@ -85,7 +85,7 @@ fn short(name: &str) -> &str {
 
 fn interrupt_words(tree: &Tree<'_>, interrupt: Interrupt<'_>) -> String {
     match interrupt {
-        Interrupt::Gic(line) => {
+        Interrupt::Line(line) => {
             let trigger = if line.trigger == Trigger::Edge { "edge" } else { "level" };
             format!("{}, {trigger}", line.intid)
         }

@@ -155,7 +155,7 @@ fn lines(tree: &Tree<'_>, device: &Device<'_, '_>, drivers: &[Driver<'_>]) -> Re
     for interrupt in device.interrupts().take(ENOUGH) {
         let name = named(names.next());
         match interrupt.map_err(|error| Trouble::Refused(error.to_string()))? {
-            Interrupt::Gic(tree::Line { intid, trigger }) => {
+            Interrupt::Line(tree::Line { intid, trigger }) => {
                 lines.push(Line { intid, edge: trigger == Trigger::Edge, name });
             }
             Interrupt::Other { controller: Some(at), .. } => {

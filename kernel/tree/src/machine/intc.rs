@@ -2,15 +2,16 @@
 
 use arrayvec::ArrayVec;
 
+use crate::interrupt::Driven;
 use crate::{Fault, Node, Range, TreeError};
 
 /// Most register blocks of a GIC: QEMU's largest machine has two blocks of redistributors, real ones have up to eight.
 const MAX_BLOCKS: usize = 16;
 
-/// The GIC.
+/// What takes interrupts for the cores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "there is one, and no heap to put it on")]
-pub enum Gic {
+pub enum Intc {
     /// GICv2, or one that is programmed alike.
     V2 {
         /// Registers of the distributor.
@@ -27,15 +28,23 @@ pub enum Gic {
         /// Bytes from one redistributor to the next, where the tree says so.
         stride: Option<u64>,
     },
+    /// The BCM2836's.
+    Bcm2836 {
+        /// Registers of the one that each core has its part of.
+        cores: Range,
+        /// Registers of that for devices, where there is one.
+        devices: Option<Range>,
+    },
 }
 
-impl Gic {
-    pub(super) fn of(node: &Node<'_, '_>, version: u8) -> Result<Self, TreeError> {
+impl Intc {
+    /// A GIC.
+    pub(super) fn gic(node: &Node<'_, '_>, driven: Driven) -> Result<Self, TreeError> {
         let mut blocks = node.registers();
         let mut block = || blocks.next().unwrap_or_else(|| Err(node.error("reg", Fault::Missing)));
         let distributor = block()?;
-        if version == 2 {
-            return Ok(Gic::V2 { distributor, cpu: block()? });
+        if driven == Driven::GicV2 {
+            return Ok(Self::V2 { distributor, cpu: block()? });
         }
         let mut redistributors = ArrayVec::new();
         let regions = node.number("#redistributor-regions")?.unwrap_or(1);
@@ -43,6 +52,6 @@ impl Gic {
             let pushed = redistributors.try_push(block()?);
             pushed.map_err(|_| node.error("#redistributor-regions", Fault::TooMany(MAX_BLOCKS)))?;
         }
-        Ok(Gic::V3 { distributor, redistributors, stride: node.number("redistributor-stride")? })
+        Ok(Self::V3 { distributor, redistributors, stride: node.number("redistributor-stride")? })
     }
 }

@@ -1,8 +1,10 @@
-//! The interrupt controller: GICv2 or GICv3, as the tree says.
+//! The interrupt controller: GICv2, GICv3 or the BCM2836's, as the tree says.
 
+mod bcm2836;
 mod v2;
 mod v3;
 
+pub use bcm2836::Bcm2836;
 pub use v2::V2;
 pub(super) use v2::{GICC_EOIR, GICC_IAR};
 pub use v3::{REDISTRIBUTOR, Redistributor, V3};
@@ -16,6 +18,8 @@ pub const KICK: u32 = 0;
 
 /// The first number that is not an interrupt.
 pub(super) const SPECIAL: u32 = 1020;
+/// No interrupt waits (ARM IHI 0048, 3.2.5).
+const NO_LINE: u32 = 1023;
 /// The last one: behind it there are none up to the messages (ARM IHI 0069, 2.2.1).
 const LAST_SPECIAL: u32 = message::FIRST - 1;
 
@@ -53,19 +57,22 @@ fn private_priorities() -> impl Iterator<Item = (usize, u32)> {
 /// The controller.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one, in a static")]
-pub enum Gic {
+pub enum Intc {
     /// GICv2.
     V2(V2),
     /// GICv3.
     V3(V3),
+    /// The BCM2836's.
+    Bcm2836(Bcm2836),
 }
 
-impl Gic {
+impl Intc {
     /// The most urgent pending interrupt, now active.
     pub fn acknowledge(&mut self) -> Option<u32> {
         let line = match self {
-            Gic::V2(gic) => gic.acknowledge(),
-            Gic::V3(_) => v3::acknowledge(),
+            Intc::V2(gic) => gic.acknowledge(),
+            Intc::V3(_) => v3::acknowledge(),
+            Intc::Bcm2836(intc) => intc.acknowledge(),
         };
         is_line(line).then_some(line)
     }
@@ -73,49 +80,54 @@ impl Gic {
     /// The same of what was read of the controller already.
     pub fn acknowledged(&mut self, value: u32) -> Option<u32> {
         let line = match self {
-            Gic::V2(gic) => gic.acknowledged(value),
-            Gic::V3(_) => value,
+            Intc::V2(gic) => gic.acknowledged(value),
+            Intc::V3(_) | Intc::Bcm2836(_) => value,
         };
         is_line(line).then_some(line)
     }
 
     /// Where the registers lie: the distributor's, and the core interface's or 0.
     pub fn places(&self) -> (usize, usize) {
-        let interface = match self {
-            Gic::V2(gic) => gic.interface().address(),
-            Gic::V3(_) => 0,
-        };
-        (self.distributor().address(), interface)
+        match self {
+            Intc::V2(gic) => (gic.distributor().address(), gic.interface().address()),
+            Intc::V3(gic) => (gic.distributor().address(), 0),
+            Intc::Bcm2836(intc) => intc.places(),
+        }
     }
 
     /// The interrupt was taken note of.
     pub fn end(&mut self, line: u32) {
         match self {
-            Gic::V2(gic) => gic.end(line),
-            Gic::V3(_) => v3::end(line),
+            Intc::V2(gic) => gic.end(line),
+            Intc::V3(_) => v3::end(line),
+            Intc::Bcm2836(_) => {}
         }
     }
 
-    fn distributor(&self) -> Registers {
+    /// That of a GIC.
+    fn distributor(&self) -> Option<Registers> {
         match self {
-            Gic::V2(gic) => gic.distributor(),
-            Gic::V3(gic) => gic.distributor(),
+            Intc::V2(gic) => Some(gic.distributor()),
+            Intc::V3(gic) => Some(gic.distributor()),
+            Intc::Bcm2836(_) => None,
         }
     }
 
     /// Brings up what there is for this core, which has this number from now on; `false`: nothing is.
     pub fn start_core(&mut self, core: usize) -> bool {
         match self {
-            Gic::V2(gic) => gic.start_core(core),
-            Gic::V3(gic) => gic.start_core(core),
+            Intc::V2(gic) => gic.start_core(core),
+            Intc::V3(gic) => gic.start_core(core),
+            Intc::Bcm2836(intc) => intc.start_core(core),
         }
     }
 
     /// Lets a private line of this core, which has this number, fire.
     pub fn unmask_private(&mut self, core: usize, line: u32) {
         let bank = match self {
-            Gic::V2(gic) => Some(gic.distributor()),
-            Gic::V3(gic) => gic.private(core),
+            Intc::V2(gic) => Some(gic.distributor()),
+            Intc::V3(gic) => gic.private(core),
+            Intc::Bcm2836(intc) => return intc.unmask_private(core, line),
         };
         if let Some(bank) = bank {
             bank.write(distributor::ISENABLER, 1 << (line % 32));
@@ -125,24 +137,34 @@ impl Gic {
     /// Sends [`KICK`] to a core.
     pub fn kick(&mut self, core: usize) {
         match self {
-            Gic::V2(gic) => gic.kick(core),
-            Gic::V3(gic) => gic.kick(core),
+            Intc::V2(gic) => gic.kick(core),
+            Intc::V3(gic) => gic.kick(core),
+            Intc::Bcm2836(intc) => intc.kick(core),
         }
     }
 
     /// Lets a shared line fire.
     pub fn unmask(&mut self, line: u32) {
-        self.distributor().write(distributor::ISENABLER + line as usize / 32 * 4, 1 << (line % 32));
+        self.let_fire(line, true);
     }
 
     /// Keeps a shared line from firing; it stays pending.
     pub fn mask(&mut self, line: u32) {
-        self.distributor().write(distributor::ICENABLER + line as usize / 32 * 4, 1 << (line % 32));
+        self.let_fire(line, false);
+    }
+
+    fn let_fire(&mut self, line: u32, fires: bool) {
+        let register = if fires { distributor::ISENABLER } else { distributor::ICENABLER };
+        match self {
+            Intc::V2(gic) => gic.distributor().write(register + line as usize / 32 * 4, 1 << (line % 32)),
+            Intc::V3(gic) => gic.distributor().write(register + line as usize / 32 * 4, 1 << (line % 32)),
+            Intc::Bcm2836(intc) => intc.let_fire(line, fires),
+        }
     }
 
     /// Sets the trigger of a masked shared line.
     pub fn configure(&mut self, line: u32, edge: bool) {
-        let bank = self.distributor();
+        let Some(bank) = self.distributor() else { return };
         let place = distributor::ICFGR + line as usize / 16 * 4;
         let bit = 2 << (line % 16 * 2);
         let old = bank.read(place);
@@ -152,23 +174,25 @@ impl Gic {
     /// Sends a shared line to a core.
     pub fn route(&mut self, line: u32, core: usize) {
         match self {
-            Gic::V2(gic) => gic.route(line, core),
-            Gic::V3(gic) => gic.route(line, core),
+            Intc::V2(gic) => gic.route(line, core),
+            Intc::V3(gic) => gic.route(line, core),
+            // All devices interrupt one core.
+            Intc::Bcm2836(_) => {}
         }
     }
 
     /// The redistributor of this core, which has this number.
     pub fn redistributor(&self, core: usize) -> Option<Redistributor> {
         match self {
-            Gic::V2(_) => None,
-            Gic::V3(gic) => gic.redistributor(core),
+            Intc::V2(_) | Intc::Bcm2836(_) => None,
+            Intc::V3(gic) => gic.redistributor(core),
         }
     }
 
     /// How many interrupts can be messages to an ITS, with numbers of so many bits; `None`: there is no such thing
     /// (GICD_TYPER, ARM IHI 0069, 12.9.38).
     pub fn messages(&self, bits: u32) -> Option<u32> {
-        let Gic::V3(gic) = self else { return None };
+        let Intc::V3(gic) = self else { return None };
         let typer = gic.distributor().read(distributor::TYPER);
         let (has, own, log) = (typer >> 17 & 1 != 0, (typer >> 19 & 31) + 1, typer >> 11 & 31);
         let all = (1 << bits) - message::FIRST;
@@ -177,8 +201,8 @@ impl Gic {
 
     /// One more than the highest line.
     pub fn lines(&self) -> u32 {
-        let typer = self.distributor().read(distributor::TYPER);
-        (((typer & 31) + 1) * 32).min(SPECIAL)
+        let Some(bank) = self.distributor() else { return bcm2836::LINES };
+        (((bank.read(distributor::TYPER) & 31) + 1) * 32).min(SPECIAL)
     }
 }
 
