@@ -177,6 +177,24 @@ mod tests {
         tree::Range::new(base, size).unwrap()
     }
 
+    #[test]
+    fn an_address_is_written_for_a_core_only_where_memory_is_reserved() {
+        let mut machine = Machine::default();
+        machine.memory.push(at(0, 64 * MIB));
+        machine.reserved.push(reserved(0, 0x1000, false, tree::MEMRESERVE));
+        machine.reserved.push(reserved(8 * MIB, MIB, false, "everything"));
+        machine.reserved.push(reserved(64 * MIB, MIB, false, "registers"));
+        machine.initrd = Some(at(8 * MIB + 0x1000, 0x1000));
+        let taken = [(8 * MIB, 8 * MIB + 0x1000), (0, 0)].map(|(start, end)| Range { start, end });
+        let is_one = |address| is_release_address(&machine, address, taken);
+        for good in [0xd8, 0, 0xff8, 8 * MIB + 0x2000] {
+            assert!(is_one(good), "{good:#x}");
+        }
+        for bad in [0xdc, 0x1000, 0xffc, 8 * MIB, 8 * MIB + 0xff8, 8 * MIB + 0x1000, 64 * MIB, u64::MAX - 7, u64::MAX] {
+            assert!(!is_one(bad), "{bad:#x}");
+        }
+    }
+
     fn reserved(base: u64, size: u64, no_map: bool, name: &'static str) -> Reserved<'static> {
         Reserved { range: at(base, size), no_map, name }
     }

@@ -9,8 +9,9 @@ use crate::kernel::{Kernel, Next, Res};
 use crate::mm::Ref;
 use crate::syscall::Args;
 
-/// PSCI SYSTEM_OFF (ARM DEN0022, 5.1.9).
+/// PSCI SYSTEM_OFF and SYSTEM_RESET (ARM DEN0022, 5.1.9 and 5.1.10).
 pub const SYSTEM_OFF: u64 = 0x8400_0008;
+const SYSTEM_RESET: u64 = 0x8400_0009;
 
 impl Cap {
     /// The right to call these functions.
@@ -74,7 +75,7 @@ fn asked_for(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<(Ref<Slot>, Fu
 /// # Returns
 /// x0–x7: what the firmware returned.
 /// # Errors
-/// `MissingRight` (the function is not in the set), `Unsupported` (the machine has no firmware that is known how to call), and
+/// `MissingRight` (the function is not in the set), `Unsupported` (the machine has no firmware that is known how to call, and does not end without), and
 /// once it waits `Cancelled`, `Revoked`: then the firmware goes on, and what it returns is dropped.
 pub fn call(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
     let (_, cap) = k.get_cap(caller, args.target(), Kind::Smc, Rights::INVOKE, 0)?;
@@ -82,6 +83,10 @@ pub fn call(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         return Err(SyscallError::new(ErrorCode::MissingRight, 1));
     }
     if !k.machine.has_firmware() {
+        // What ends the machine is the same authority, whoever does it.
+        if matches!(args.words[0], SYSTEM_OFF | SYSTEM_RESET) {
+            k.machine.end_machine(args.words[0]);
+        }
         return Err(ErrorCode::Unsupported.into());
     }
     k.mem[caller].state = State::InFirmware;

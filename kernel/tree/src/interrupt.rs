@@ -136,7 +136,7 @@ pub(crate) struct Controller<'a> {
     /// Cells of the address that stands before an interrupt that a map sends here.
     pub address_cells: u32,
     /// Its lines are those that are counted.
-    driven: Option<Driven>,
+    pub driven: Option<Driven>,
     /// It only passes interrupts on.
     map: Option<Map<'a>>,
 }

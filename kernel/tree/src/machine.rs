@@ -20,7 +20,7 @@ pub use smmu::Smmu;
 pub use timer::Timer;
 
 use crate::interrupt::{Controllers, Driven};
-use crate::{Fault, Node, Range, Tree, TreeError};
+use crate::{Fault, Node, Range, Strings, Tree, TreeError};
 
 /// Most regions of memory.
 pub const MAX_MEMORY: usize = 32;
@@ -52,6 +52,8 @@ pub struct Machine<'a> {
     pub cpus_left_out: usize,
     /// How the firmware is called.
     pub psci: Option<Conduit>,
+    /// What switches the machine off where no firmware does: its registers, and its names.
+    pub power: Option<(Range, Strings<'a>)>,
     /// The interrupt controller.
     pub intc: Option<Intc>,
     /// What takes messages of devices for interrupts, in the order of the tree.
@@ -82,6 +84,7 @@ impl<'a> Tree<'a> {
 enum Kind {
     Intc(Driven),
     Messages(MessageKind),
+    Power,
     Psci,
     Smmu,
     Timer,
@@ -95,6 +98,7 @@ impl Kind {
             // That of Armv7 is described alike: the BCM2837's tree calls it so.
             b"arm,armv8-timer" | b"arm,armv7-timer" => Some(Kind::Timer),
             b"arm,smmu-v3" => Some(Kind::Smmu),
+            b"brcm,bcm2835-pm" | b"brcm,bcm2835-pm-wdt" => Some(Kind::Power),
             name => Driven::of(name).map(Kind::Intc).or_else(|| MessageKind::of(name).map(Kind::Messages)),
         })
     }
@@ -106,7 +110,7 @@ impl Node<'_, '_> {
         self.enabled().then(|| self.compatible().raw().find_map(Driven::of)).flatten()
     }
 
-    /// Whether the kernel drives it itself: interrupt controller, timer, IOMMU, firmware, or a CPU.
+    /// Whether the kernel drives it itself: interrupt controller, timer, IOMMU, firmware, what switches off, or a CPU.
     pub fn is_kernels(&self) -> bool {
         Kind::of(self).is_some() || self.depth() == 2 && self.is_in("cpus") && cpu::is_cpu(self)
     }
@@ -159,6 +163,9 @@ impl<'a> Survey<'a> {
             Some(Kind::Messages(kind)) => {
                 // What does not fit takes no messages; its registers are kept from drivers by its name alone.
                 let _ = machine.messages.try_push(MessageController::of(node, kind)?);
+            }
+            Some(Kind::Power) if machine.power.is_none() => {
+                machine.power = Some((first_block(node)?, node.compatible()));
             }
             Some(Kind::Psci) if machine.psci.is_none() => machine.psci = Some(psci::conduit(node)?),
             Some(Kind::Timer) if self.timer.is_none() => self.timer = Some(timer::Source::of(node)?),

@@ -151,6 +151,11 @@ fn compare(report: &Report, nodes: &Nodes) -> Result<()> {
         let names = texts(node, "compatible");
         GICS.iter().find(|(name, _)| names.iter().any(|it| it == name)).map(|(_, kind)| *kind)
     });
+    // Where there is no GIC.
+    let is_pi = nodes.0.iter().any(|(path, node)| {
+        nodes.enabled(path) && texts(node, "compatible").iter().any(|it| it == "brcm,bcm2836-l1-intc")
+    });
+    let gic = gic.or(is_pi.then_some("bcm2836"));
     let have = report.interrupt_controller.as_ref().map(|it| it.kind);
     ensure!(have == gic, "interrupt controller {have:?}, and dtc {gic:?}");
 

@@ -216,7 +216,12 @@ fn cores(cores: &[Core], method: Option<&str>) -> String {
         }
     }
     let kinds: Vec<String> = kinds.into_iter().map(|(name, count)| format!("{count} × {name}")).collect();
-    let method = method.map_or("no PSCI".into(), |method| format!("PSCI by {method}"));
+    let spin = cores.iter().any(|core| core.start == "spin-table");
+    let method = match method {
+        Some(method) => format!("PSCI by {method}"),
+        None if spin => "a spin table".into(),
+        None => "no PSCI".into(),
+    };
     format!("{}: {}; {method}", cores.len(), kinds.join(", "))
 }
 

@@ -4,16 +4,21 @@ use core::sync::atomic::Ordering;
 
 use aarch64_cpu::registers::{CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0, Readable, Writeable};
 use abi::Perms;
+use early::Power;
 use tree::{Conduit, Machine as Described};
 
 use super::intc::Intc;
 use super::messages::Messages;
+use super::mmio::Registers;
 use super::mmu::DeviceWindow;
 use super::{console, cores, fpu, mmu, psci};
 use crate::arch::pte;
 use crate::gate::{MAX_CORES, Request, Stopped};
 use crate::mm::regions::Regions;
 use crate::mm::{Mem, Phys};
+
+/// How long a machine may take to end, in milliseconds.
+const END_MS: u64 = 100;
 
 /// The hardware of this machine.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub struct Machine {
     /// Ticks of a millisecond.
     ticks_per_ms: u64,
     conduit: Option<Conduit>,
+    /// What switches the machine off where no firmware does, and its registers.
+    power: Option<(Power, Registers)>,
     ring: (Phys, u64),
     /// What mappings of processes cannot have here.
     unusable: Perms,
@@ -48,6 +55,7 @@ impl Machine {
             timer_line,
             ticks_per_ms: frequency / 1000,
             conduit,
+            power: None,
             ring,
             unusable: Perms::GUARDED,
         }
@@ -294,15 +302,31 @@ impl Machine {
         perms.difference(self.unusable)
     }
 
+    /// From here on it can be switched off without firmware.
+    pub(super) fn set_power(&mut self, power: Power, registers: Registers) {
+        self.power = Some((power, registers));
+    }
+
     /// Whether there is firmware that is known how to call.
     pub fn has_firmware(&self) -> bool {
         self.conduit.is_some()
     }
 
-    /// Switches the machine off; returns where there is no firmware.
+    /// Switches the machine off; returns where nothing does.
     pub fn power_off(&mut self) {
+        self.end_machine(crate::object::SYSTEM_OFF);
+    }
+
+    /// PSCI's SYSTEM_OFF or SYSTEM_RESET, by firmware or without; returns where neither does it.
+    pub fn end_machine(&mut self, function: u64) {
         if let Some(conduit) = self.conduit {
-            psci::call(conduit, crate::object::SYSTEM_OFF, [0; 3]);
+            psci::call(conduit, function, [0; 3]);
+        }
+        if let Some((power, registers)) = &self.power {
+            let act = if function == crate::object::SYSTEM_OFF { power.off } else { power.reset };
+            act(registers);
+            let end = self.now() + self.ticks_of_ms(END_MS);
+            while self.now() < end {}
         }
     }
 

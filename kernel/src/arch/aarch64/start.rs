@@ -92,6 +92,12 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
     let unused = handover.free.bytes();
     machine.take_messages(&described, &mut window, mem, &mut handover.free);
     handover.kernel_pages += ((unused - handover.free.bytes()) / 4096) as u32;
+    if let Some((registers, names)) = &described.power
+        && let Some(power) = early::find_power(*names)
+        && let Some(registers) = window.map(registers.base, registers.size.min(Uart::BYTES))
+    {
+        machine.set_power(power, registers);
+    }
     switch_fast_paths(described.bootargs.unwrap_or_default());
     let gic_registers = matches!(described.intc, Some(IntcNode::V3 { .. }));
     let usable = guard::built_with() | (Protections::FEATURES - Protections::BTI - Protections::AUTH);

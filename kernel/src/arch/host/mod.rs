@@ -441,6 +441,13 @@ impl Machine {
         !self.bare
     }
 
+    /// It has nothing that ends it but firmware.
+    pub fn end_machine(&mut self, function: u64) {
+        if !self.bare {
+            self.calls.push(function);
+        }
+    }
+
     /// Notes that.
     pub fn power_off(&mut self) {
         self.calls.push(crate::object::SYSTEM_OFF);

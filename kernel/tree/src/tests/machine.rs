@@ -5,9 +5,10 @@ use std::vec::Vec;
 use tree_writer::Builder;
 
 use super::{phone, qemu};
+use crate::interrupt::{Controllers, Source};
 use crate::{
-    Conduit, EnableMethod, Intc, Line, MAX_MESSAGE_CONTROLLERS, Machine, MessageController, MessageKind, Range, Smmu,
-    Status, Tree, Trigger,
+    Conduit, EnableMethod, Intc, Interrupt, Line, MAX_MESSAGE_CONTROLLERS, Machine, MessageController, MessageKind,
+    Range, Smmu, Status, Tree, Trigger,
 };
 
 fn machine(bytes: &[u8]) -> Machine<'_> {
@@ -119,6 +120,60 @@ fn a_phone() {
     let timer = machine.timer.unwrap();
     assert_eq!((timer.secure, timer.physical, timer.virt, timer.hypervisor), (ppi(2), ppi(3), ppi(4), ppi(1)));
     assert_eq!(timer.frequency, Some(19_200_000));
+}
+
+/// A Raspberry Pi 3, or, with a GIC behind the others, what a Raspberry Pi 4 has.
+fn pi(gic: bool) -> Vec<u8> {
+    let mut tree = Builder::new();
+    tree.cells("#address-cells", &[1]).cells("#size-cells", &[1]).cells("interrupt-parent", &[1]);
+    tree.begin("intc@200").texts("compatible", &["brcm,bcm2836-armctrl-ic"]).cells("phandle", &[1]);
+    tree.cells("#interrupt-cells", &[2]).flag("interrupt-controller").cells("reg", &[0x200, 0x200]);
+    tree.cells("interrupt-parent", &[2]).cells("interrupts", &[8, 4]).end();
+    tree.begin("local@1000").texts("compatible", &["brcm,bcm2836-l1-intc"]).cells("phandle", &[2]);
+    tree.cells("#interrupt-cells", &[2]).flag("interrupt-controller").cells("reg", &[0x1000, 0x100]).end();
+    tree.begin("timer").texts("compatible", &["arm,armv7-timer"]).cells("interrupt-parent", &[2]);
+    tree.cells("interrupts", &[0, 4, 1, 4, 3, 4, 2, 4]).end();
+    tree.begin("wdt@3000").texts("compatible", &["brcm,bcm2835-pm", "brcm,bcm2835-pm-wdt"]);
+    tree.cells("reg", &[0x3000, 0x114]).end();
+    tree.begin("uart@4000").texts("compatible", &["maker,uart"]).cells("reg", &[0x4000, 0x40]);
+    tree.cells("interrupts", &[1, 29, 0, 7, 0, 8, 3, 0]).end();
+    if gic {
+        tree.begin("gic@2000").texts("compatible", &["arm,gic-400"]).cells("#interrupt-cells", &[3]);
+        tree.flag("interrupt-controller").cells("reg", &[0x2000, 0x1000, 0x3000, 0x2000]).end();
+    }
+    tree.finish()
+}
+
+#[test]
+fn the_controllers_of_a_bcm2836_and_a_gic_that_takes_their_place() {
+    let bytes = pi(false);
+    let described = machine(&bytes);
+    let expected = Intc::Bcm2836 { cores: range(0x1000, 0x100), devices: Some(range(0x200, 0x200)) };
+    assert_eq!(described.intc, Some(expected));
+    let lines = described.timer.map(|timer| [timer.secure, timer.physical, timer.virt, timer.hypervisor]);
+    let level = |intid| Some(Line { intid, trigger: Trigger::Level });
+    assert_eq!(lines, Some([level(16), level(17), level(19), level(18)]));
+    assert_eq!(described.power.map(|(registers, _)| registers), Some(range(0x3000, 0x114)));
+
+    let tree = Tree::parse(&bytes).unwrap();
+    let controllers = Controllers::<8>::of(&tree);
+    let mut walk = tree.walk();
+    while let Some(node) = walk.next() {
+        if node.is_named("uart") {
+            let read: Vec<_> = Source::of(&node).read(&tree, controllers.list()).collect();
+            assert_eq!(read[0], Ok(Interrupt::Line(level(93).unwrap())));
+            assert_eq!(read[1], Ok(Interrupt::Line(level(39).unwrap())));
+            assert!(read.len() == 3 && read[2].is_err(), "{read:?}");
+        }
+    }
+
+    let bytes = pi(true);
+    let described = machine(&bytes);
+    assert_eq!(described.intc, Some(Intc::V2 { distributor: range(0x2000, 0x1000), cpu: range(0x3000, 0x2000) }));
+    assert_eq!(described.timer.and_then(|timer| timer.virt), None);
+    let tree = Tree::parse(&bytes).unwrap();
+    let driven = Controllers::<8>::of(&tree).list().iter().filter(|it| it.driven.is_some()).count();
+    assert_eq!(driven, 1);
 }
 
 #[test]
