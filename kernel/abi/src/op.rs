@@ -128,7 +128,7 @@ ops! {
     DebugRead = 74,
     /// Debug: x0 = Thread slot; out x0 = state (0 suspended, 1 ready or running, 2 waits in a call, 3 waits for a
     /// message, 4 waits for a notification, 5 faulted, 6 waits for the firmware), x1 = ticks that were used of its own time, x2 = its number
-    /// in trace records.
+    /// in trace records, x3 = the core that its time is on, as its MPIDR_EL1 names it.
     DebugThread = 75,
     /// SchedControl: x0 = SchedContext slot, x1 = budget in ticks, x2 = period in ticks (at least the budget; equal: no
     /// limit), x3 = flags (1: running out is a fault).

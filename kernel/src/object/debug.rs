@@ -69,7 +69,8 @@ pub fn read(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
 /// # Rights
 /// Debug. The thread's capability: any.
 /// # Returns
-/// x0 = state as in `Op::DebugThread`, x1 = ticks of CPU time, x2 = the thread's number in trace records.
+/// x0 = state as in `Op::DebugThread`, x1 = ticks of CPU time, x2 = the thread's number in trace records, x3 = the core that its time is
+/// on, as its MPIDR_EL1 names it.
 /// # Errors
 /// Those of the look-ups.
 pub fn thread(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
@@ -86,6 +87,6 @@ pub fn thread(k: &mut Kernel, caller: Ref<Thread>, args: &Args) -> Res<Next> {
         State::InFirmware => 6,
     };
     k.settle_time();
-    let used = k.mem[thread].home.map_or(0, |time| k.mem[time].consumed);
-    Ok(k.answer_with(caller, [state, used, thread.number(), 0, 0, 0, 0, 0]))
+    let (used, core) = k.mem[thread].home.map_or((0, 0), |time| (k.mem[time].consumed, k.mem[time].core));
+    Ok(k.answer_with(caller, [state, used, thread.number(), k.machine.affinity(core.into()), 0, 0, 0, 0]))
 }

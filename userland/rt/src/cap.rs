@@ -736,4 +736,12 @@ impl Cap<Debug> {
     pub fn thread(self, thread: Cap<Thread>) -> Result<(u64, u64, u64), SyscallError> {
         invoke(Op::DebugThread, self.slot, [thread.slot.into()]).map(|regs| (regs[0], regs[1], regs[2]))
     }
+
+    /// The core that a thread's time is on, as MPIDR_EL1 names it.
+    ///
+    /// # Errors
+    /// `WrongKind` and the like.
+    pub fn core_of(self, thread: Cap<Thread>) -> Result<u64, SyscallError> {
+        invoke(Op::DebugThread, self.slot, [thread.slot.into()]).map(|regs| regs[3])
+    }
 }

@@ -267,7 +267,6 @@ pub(super) fn start_all(
         }
         area.stack.store(stack, Ordering::Relaxed);
         area.number.store(number as u32, Ordering::Relaxed);
-        area.affinity.store(cpu.mpidr, Ordering::Relaxed);
         area.set_floor(-1);
         k.sched.add();
         show(k, number, area);
@@ -384,7 +383,9 @@ pub(super) extern "C" fn secondary(arrival: &'static Arrival) -> ! {
             None => pause(),
         }
     };
-    TPIDR_EL1.set(&raw const AREAS[number as usize % MAX_CORES] as u64);
+    let area = &AREAS[number as usize % MAX_CORES];
+    area.affinity.store(affinity(), Ordering::Relaxed);
+    TPIDR_EL1.set(&raw const *area as u64);
     begin();
     // From here on it waits for the boot core to let go of the lock.
     start::enter_user(trap::join())

@@ -100,6 +100,11 @@ impl Machine {
         cores::LOCK.trace(&cores::AREAS, cores::number(), traced);
     }
 
+    /// Which core it is, as its MPIDR_EL1 says.
+    pub fn affinity(&self, core: usize) -> u64 {
+        cores::AREAS[core % MAX_CORES].affinity.load(Ordering::Relaxed)
+    }
+
     /// Sends an interrupt to another core.
     pub fn kick(&mut self, core: usize) {
         self.intc.kick(core);

@@ -441,6 +441,11 @@ impl Machine {
         !self.bare
     }
 
+    /// What a core is called: its number.
+    pub fn affinity(&self, core: usize) -> u64 {
+        core as u64
+    }
+
     /// It has nothing that ends it but firmware.
     pub fn end_machine(&mut self, function: u64) {
         if !self.bare {

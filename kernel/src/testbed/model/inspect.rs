@@ -106,6 +106,7 @@ pub fn thread(m: &mut Model, call: &Call) -> Out {
     };
     let home = thread.home;
     m.charge();
-    let used = home.map_or(0, |home| m.times[&home].consumed);
-    Ok(m.answer(call.caller, [state, used, (at - RAM) / 64, 0, 0, 0, 0, 0]))
+    let (used, core) = home.map_or((0, 0), |home| (m.times[&home].consumed, m.times[&home].core));
+    // The fake machine's cores are called by their numbers.
+    Ok(m.answer(call.caller, [state, used, (at - RAM) / 64, core as u64, 0, 0, 0, 0]))
 }

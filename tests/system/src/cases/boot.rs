@@ -1,11 +1,13 @@
 //! From reset to the prompt, on every machine that is promised.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::lab::{Boot, Case, Lab, contains};
+use crate::lab::{Boot, Case, Lab, Need, contains};
 use crate::machine::Disk;
 
 /// The cases of this file.
@@ -15,6 +17,8 @@ pub fn cases() -> Vec<Case> {
         Case::new("boot.summary", "init sums the boot up in one line", sums_the_boot_up).needs([]),
         Case::new("boot.poweroff", "poweroff ends the machine", powers_off).needs([]),
         Case::new("boot.reboot", "reboot starts it again", reboots).needs([]),
+        Case::new("boot.cores", "on each core runs what is put there, and the tree lists all of them", names_its_cores)
+            .needs([Need::Set("cores")]),
         Case::new("boot.wall-time", "the prompt comes within half a second of the first possible character", is_quick),
     ];
     cases.extend(matrix().into_iter().map(|row| Case::new(row.id(), row.says(), move |lab| row.run(lab))));
@@ -33,6 +37,51 @@ fn sums_the_boot_up(lab: &mut Lab) -> Result<()> {
         contains(line, part)?;
     }
     Ok(())
+}
+
+/// A component on each core says which it is: as many as there are, each another, and those that the tree has.
+fn names_its_cores(lab: &mut Lab) -> Result<()> {
+    let file = lab.scratch()?.join("cores.dtb");
+    // Of virt there are as many as one wants.
+    let smp = (lab.machine().model == "virt").then_some(4);
+    let boot = Boot { set: Some("cores"), smp, ..Boot::default() };
+    fs::write(&file, lab.device_tree_for(boot.clone())?)?;
+    let listed = cpus(&file)?;
+    let mut console = lab.boot_to_prompt(boot)?;
+    let text = console.text();
+    let summary = text.lines().find(|line| line.starts_with("Tutti: ")).context("no summary")?;
+    let count = summary.split_once(" started on ").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
+    let count: usize = count.with_context(|| format!("no number of cores in {summary}"))?;
+    ensure!(count == listed.len(), "{summary}; the tree lists {listed:x?}");
+    let log = console.command("log")?;
+    let said = log.lines().filter_map(|line| {
+        let (component, rest) = line.split_once(": cores: this is core 0x")?;
+        let number: usize = component.rsplit_once("core-")?.1.parse().ok()?;
+        Some((number, u64::from_str_radix(rest.trim(), 16).ok()?))
+    });
+    let said: Vec<(usize, u64)> = said.filter(|(number, _)| *number < count).collect();
+    let mut cores: Vec<u64> = said.iter().map(|(_, core)| *core).collect();
+    cores.sort_unstable();
+    cores.dedup();
+    ensure!(said.len() == count && cores.len() == count, "{said:x?} of {count} cores");
+    ensure!(cores.iter().all(|core| listed.contains(core)), "{cores:x?}, and the tree lists {listed:x?}");
+    Ok(())
+}
+
+/// `reg` of each CPU, as `fdtget` reads it.
+fn cpus(tree: &Path) -> Result<Vec<u64>> {
+    let ask = |words: &[&str], of: &[&str]| {
+        let output = Command::new("fdtget").args(words).arg(tree).args(of).output().context("cannot run fdtget")?;
+        Ok::<_, anyhow::Error>(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let mut found = Vec::new();
+    for node in ask(&["-l"], &["/cpus"])?.lines().filter(|node| node.starts_with("cpu@")) {
+        let cells = ask(&["-t", "x"], &[&format!("/cpus/{node}"), "reg"])?;
+        let cells = cells.split_whitespace().map(|cell| u64::from_str_radix(cell, 16));
+        found.push(cells.collect::<Result<Vec<_>, _>>()?.into_iter().fold(0, |value, cell| value << 32 | cell));
+    }
+    ensure!(!found.is_empty(), "fdtget finds no CPU");
+    Ok(found)
 }
 
 fn powers_off(lab: &mut Lab) -> Result<()> {
