@@ -80,7 +80,8 @@ pub struct MachineTable {
     pub memory: String,
     /// Version of the interrupt controller, where the machine leaves a choice.
     pub gic: Option<u8>,
-    /// Its device tree, where the emulator makes none: the file's name in Debian's package of the kernel for arm64.
+    /// Its device tree, where it is not the one that the emulator makes: a file of the folder, or else the file's name in Debian's package
+    /// of the kernel for arm64.
     pub tree: Option<String>,
     /// Which of the emulator's serial lines is the console.
     #[serde(default)]

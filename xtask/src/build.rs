@@ -84,7 +84,10 @@ pub fn build(workspace: &Workspace, setup: &Setup, board: &Board) -> Result<Buil
         .machine
         .as_ref()
         .and_then(|machine| machine.tree.as_deref())
-        .map(|name| Debian::get(workspace, setup)?.tree(name))
+        .map(|name| match board.folder.join(name) {
+            own if own.is_file() => Ok(own),
+            _ => Debian::get(workspace, setup)?.tree(name),
+        })
         .transpose()?;
     let built = Built { image: folder.join("Image"), folder, guarded: toolchain.is_guarded(), tree };
     let programs = Programs { workspace, toolchain: &toolchain, folder: &built.folder };

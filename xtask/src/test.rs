@@ -111,7 +111,7 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
 }
 
 /// The tests of the booted image: those of the system, and those that hold a verb of this tool to its word.
-fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     system_tests::all().into_iter().chain(port::promise::cases()).collect()
 }
 
@@ -163,10 +163,11 @@ fn boards(workspace: &Workspace, options: &Options) -> Result<Vec<String>> {
 
 /// A board of somebody else: it builds and boots, and of the checkout nothing but what is made was changed for it.
 fn board_outside(workspace: &Workspace, setup: &Setup, case: Case) -> Result<Tally> {
-    setup.require(&[&tools::GIT])?;
+    setup.require(&[&tools::GIT, &tools::QEMU, &tools::DTC])?;
     let before = trial::board::files(workspace)?;
     let folder = trial::board::make(workspace)?;
-    let mut tally = system(workspace, setup, &folder.to_string_lossy(), &[case], Deviations::default())?;
+    let cases: Vec<Case> = std::iter::once(case).chain(trial::board::others()).collect();
+    let mut tally = system(workspace, setup, &folder.to_string_lossy(), &cases, Deviations::default())?;
     let after = trial::board::files(workspace)?;
     if before != after {
         let changed: Vec<_> = after.iter().filter(|file| !before.contains(file)).map(|(path, ..)| path).collect();

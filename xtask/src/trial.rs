@@ -1,6 +1,7 @@
 //! What `new` makes, tried: crates outside of the repository from each template, tested on the host and booted.
 
 pub mod board;
+mod tree;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -190,7 +190,11 @@ impl Machine {
 
     /// The driver of the console.
     pub fn console_driver(&self) -> &'static str {
-        if self.model == "xlnx-zcu102" { "cadence-uart" } else { "pl011" }
+        match self.model.as_str() {
+            "xlnx-zcu102" => "cadence-uart",
+            "raspi3b" => "ns16550",
+            _ => "pl011",
+        }
     }
 
     /// The driver of its disks.

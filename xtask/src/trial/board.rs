@@ -1,4 +1,5 @@
-//! A board that lies outside of the repository, with components by path, from a git repository and from a registry.
+//! A board that lies outside of the repository, with a tree that nobody has seen, and components by path, from a git repository and from a
+//! registry.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, ensure};
 use system_tests::{Boot, Case, Lab};
 
-use super::COMPATIBLE;
+use super::{COMPATIBLE, tree};
 use crate::new::{Plan, What};
 use crate::tools;
 use crate::workspace::{self, Workspace};
@@ -16,13 +17,21 @@ use crate::workspace::{self, Workspace};
 /// What it has beside virt's: by path, from a repository, from a registry.
 const COMPONENTS: [&str; 3] = ["trial-driver", "trial-service", "trial-shop"];
 
+/// Its tree, in its folder.
+const TREE: &str = "phone.dtb";
 /// What it is called.
 const NAME: &str = "maker-phone";
 
 /// The case that it boots.
 pub fn case() -> Case {
-    let says = "a board outside, with components by path, git and registry, boots to the shell";
+    let says = "a board outside, of its own tree and with components by path, git and registry, boots to the shell";
     Case::new("boards.outside", says, boots)
+}
+
+/// What other tests it passes: that `devices` lists what its tree has enabled, and what `port` promises of it.
+pub fn others() -> impl Iterator<Item = Case> {
+    let wanted = |case: &Case| ["devices.list", "port.promise", "boot.poweroff"].contains(&case.id.as_str());
+    crate::test::cases().into_iter().filter(wanted)
 }
 
 fn boots(lab: &mut Lab) -> Result<()> {
@@ -33,6 +42,9 @@ fn boots(lab: &mut Lab) -> Result<()> {
         let line = line.with_context(|| format!("no {name} in:\n{list}"))?;
         ensure!(line.contains("running"), "{line}");
     }
+    // Of two UARTs the one that is on, and no clock, which is off.
+    let state = |name: &str| list.lines().find(|line| line.split_whitespace().nth(1) == Some(name)).unwrap_or_default();
+    ensure!(state("pl011").contains("running") && state("pl031").contains("no device"), "{list}");
     Ok(())
 }
 
@@ -60,6 +72,10 @@ pub fn make(workspace: &Workspace) -> Result<PathBuf> {
         format!("[registries.makers]\nindex = \"file://{}\"\n", index.display()),
     )?;
     fs::write(folder.join("board.toml"), text(workspace)?)?;
+    tree::write(
+        &folder.join(TREE),
+        &["-machine", "virt,gic-version=2", "-cpu", "cortex-a72", "-smp", "2", "-m", "256M"],
+    )?;
     Ok(folder)
 }
 
@@ -69,6 +85,12 @@ fn text(workspace: &Workspace) -> Result<String> {
     let virt = fs::read_to_string(workspace.root.join("board/virt/board.toml"))?;
     let mut table: toml::Table = virt.parse()?;
     table.remove("test-sets");
+    table.insert("compatible".into(), "maker,phone".into());
+    let machine = format!(
+        "model = \"virt\"\ncpu = \"cortex-a72\"\nsmp = 2\nmemory = \"256M\"\ngic = 2\nbus = \"mmio\"\ntree = {TREE:?}\n\
+         virtio-slots = [31, 23, 15, 7]\n"
+    );
+    table.insert("machine".into(), machine.parse::<toml::Table>()?.into());
     let list = table.get_mut("components").and_then(|it| it.get_mut("list")).and_then(toml::Value::as_array_mut);
     list.context("virt has no list")?.extend(COMPONENTS.map(Into::into));
     let crates = format!(
