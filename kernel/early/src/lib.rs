@@ -12,9 +12,10 @@ extern crate std;
 mod port;
 mod power;
 mod ramoops;
+mod reed_solomon;
 mod uart;
 
 pub use port::{Layout, Port};
 pub use power::{POWERS, Power, find_power};
-pub use ramoops::Ramoops;
+pub use ramoops::{Extent, Ramoops};
 pub use uart::{UARTS, Uart, find};

@@ -135,6 +135,7 @@ fn for_devices<'m>(machine: &'m Machine<'_>, kept: [Option<Range>; 3]) -> impl I
 /// reaches into, and in whole words. `taken` are the kernel and the tree.
 pub fn kept_text(machine: &Machine<'_>, ramoops: &Ramoops, taken: [Range; 2]) -> Option<Range> {
     let console = range(ramoops.console?);
+    early::Ramoops::extent(console.bytes(), ramoops.code)?;
     let own = console.outer_pages();
     let mut around = machine.reserved.iter().map(|it| range(it.range)).filter(|it| it.overlaps(own));
     let inside = around.next().is_some_and(|it| it.start <= console.start && console.end <= it.end);
@@ -217,14 +218,14 @@ mod tests {
         let mut machine = Machine::default();
         machine.reserved.push(reserved(0x4100_0000, MIB, false, "ramoops"));
         let taken = [Range { start: 0x4020_0000, end: 0x4030_0000 }, Range { start: 0x4080_0000, end: 0x4081_0000 }];
-        let ramoops = |base, size| Ramoops { region: at(base, size), console: Some(at(base, size)) };
+        let ramoops = |base, size| Ramoops { region: at(base, size), console: Some(at(base, size)), code: 0 };
         let kept = |machine: &Machine<'_>, base, size| kept_text(machine, &ramoops(base, size), taken);
         assert_eq!(kept(&machine, 0x4108_0000, 0x1000), Some(Range { start: 0x4108_0000, end: 0x4108_1000 }));
         for (base, size) in [(0x4108_0002, 0x1000), (0x410f_f000, 0x2000), (0x4200_0000, 0x1000), (0x4020_0000, 0x1000)]
         {
             assert_eq!(kept(&machine, base, size), None, "{base:#x}");
         }
-        assert_eq!(kept_text(&machine, &Ramoops { region: at(0x4100_0000, MIB), console: None }, taken), None);
+        assert_eq!(kept_text(&machine, &Ramoops { region: at(0x4100_0000, MIB), console: None, code: 0 }, taken), None);
         machine.reserved.push(reserved(0x4108_0000, 4096, true, "modem"));
         assert_eq!(kept(&machine, 0x4108_0000, 0x1000), None);
         machine.initrd = Some(at(0x4104_0000, MIB));

@@ -8,9 +8,10 @@ use crate::{Fault, Node, Range, Tree, TreeError};
 pub struct Ramoops {
     /// All of it.
     pub region: Range,
-    /// The part in which Linux looks for the console's text, laid out as in its fs/pstore/ram.c. None where the node gives it none, or
-    /// where Linux would check it with codes that are not made here (`ecc-size`).
+    /// The part in which Linux looks for the console's text, laid out as in its fs/pstore/ram.c, if the node gives it one.
     pub console: Option<Range>,
+    /// Bytes of the codes by which Linux checks each part of it (`ecc-size`); 0: it does not.
+    pub code: u32,
 }
 
 impl<'a> Tree<'a> {
@@ -37,7 +38,8 @@ impl Ramoops {
         let size = |name| Ok::<_, TreeError>(floor(number(name)?));
         let (console, traces, messages) = (size("console-size")?, size("ftrace-size")?, size("pmsg-size")?);
         let record = size("record-size")?;
-        let checked = number("ecc-size")? > 0;
+        let code = number("ecc-size")?;
+        let code = u32::try_from(code).map_err(|_| node.error("ecc-size", Fault::Value(code)))?;
         let behind = [console, traces, messages].iter().try_fold(0u64, |sum, part| sum.checked_add(*part));
         let room = behind.and_then(|behind| region.size.checked_sub(behind));
         let room = room.ok_or_else(|| node.error("console-size", Fault::Value(console)))?;
@@ -47,8 +49,8 @@ impl Ramoops {
             Some(0) => return Err(node.error("record-size", Fault::Value(record))),
             Some(count) => room / count * count,
         };
-        let console = Range::new(region.base + records, console).filter(|range| range.size > 0 && !checked);
-        Ok(Self { region, console })
+        let console = Range::new(region.base + records, console).filter(|range| range.size > 0);
+        Ok(Self { region, console, code })
     }
 }
 

@@ -85,9 +85,10 @@ impl Page {
             self.item("framebuffer", &it.node);
         }
         for it in &report.console.ramoops {
-            let kept = report.console.kept.map_or("which the kernel does not use: it has no part for the console, is not reserved, or is checked with codes".into(), |kept| {
-                format!("which keeps what the kernel prints from {:#x} on", kept.base)
-            });
+            let kept = report.console.kept.map_or(
+                "which the kernel does not use: it has no part for the console, or is not reserved".into(),
+                |kept| format!("which keeps what the kernel prints from {:#x} on", kept.base),
+            );
             self.item("ramoops", &format!("{}, {kept}", it.node));
         }
     }

@@ -18,7 +18,48 @@ struct Early {
 static EARLY: Mutex<Option<Early>> = Mutex::new(None);
 /// Something is kept: a look that costs less than the lock.
 static KEEPS: AtomicBool = AtomicBool::new(false);
-static KEPT: Mutex<Option<(Registers, Ramoops)>> = Mutex::new(None);
+static KEPT: Mutex<Option<(Kept, Ramoops)>> = Mutex::new(None);
+
+/// Memory that survives: the text, and codes from some place on.
+#[derive(Clone, Copy)]
+pub struct Kept {
+    /// The front.
+    pub text: Registers,
+    /// Where the codes begin, and they.
+    pub codes: Option<(usize, Registers)>,
+}
+
+impl Kept {
+    /// Where a place is.
+    fn find(&self, offset: usize) -> (&Registers, usize) {
+        match &self.codes {
+            Some((at, codes)) if offset >= *at => (codes, offset - at),
+            _ => (&self.text, offset),
+        }
+    }
+}
+
+impl Port for Kept {
+    fn read(&self, offset: usize) -> u32 {
+        let (memory, offset) = self.find(offset);
+        Port::read(memory, offset)
+    }
+
+    fn write(&self, offset: usize, value: u32) {
+        let (memory, offset) = self.find(offset);
+        Port::write(memory, offset, value);
+    }
+
+    fn read_byte(&self, offset: usize) -> u8 {
+        let (memory, offset) = self.find(offset);
+        Port::read_byte(memory, offset)
+    }
+
+    fn write_byte(&self, offset: usize, value: u8) {
+        let (memory, offset) = self.find(offset);
+        Port::write_byte(memory, offset, value);
+    }
+}
 
 impl Registers {
     fn has(self, offset: usize, bytes: usize) -> bool {
@@ -54,10 +95,11 @@ pub fn set_early(uart: &'static Uart, layout: Layout, registers: Registers) {
     *EARLY.lock() = Some(Early { registers, layout, uart });
 }
 
-/// Chooses the memory that survives, which is mapped like registers: what is written arrives at once.
-pub fn set_kept(memory: Registers) {
+/// Chooses the memory that survives, which is mapped like registers: what is written arrives at once. It has so many bytes in all, and
+/// codes of `code`.
+pub fn set_kept(memory: Kept, bytes: u64, code: u32) {
     KEEPS.store(true, Ordering::Relaxed);
-    *KEPT.lock() = Ramoops::start(&memory, memory.bytes() as u64).map(|ramoops| (memory, ramoops));
+    *KEPT.lock() = Ramoops::start(&memory, bytes, code).map(|ramoops| (memory, ramoops));
 }
 
 /// Prints bytes; a line feed becomes carriage return and line feed on a UART.
@@ -85,5 +127,5 @@ pub fn keep(bytes: &[u8]) {
 fn put(bytes: &[u8]) {
     let mut guard = KEPT.try_lock();
     let Some((memory, ramoops)) = guard.as_mut().and_then(|kept| kept.as_mut()) else { return };
-    bytes.iter().for_each(|&byte| ramoops.put(memory, byte));
+    ramoops.put(memory, bytes);
 }

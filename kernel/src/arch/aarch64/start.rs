@@ -7,6 +7,7 @@ use abi::Protections;
 use early::{Layout, Ramoops, Uart};
 use tree::{Intc as IntcNode, Machine as Described, Tree, TreeError, Trigger};
 
+use super::console::Kept;
 use super::cores::{self, Community};
 use super::intc::{Bcm2836, Intc, V2, V3};
 use super::mmu::{DeviceWindow, MapBuilder};
@@ -148,10 +149,20 @@ fn keep_text(tree: &Tree<'_>, described: &Described<'_>, window: &mut DeviceWind
         Err(error) => return log::warn!("device tree: {error}"),
     };
     let memory = boot::kept_text(described, &ramoops, taken);
-    match memory.and_then(|memory| window.map(memory.start, memory.bytes().min(Ramoops::BYTES))) {
-        Some(memory) => super::set_kept(memory),
-        None => log::warn!("nothing is written into ramoops: it has no part for the console, or is not reserved"),
+    if memory.and_then(|memory| set_kept(memory, ramoops.code, window)).is_none() {
+        log::warn!("nothing is written into ramoops: it has no part for the console, or is not reserved");
     }
+}
+
+fn set_kept(memory: Range, code: u32, window: &mut DeviceWindow) -> Option<()> {
+    let extent = Ramoops::extent(memory.bytes(), code)?;
+    let text = window.map(memory.start, extent.text)?;
+    let codes = match memory.bytes() - extent.codes {
+        0 => None,
+        bytes => Some((extent.codes as usize, window.map(memory.start + extent.codes, bytes)?)),
+    };
+    super::set_kept(Kept { text, codes }, memory.bytes(), code);
+    Some(())
 }
 
 /// The kernel with init behind it.

@@ -42,7 +42,9 @@ fn it_lies_behind_the_records() {
 #[test]
 fn there_may_be_none() {
     assert_eq!(console(0x10_0000, &[("record-size", 0x1000)]), None);
-    assert_eq!(console(0x10_0000, &[("console-size", 0x1000), ("ecc-size", 16)]), None);
+    let checked = tree(0x10_0000, &[("console-size", 0x1000), ("ecc-size", 16)]);
+    let ramoops = Tree::parse(&checked).unwrap().ramoops().unwrap().unwrap();
+    assert_eq!((ramoops.console.map(|range| range.size), ramoops.code), (Some(0x1000), 16));
     assert_eq!(Tree::parse(&Builder::new().finish()).unwrap().ramoops().unwrap(), None);
 }
 
