@@ -1,7 +1,7 @@
 //! `compare`: the disk under Tutti and under Debian's Linux, in the same emulator, on the same disk, by the host's clock.
 //! They take turns, so that whatever else the host does meets both. It takes minutes, and is no part of `ci`.
 
-mod initramfs;
+pub mod initramfs;
 mod stamps;
 mod table;
 

@@ -1,5 +1,5 @@
-//! Debian's kernel for arm64 and the device trees that come with it, unchanged, by apt with lists and a cache of its own: nothing
-//! is installed, and the system's architectures stay as they are.
+//! Debian's kernel for arm64 with the device trees that come with it, and what is booted beside it, unchanged, by apt with lists and a
+//! cache of its own: nothing is installed, and the system's architectures stay as they are.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,12 @@ use crate::workspace::{self, Workspace};
 /// Depends on the newest kernel.
 const PACKAGE: &str = "linux-image-arm64";
 /// What the disk needs, in the order in which they are loaded.
-const MODULES: [&str; 2] = ["virtio_mmio.ko", "virtio_blk.ko"];
+const DISK: [&str; 2] = ["virtio_mmio.ko", "virtio_blk.ko"];
+/// What `ramoops` needs.
+const RAMOOPS: [&str; 2] = ["reed_solomon.ko", "ramoops.ko"];
+/// Files of other packages: one program for everything, and a boot loader.
+const OTHERS: [(&str, &str); 2] =
+    [("busybox-static", "bin/busybox"), ("u-boot-qemu", "usr/lib/u-boot/qemu_arm64/u-boot.bin")];
 
 /// A kernel.
 pub struct Debian {
@@ -30,7 +35,7 @@ impl Debian {
     /// The kernel that an earlier run left, or a fresh one. To get a newer one, remove the folder.
     pub fn get(workspace: &Workspace, setup: &Setup) -> Result<Self> {
         let kept = workspace.tutti().join("linux");
-        if !kept.join("version").is_file() {
+        if !is_whole(&kept) {
             setup.require(&[&tools::APT, &tools::DPKG])?;
             if !setup.may_download() {
                 bail!("Debian's {PACKAGE} is not in {}, and nothing may be downloaded", kept.display());
@@ -47,11 +52,27 @@ impl Debian {
 
     /// A module that the disk needs, in the order in which they are loaded: its name and bytes.
     pub fn modules(&self) -> impl Iterator<Item = Result<(&'static str, Vec<u8>)>> {
-        MODULES.iter().map(|module| {
-            let path = self.folder.join(module);
-            let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            Ok((*module, bytes))
-        })
+        DISK.into_iter().map(|module| Ok((module, self.read(module)?)))
+    }
+
+    /// The same for `ramoops`.
+    pub fn ramoops(&self) -> impl Iterator<Item = Result<(&'static str, Vec<u8>)>> {
+        RAMOOPS.into_iter().map(|module| Ok((module, self.read(module)?)))
+    }
+
+    /// A program that is a shell and the ordinary tools, and needs no library.
+    pub fn busybox(&self) -> Result<Vec<u8>> {
+        self.read("busybox")
+    }
+
+    /// U-Boot for QEMU's `virt`.
+    pub fn u_boot(&self) -> PathBuf {
+        self.folder.join("u-boot.bin")
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>> {
+        let path = self.folder.join(name);
+        fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
     }
 
     /// The folder of its device trees.
@@ -63,6 +84,13 @@ impl Debian {
     pub fn tree(&self, name: &str) -> Result<PathBuf> {
         find(&self.trees(), |file| file == name).with_context(|| format!("{} has no device tree {name}", self.version))
     }
+}
+
+/// Whether everything is there: an earlier run may have fetched less.
+fn is_whole(folder: &Path) -> bool {
+    let others = OTHERS.iter().filter_map(|(_, file)| Path::new(file).file_name()?.to_str());
+    let names = ["version", "vmlinuz"].into_iter().chain(DISK).chain(RAMOOPS).chain(others);
+    names.into_iter().all(|name| folder.join(name).is_file())
 }
 
 fn fetch(folder: &Path) -> Result<()> {
@@ -83,15 +111,24 @@ fn fetch(folder: &Path) -> Result<()> {
     let version = workspace::output(Command::new(&dpkg).arg("-f").arg(&package).arg("Version"))?;
     let kernel = find(&folder.join("root/boot"), |name| name.starts_with("vmlinuz"))?;
     fs::rename(kernel, folder.join("vmlinuz"))?;
-    for module in MODULES {
+    for module in DISK.into_iter().chain(RAMOOPS) {
         fs::rename(find(&folder.join("root/lib/modules"), |name| name == module)?, folder.join(module))?;
     }
     let trees = find_folder(&folder.join("root/usr/lib"), "linux-image")?;
     fs::rename(trees, folder.join("trees"))?;
+    fs::remove_file(package)?;
+    for (name, file) in OTHERS {
+        workspace::output(&mut apt.command("apt-get", &["download", name])?)?;
+        let package = find(folder, |name| name.ends_with(".deb"))?;
+        workspace::output(Command::new(&dpkg).arg("-x").arg(&package).arg(folder.join("root")))?;
+        let last = Path::new(file).file_name().context("no name")?;
+        fs::rename(folder.join("root").join(file), folder.join(last))
+            .with_context(|| format!("{name} has no {file}"))?;
+        fs::remove_file(package)?;
+    }
     for rest in ["root", "cache", "lists"] {
         fs::remove_dir_all(folder.join(rest))?;
     }
-    fs::remove_file(package)?;
     let file = folder.join("version");
     fs::write(&file, format!("{name} {version}\n")).with_context(|| format!("cannot write {}", file.display()))
 }

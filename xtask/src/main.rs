@@ -24,6 +24,7 @@ mod outside;
 mod pack;
 mod port;
 mod program;
+mod pstore;
 mod qemu;
 mod remote;
 mod revoke;

@@ -52,6 +52,7 @@ pub fn machine(board: &Board, built: &Built, set: Option<&str>) -> Result<Machin
         kernel: built.image.clone(),
         bundle: Some(built.bundle(set)),
         direct: None,
+        firmware: None,
         bootargs: "log=info".into(),
         bus: table.bus.into(),
         iommu: matches!(table.bus, BusName::Pci),

@@ -13,6 +13,7 @@ use system_tests::{Case, Lab, Machine, Outcome};
 use crate::board::{self, Board};
 use crate::build;
 use crate::port;
+use crate::pstore;
 use crate::qemu::{self, BusName};
 use crate::setup::Setup;
 use crate::symbols::Symbols;
@@ -112,7 +113,7 @@ pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<Exi
 
 /// The tests of the booted image: those of the system, and those that hold a verb of this tool to its word.
 pub fn cases() -> Vec<Case> {
-    system_tests::all().into_iter().chain(port::promise::cases()).collect()
+    system_tests::all().into_iter().chain(port::promise::cases()).chain(pstore::cases()).collect()
 }
 
 /// Everything that is tested.
@@ -276,6 +277,9 @@ pub fn system(
     let built = build::build(workspace, setup, &board)?;
     if board.name == VIRT && cases.iter().any(|case| case.id.starts_with("new.")) {
         trial::bundle(workspace, setup, &board, &built)?;
+    }
+    if board.name == VIRT && cases.iter().any(|case| case.id.starts_with("kept.linux")) {
+        pstore::prepare(workspace, setup)?;
     }
     let symbols = Symbols::new(&built.folder);
     let mut machine = qemu::machine(&board, &built, None)?;

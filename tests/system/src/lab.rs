@@ -100,6 +100,8 @@ pub struct Boot {
     pub no_bundle: bool,
     /// Another device tree, handed over as it is.
     pub tree: Option<PathBuf>,
+    /// A boot loader in the place of kernel and bundle; the tree is what it is given.
+    pub firmware: Option<PathBuf>,
     /// The kernel's command line.
     pub bootargs: Option<String>,
     /// What else QEMU is told.
@@ -207,6 +209,16 @@ impl Lab {
         Ok(image)
     }
 
+    /// A place for a file of the running case, beside those that are there.
+    ///
+    /// # Errors
+    /// Its folder cannot be made.
+    pub fn scratch_file(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.scratch_folder();
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        Ok(folder.join(name))
+    }
+
     /// A folder for files of the running case, empty at its start.
     ///
     /// # Errors
@@ -293,7 +305,10 @@ impl Lab {
         let set = boot.set.and_then(|set| self.bundle_of(set));
         machine.bundle = if boot.no_bundle { None } else { boot.bundle.or(set).or(machine.bundle) };
         machine.bootargs = boot.bootargs.unwrap_or(machine.bootargs);
-        machine.direct = boot.tree.map(|tree| self.direct(tree)).transpose()?;
+        match boot.firmware {
+            None => machine.direct = boot.tree.map(|tree| self.direct(tree)).transpose()?,
+            Some(firmware) => (machine.firmware, machine.tree) = (Some(firmware), boot.tree),
+        }
         machine.extra.extend(boot.extra);
         Ok(machine)
     }

@@ -35,6 +35,8 @@ pub struct Machine {
     pub bundle: Option<PathBuf>,
     /// Start without QEMU's loader, with this tree.
     pub direct: Option<Direct>,
+    /// A boot loader that is started in the place of kernel and bundle.
+    pub firmware: Option<PathBuf>,
     /// The kernel's command line, unless the tree brings its own.
     pub bootargs: String,
     /// Where virtio devices are.
@@ -170,9 +172,10 @@ impl Machine {
         command.env("QEMU_AUDIO_DRV", "none");
         // Without its own network card QEMU would look for a boot ROM and wait for it.
         command.args(["-net", "none", "-global", "virtio-mmio.force-legacy=false"]);
-        match &self.direct {
-            None => self.add_kernel(&mut command),
-            Some(direct) => self.add_loaders(&mut command, direct),
+        match (&self.firmware, &self.direct) {
+            (Some(firmware), _) => _ = command.arg("-bios").arg(firmware),
+            (None, Some(direct)) => self.add_loaders(&mut command, direct),
+            (None, None) => self.add_kernel(&mut command),
         }
         self.add_devices(&mut command)?;
         if let Some(socket) = &self.qmp {
@@ -360,6 +363,7 @@ mod tests {
             kernel: "Image".into(),
             bundle: Some("bundle.img".into()),
             direct: None,
+            firmware: None,
             bootargs: "log=info".into(),
             bus: Bus::Mmio,
             iommu: false,
