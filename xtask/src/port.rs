@@ -7,6 +7,7 @@ mod deviceinfo;
 mod folder;
 mod input;
 mod kind;
+mod mutate;
 mod page;
 pub mod promise;
 mod report;
@@ -41,11 +42,17 @@ use report::Report;
 )]
 pub struct Options {
     /// A device tree, boot.img, vendor_boot.img, a kernel with a tree behind it, /sys/firmware/fdt, or postmarketOS' deviceinfo
-    #[arg(required_unless_present = "agree")]
+    #[arg(required_unless_present_any = ["agree", "mutate"])]
     input: Option<PathBuf>,
     /// Hold every Nth tree of Debian's kernel package against what dtc says of it
     #[arg(long, value_name = "N", conflicts_with = "input")]
     agree: Option<usize>,
+    /// Read so many trees of Debian's kernel package with errors in them
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["input", "agree"])]
+    mutate: Option<u32>,
+    /// Which errors
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "mutate")]
+    seed: u32,
     /// Which tree, where the file holds or names several
     #[arg(long, value_name = "N")]
     tree: Option<usize>,
@@ -67,6 +74,9 @@ pub struct Options {
 }
 
 pub fn run(workspace: &Workspace, setup: &Setup, options: Options) -> Result<ExitCode> {
+    if let Some(count) = options.mutate {
+        return Ok(mutate(workspace, setup, count, options.seed)?.close());
+    }
     let Some(file) = &options.input else {
         let tally = agree(workspace, setup, options.agree.unwrap_or(1))?;
         return Ok(tally.close());
@@ -118,6 +128,20 @@ pub fn agree(workspace: &Workspace, setup: &Setup, step: usize) -> Result<Tally>
     faults.iter().for_each(|fault| println!("{fault}"));
     println!("port and dtc: {trees} trees, {} differ, {longest:.1?} at most for one", faults.len());
     Ok(Tally { passed: trees.saturating_sub(faults.len()) as u32, failed: faults.len() as u32 })
+}
+
+/// Reads so many trees of Debian's kernel package with errors in them; together they are a test.
+pub fn mutate(workspace: &Workspace, setup: &Setup, count: u32, seed: u32) -> Result<Tally> {
+    let trees = Debian::get(workspace, setup)?.trees();
+    let drivers = drivers(workspace)?;
+    let bundle = Bundle::parse(&drivers).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let mutate::Mutations { taken, longest, faults } = mutate::run(&trees, &bundle, count, seed)?;
+    faults.iter().for_each(|fault| println!("{fault}"));
+    println!(
+        "trees with errors: {count} with seed {seed}, {taken} still trees, {longest:.1?} at most for one, {} faults",
+        faults.len()
+    );
+    Ok(if faults.is_empty() { Tally { passed: 1, failed: 0 } } else { Tally { passed: 0, failed: 1 } })
 }
 
 /// Every component but those of tests.

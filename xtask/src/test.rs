@@ -27,6 +27,9 @@ pub const VIRT: &str = "virt";
 /// Of the trees in Debian's kernel package each so-many-th is held against dtc.
 const SAMPLE: usize = 8;
 
+/// Trees with errors that are read.
+const MUTATIONS: u32 = 1000;
+
 /// What `test` takes.
 #[derive(Args, Default)]
 pub struct Options {
@@ -133,6 +136,7 @@ fn tests(workspace: &Workspace, setup: &Setup, options: &Options, cases: &[Case]
         }
         if options.filter.as_deref().is_none_or(|filter| "port".starts_with(filter)) {
             tally.add(port::agree(workspace, setup, SAMPLE)?);
+            tally.add(port::mutate(workspace, setup, MUTATIONS, 1)?);
         }
     }
     if !options.host && !cases.is_empty() {

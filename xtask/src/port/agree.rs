@@ -60,7 +60,7 @@ pub fn check(folder: &Path, drivers: &Bundle<'_>, step: usize) -> Result<Agreeme
     Ok(agreement)
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+pub fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let entries = folder.read_dir().with_context(|| format!("cannot read {}", folder.display()))?;
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() {

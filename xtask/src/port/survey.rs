@@ -26,8 +26,8 @@ const ALIKE: f64 = 0.86;
 pub fn survey(bytes: &[u8], source: Source, drivers: &Bundle<'_>) -> Result<Report> {
     let tree = Tree::parse(bytes).map_err(|error| anyhow::anyhow!("{error}")).context("device tree")?;
     let mut report = Report {
-        model: tree.model().map(str::to_owned),
-        compatible: tree.compatible().map(str::to_owned).collect(),
+        model: tree.model().map(plain),
+        compatible: tree.compatible().map(plain).collect(),
         source,
         ..Report::default()
     };
@@ -70,6 +70,11 @@ impl Report {
     }
 }
 
+/// What a file says, without what a terminal would take for a command.
+fn plain(text: &str) -> String {
+    text.replace(char::is_control, "?")
+}
+
 /// What stands in nodes that nobody here drives, but a porter wants to know.
 #[derive(Default)]
 struct Look {
@@ -82,7 +87,7 @@ struct Look {
 }
 
 fn named(node: &Node<'_, '_>) -> Named {
-    Named { node: node.path().to_string(), compatible: node.compatible().map(str::to_owned).collect() }
+    Named { node: node.path().to_string(), compatible: node.compatible().map(plain).collect() }
 }
 
 fn look(tree: &Tree<'_>) -> Look {
@@ -133,13 +138,13 @@ fn console(tree: &Tree<'_>, report: &mut Report) {
     match tree.console() {
         Ok(None) => {}
         Ok(Some(console)) => {
-            let compatible: Vec<String> = console.compatible.map(str::to_owned).collect();
+            let compatible: Vec<String> = console.compatible.map(plain).collect();
             report.console.uart = Some(Uart {
                 node: console.name.into(),
                 kernel: { console.compatible }.find_map(early::find).map(|uart| uart.name),
                 compatible,
                 registers: console.registers.into(),
-                options: console.options.map(str::to_owned),
+                options: console.options.map(plain),
             });
         }
         Err(error) => report.warn(
@@ -201,7 +206,7 @@ fn fill(tree: &Tree<'_>, machine: &Machine<'_>, controllers: &[Named], report: &
 fn core(cpu: &tree::Cpu<'_>) -> Core {
     Core {
         mpidr: cpu.mpidr,
-        compatible: { cpu.compatible }.next().map(str::to_owned),
+        compatible: { cpu.compatible }.next().map(plain),
         start: match cpu.method {
             EnableMethod::Psci => "psci",
             EnableMethod::SpinTable(_) => "spin-table",
@@ -296,7 +301,7 @@ fn match_drivers(tree: &Tree<'_>, drivers: &[Driver<'_>], report: &mut Report) {
     let mut walk = tree.walk();
     for row in rows {
         let compatible: Vec<String> =
-            walk.seek(row.offset).map(|node| node.compatible().map(str::to_owned).collect()).unwrap_or_default();
+            walk.seek(row.offset).map(|node| node.compatible().map(plain).collect()).unwrap_or_default();
         let node = row.path;
         match row.outcome {
             Outcome::Driven => {}
@@ -310,10 +315,10 @@ fn match_drivers(tree: &Tree<'_>, drivers: &[Driver<'_>], report: &mut Report) {
                 dma: description.dma.then_some(description.stream),
             }),
             Outcome::Not { driver, trouble } => {
-                let why = match trouble {
+                let why = plain(&match trouble {
                     Trouble::Waiting(why) => format!("waiting for {why}"),
                     Trouble::Refused(why) => why,
-                };
+                });
                 report.drivers.waiting.push(Waiting { node, driver: name(driver), why });
             }
             Outcome::NoDriver(_) if compatible.iter().any(|name| Identification::of(name).is_some()) => {

@@ -217,6 +217,21 @@ fn overlays_are_found_and_counted() {
 }
 
 #[test]
+fn a_name_in_a_tree_is_no_command_to_a_terminal() {
+    let workspace = Workspace::find().unwrap();
+    let drivers = drivers(&workspace).unwrap();
+    let bundle = Bundle::parse(&drivers).unwrap();
+    let mut bytes = tree("\u{1b}[2Jphone");
+    let name = b"qcom,geni-debug-uart";
+    let at = bytes.windows(name.len()).position(|window| window == name).unwrap();
+    bytes[at] = 0x1b;
+    let report = survey::survey(&bytes, report::Source::default(), &bundle).unwrap();
+    let page = page::of(&report, true);
+    assert!(!page.contains(|it: char| it.is_control() && it != '\n'), "{page:?}");
+    assert!(report.blockers.iter().all(|it| !it.what.contains(char::is_control)), "{:?}", report.blockers);
+}
+
+#[test]
 fn what_is_missing_is_said_with_what_to_do() {
     let workspace = Workspace::find().unwrap();
     let drivers = drivers(&workspace).unwrap();
