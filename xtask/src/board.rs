@@ -83,6 +83,9 @@ pub struct MachineTable {
     /// Its device tree, where it is not the one that the emulator makes: a file of the folder, or else the file's name in Debian's package
     /// of the kernel for arm64.
     pub tree: Option<String>,
+    /// Overlays that go on top of the tree, in this order: files of the folder, `.dtbo` or source (`.dtso`).
+    #[serde(default)]
+    pub overlays: Vec<PathBuf>,
     /// Which of the emulator's serial lines is the console.
     #[serde(default)]
     pub serial: u8,

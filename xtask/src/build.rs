@@ -11,13 +11,12 @@ use clap::Args;
 
 use crate::board::{Board, Selection};
 use crate::component::{self, Description};
-use crate::debian::Debian;
 use crate::outside::Outside;
 use crate::pack::{self, Elf};
 use crate::setup::Setup;
 use crate::toolchain::{Target, Toolchain};
 use crate::workspace::{self, Workspace};
-use crate::{image, link};
+use crate::{board_tree, image, link};
 
 /// The kernel's crate and program.
 pub const KERNEL: &str = "tutti-kernel";
@@ -80,15 +79,7 @@ pub fn build(workspace: &Workspace, setup: &Setup, board: &Board) -> Result<Buil
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let toolchain = compile(workspace, setup, board, &own)?;
     outside.compile(workspace, &toolchain)?;
-    let tree = board
-        .machine
-        .as_ref()
-        .and_then(|machine| machine.tree.as_deref())
-        .map(|name| match board.folder.join(name) {
-            own if own.is_file() => Ok(own),
-            _ => Debian::get(workspace, setup)?.tree(name),
-        })
-        .transpose()?;
+    let tree = board_tree::of(workspace, setup, board, &folder)?;
     let built = Built { image: folder.join("Image"), folder, guarded: toolchain.is_guarded(), tree };
     let programs = Programs { workspace, toolchain: &toolchain, folder: &built.folder };
     write_if_changed(&built.image, &programs.image()?)?;

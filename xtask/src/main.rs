@@ -3,6 +3,7 @@
 
 mod bench;
 mod board;
+mod board_tree;
 mod build;
 mod check;
 mod ci;

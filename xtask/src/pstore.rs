@@ -2,13 +2,14 @@
 //! same U-Boot starts.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use system_tests::{Boot, Bus, Case, Console, Disk, Lab, disk};
 
+use crate::board_tree;
 use crate::compare::initramfs::Archive;
 use crate::debian::Debian;
 use crate::setup::Setup;
@@ -118,13 +119,8 @@ fn with_ramoops(lab: &Lab, boot: &Boot, code: u32) -> Result<PathBuf> {
     workspace::output(
         Command::new("dtc").args(["-q", "-@", "-I", "dts", "-O", "dtb", "-o"]).arg(&overlay).arg(&source),
     )?;
-    merge(&base, &overlay, &merged)?;
+    board_tree::merge(&base, &[overlay], &merged)?;
     Ok(merged)
-}
-
-fn merge(base: &Path, overlay: &Path, merged: &Path) -> Result<()> {
-    let mut command = Command::new("fdtoverlay");
-    workspace::output(command.arg("-i").arg(base).arg("-o").arg(merged).arg(overlay)).map(drop)
 }
 
 fn overlay_source(code: u32) -> String {

@@ -3,7 +3,6 @@
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use tree::Tree;
@@ -11,8 +10,7 @@ use tree::Tree;
 use super::android;
 use super::deviceinfo::{DeviceInfo, NAME};
 use super::report::{Loader, Source};
-use crate::tools;
-use crate::workspace;
+use crate::board_tree;
 
 /// A tree, with where it comes from.
 pub struct Input {
@@ -155,13 +153,7 @@ pub fn overlay(input: &mut Input, file: &Path, number: Option<usize>, scratch: &
     fs::create_dir_all(scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
     fs::write(&base, &input.bytes)?;
     fs::write(&top, &chosen)?;
-    let program = tools::FDTOVERLAY.find().context("fdtoverlay is not there")?;
-    workspace::output(Command::new(program).arg("-i").arg(&base).arg("-o").arg(&out).arg(&top)).with_context(|| {
-        format!(
-            "{} does not go on top of the tree: it has another board's, or the tree has no __symbols__",
-            file.display()
-        )
-    })?;
+    board_tree::merge(&base, &[top], &out).with_context(|| format!("{}", file.display()))?;
     input.bytes = fs::read(&out)?;
     input.source.overlays.push(file.display().to_string());
     Ok(())

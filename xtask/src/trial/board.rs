@@ -17,6 +17,8 @@ use crate::workspace::{self, Workspace};
 /// What it has beside virt's: by path, from a repository, from a registry.
 const COMPONENTS: [&str; 3] = ["trial-driver", "trial-service", "trial-shop"];
 
+/// Something that only the overlay says: the keys are off.
+const OVERLAY: &str = "/dts-v1/; /plugin/; / { fragment@0 { target-path = \"/gpio-keys\"; __overlay__ { status = \"disabled\"; }; }; };\n";
 /// Its tree, in its folder.
 const TREE: &str = "phone.dtb";
 /// What it is called.
@@ -45,6 +47,7 @@ fn boots(lab: &mut Lab) -> Result<()> {
     // Of two UARTs the one that is on, and no clock, which is off.
     let state = |name: &str| list.lines().find(|line| line.split_whitespace().nth(1) == Some(name)).unwrap_or_default();
     ensure!(state("pl011").contains("running") && state("pl031").contains("no device"), "{list}");
+    ensure!(state("gpio-keys").contains("no device"), "{list}");
     Ok(())
 }
 
@@ -72,6 +75,7 @@ pub fn make(workspace: &Workspace) -> Result<PathBuf> {
         format!("[registries.makers]\nindex = \"file://{}\"\n", index.display()),
     )?;
     fs::write(folder.join("board.toml"), text(workspace)?)?;
+    fs::write(folder.join("keys.dtso"), OVERLAY)?;
     tree::write(
         &folder.join(TREE),
         &["-machine", "virt,gic-version=2", "-cpu", "cortex-a72", "-smp", "2", "-m", "256M"],
@@ -88,6 +92,7 @@ fn text(workspace: &Workspace) -> Result<String> {
     table.insert("compatible".into(), "maker,phone".into());
     let machine = format!(
         "model = \"virt\"\ncpu = \"cortex-a72\"\nsmp = 2\nmemory = \"256M\"\ngic = 2\nbus = \"mmio\"\ntree = {TREE:?}\n\
+         overlays = [\"keys.dtso\"]\n\
          virtio-slots = [31, 23, 15, 7]\n"
     );
     table.insert("machine".into(), machine.parse::<toml::Table>()?.into());
