@@ -13,9 +13,11 @@ mod port;
 mod power;
 mod ramoops;
 mod reed_solomon;
+mod screen;
 mod uart;
 
 pub use port::{Layout, Port};
 pub use power::{POWERS, Power, find_power};
 pub use ramoops::{Extent, Ramoops};
+pub use screen::{Picture, Screen};
 pub use uart::{UARTS, Uart, find};

@@ -136,13 +136,34 @@ fn for_devices<'m>(machine: &'m Machine<'_>, kept: [Option<Range>; 3]) -> impl I
 pub fn kept_text(machine: &Machine<'_>, ramoops: &Ramoops, taken: [Range; 2]) -> Option<Range> {
     let console = range(ramoops.console?);
     early::Ramoops::extent(console.bytes(), ramoops.code)?;
-    let own = console.outer_pages();
+    (is_reserved(machine, console, taken) && console.start.is_multiple_of(4)).then_some(console)
+}
+
+/// Whether the kernel may write into a picture: nothing that it uses lies in its pages, and it is no RAM, or RAM that is reserved. `taken`
+/// are the kernel, the tree, and the registers of the console.
+pub fn is_picture(machine: &Machine<'_>, memory: Range, taken: [Range; 3]) -> bool {
+    let [image, tree, console] = taken;
+    let own = memory.outer_pages();
+    let is_ram = machine.memory.iter().any(|&it| range(it).overlaps(own));
+    let is_free = !is_taken(machine, own, [image, tree]) && !console.outer_pages().overlaps(own);
+    is_free && (!is_ram || is_reserved(machine, memory, [image, tree]))
+}
+
+/// Whether memory lies in one reserved region and nothing else reaches into its pages.
+fn is_reserved(machine: &Machine<'_>, memory: Range, taken: [Range; 2]) -> bool {
+    let own = memory.outer_pages();
     let mut around = machine.reserved.iter().map(|it| range(it.range)).filter(|it| it.overlaps(own));
-    let inside = around.next().is_some_and(|it| it.start <= console.start && console.end <= it.end);
+    let inside = around.next().is_some_and(|it| it.start <= memory.start && memory.end <= it.end);
+    inside && around.next().is_none() && !is_taken(machine, own, taken)
+}
+
+/// Whether something that the kernel uses lies in these pages: itself, the tree, the bundle, or what it drives.
+fn is_taken(machine: &Machine<'_>, own: Range, taken: [Range; 2]) -> bool {
     let initrd = machine.initrd.map(range);
-    let others = taken.into_iter().chain(initrd).chain(intc_blocks(machine)).any(|it| it.outer_pages().overlaps(own));
-    let smmus = machine.smmus.iter().any(|smmu| range(smmu.registers).overlaps(own));
-    (inside && around.next().is_none() && !others && !smmus && console.start.is_multiple_of(4)).then_some(console)
+    let smmus = machine.smmus.iter().map(|smmu| range(smmu.registers));
+    let power = machine.power.as_ref().map(|(registers, _)| range(*registers));
+    let mut all = taken.into_iter().chain(initrd).chain(intc_blocks(machine)).chain(smmus).chain(power);
+    all.any(|it| it.outer_pages().overlaps(own))
 }
 
 /// Whether a core's release address is a place where the kernel may write: in memory, and reserved, as Linux asks for
@@ -230,6 +251,28 @@ mod tests {
         assert_eq!(kept(&machine, 0x4108_0000, 0x1000), None);
         machine.initrd = Some(at(0x4104_0000, MIB));
         assert_eq!(kept(&machine, 0x4104_0000, 0x1000), None);
+    }
+
+    #[test]
+    fn a_picture_is_no_memory_that_is_used() {
+        let mut machine = Machine::default();
+        machine.memory.push(at(0x4000_0000, 256 * MIB));
+        machine.reserved.push(reserved(0x4800_0000, 4 * MIB, true, "framebuffer"));
+        let taken = [(0x4020_0000, 0x4030_0000), (0x4080_0000, 0x4081_0000), (0x900_0000, 0x900_1000)];
+        let taken = taken.map(|(start, end)| Range { start, end });
+        let is_one = |start, bytes| is_picture(&machine, Range { start, end: start + bytes }, taken);
+        assert!(is_one(0x4800_0000, 4 * MIB) && is_one(0x4810_0004, 2 * MIB) && is_one(0x9d40_0000, 10 * MIB));
+        for (start, bytes) in [
+            (0x4400_0000, MIB),
+            (0x4800_0000, 4 * MIB + 1),
+            (0x47ff_ffff, MIB),
+            (0x4020_0000, MIB),
+            (0x4080_0800, 0x1000),
+            (0x900_0800, 0x100),
+            (0x3fff_0000, MIB),
+        ] {
+            assert!(!is_one(start, bytes), "{start:#x}");
+        }
     }
 
     #[test]

@@ -218,6 +218,8 @@ fn perform(k: &mut Kernel, plan: Plan) -> Result<(), Preempted> {
         let cap = &mut k.mem[untyped].cap;
         cap.word = offset + bytes;
         cap.extra = cap.extra.max(cap.word);
+    } else if kind == Kind::Frame {
+        k.machine.give_away(Range { start: base, end: base + bytes });
     }
     let flags = flags & (Flags::DEVICE | Flags::KEEP);
     let place = Phys(base);

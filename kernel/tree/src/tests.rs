@@ -3,6 +3,7 @@
 mod addresses;
 mod devices;
 mod errors;
+mod framebuffer;
 mod machine;
 mod messages;
 mod mutation;

@@ -1,12 +1,13 @@
-//! Where the kernel prints by itself: polled output to the UART that `/chosen/stdout-path` names, and memory that survives a warm
-//! reset.
+//! Where the kernel prints by itself: polled output to the UART that `/chosen/stdout-path` names, a framebuffer, and memory that
+//! survives a warm reset.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use early::{Layout, Port, Ramoops, Uart};
+use early::{Layout, Picture, Port, Ramoops, Screen, Uart};
 use spin::Mutex;
 
 use super::mmio::Registers;
+use crate::mm::regions::Range;
 
 /// A UART.
 struct Early {
@@ -16,6 +17,9 @@ struct Early {
 }
 
 static EARLY: Mutex<Option<Early>> = Mutex::new(None);
+/// A picture is written into, or would be if it were not its driver's.
+static SHOWS: AtomicBool = AtomicBool::new(false);
+static SCREEN: Mutex<Option<(Screen<Registers>, Range)>> = Mutex::new(None);
 /// Something is kept: a look that costs less than the lock.
 static KEEPS: AtomicBool = AtomicBool::new(false);
 static KEPT: Mutex<Option<(Kept, Ramoops)>> = Mutex::new(None);
@@ -102,9 +106,39 @@ pub fn set_kept(memory: Kept, bytes: u64, code: u32) {
     *KEPT.lock() = Ramoops::start(&memory, bytes, code).map(|ramoops| (memory, ramoops));
 }
 
+/// Chooses the framebuffer, which is mapped.
+pub fn set_screen(picture: Picture, memory: Registers) {
+    let place = Range { start: picture.base, end: picture.base + picture.bytes() };
+    *SCREEN.lock() = Some((Screen::start(picture, memory), place));
+    SHOWS.store(true, Ordering::Relaxed);
+}
+
+/// Memory of devices is given away: a framebuffer in it is somebody else's from here on.
+pub fn give_away(range: Range) {
+    let guard = SCREEN.try_lock();
+    if guard.as_ref().and_then(|screen| screen.as_ref()).is_some_and(|(_, place)| place.overlaps(range)) {
+        SHOWS.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The kernel dies: it shows its last words, whoever has the framebuffer.
+pub fn take_back() {
+    SHOWS.store(true, Ordering::Relaxed);
+}
+
+#[cold]
+fn show(bytes: &[u8]) {
+    let mut guard = SCREEN.try_lock();
+    let Some((screen, _)) = guard.as_mut().and_then(|screen| screen.as_mut()) else { return };
+    bytes.iter().for_each(|&byte| screen.put(byte));
+}
+
 /// Prints bytes; a line feed becomes carriage return and line feed on a UART.
 pub fn early_print(bytes: &[u8]) {
     keep(bytes);
+    if SHOWS.load(Ordering::Relaxed) {
+        show(bytes);
+    }
     // A crash while printing must still be able to print.
     let guard = EARLY.try_lock();
     let Some(Early { registers, layout, uart }) = guard.as_ref().and_then(|early| early.as_ref()) else { return };

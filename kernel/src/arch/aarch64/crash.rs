@@ -58,6 +58,7 @@ pub(super) extern "C" fn fatal(kind: u64, context: &Context, syndrome: u64, addr
     if DEAD.swap(true, Ordering::Relaxed) {
         psci::halt();
     }
+    console::take_back();
     let mut out = Early;
     let what = match kind & 3 {
         0 => class(syndrome),
@@ -106,6 +107,7 @@ fn backtrace(out: &mut Early, pc: u64, frame: u64) {
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     if !DEAD.swap(true, Ordering::Relaxed) {
+        console::take_back();
         let mut out = Early;
         let _ = writeln!(out, "\nkernel panic: {}", info.message());
         let _ = writeln!(out, "  core {}", cores::number());

@@ -17,6 +17,10 @@ pub const MAP_BYTES: u64 = 1 << 38;
 pub const TREE: usize = 0xffff_ffff_c000_0000;
 /// Blocks of the tree's window.
 pub const TREE_BLOCKS: usize = 9;
+/// A framebuffer, in blocks of 2 MiB.
+pub const PICTURE: usize = 0xffff_ffff_c400_0000;
+/// Blocks of that window: 128 MiB.
+pub const PICTURE_BLOCKS: usize = 64;
 /// The kernel's own devices, in pages.
 pub const DEVICES: usize = 0xffff_ffff_c200_0000;
 /// Pages of that window.

@@ -14,7 +14,7 @@ use super::mmu::DeviceWindow;
 use super::{console, cores, fpu, mmu, psci};
 use crate::arch::pte;
 use crate::gate::{MAX_CORES, Request, Stopped};
-use crate::mm::regions::Regions;
+use crate::mm::regions::{Range, Regions};
 use crate::mm::{Mem, Phys};
 
 /// How long a machine may take to end, in milliseconds.
@@ -289,6 +289,11 @@ impl Machine {
     /// Prints through the early console.
     pub fn print(&mut self, bytes: &[u8]) {
         console::early_print(bytes);
+    }
+
+    /// Memory of devices is given away: what the kernel shows there it shows no more.
+    pub fn give_away(&mut self, range: Range) {
+        console::give_away(range);
     }
 
     /// Where the log ring lies, and its bytes.

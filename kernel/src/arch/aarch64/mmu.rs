@@ -73,6 +73,28 @@ pub unsafe fn map_tree(tree: Phys, size: impl Fn(&[u8]) -> Option<usize>) -> Opt
     Some(unsafe { core::slice::from_raw_parts(start, bytes) })
 }
 
+/// Maps the blocks that a framebuffer lies in, as device memory: what lies beside it there is never accessed, not even ahead of time
+/// (ARM DDI 0487, B2.10.2). `None` when it is too large.
+///
+/// # Safety
+/// Called once, during boot.
+pub unsafe fn map_picture(base: u64, bytes: u64) -> Option<super::mmio::Registers> {
+    const BLOCK: u64 = 1 << 21;
+    let offset = base % BLOCK;
+    let blocks = usize::try_from(offset.checked_add(bytes)?.div_ceil(BLOCK)).ok()?;
+    if blocks > layout::PICTURE_BLOCKS || base.checked_add(bytes)? > 1 << 48 {
+        return None;
+    }
+    for block in 0..blocks {
+        let entry = pte::leaf(base - offset + block as u64 * BLOCK, 2, pte::KERNEL_DEVICE);
+        // SAFETY: boot runs alone; the entries of this window are empty.
+        unsafe { (&raw mut fix_l2[((layout::PICTURE >> 21) & 511) + block]).write_volatile(entry) };
+    }
+    tables_written();
+    // SAFETY: just mapped as device memory, and never unmapped.
+    Some(unsafe { super::mmio::Registers::new(layout::PICTURE + offset as usize, bytes as usize) })
+}
+
 /// Hands out the window for the kernel's own devices.
 #[derive(Debug, Default)]
 pub struct DeviceWindow {

@@ -51,7 +51,7 @@ pub const fn number_of_place(_base: usize, place: usize) -> u32 {
 }
 
 pub use cache::{clean_invalidate, sync_instructions, zero};
-pub use console::{early_print, keep, set_early, set_kept};
+pub use console::{early_print, keep, set_early, set_kept, set_screen};
 pub use cores::{idle_word, pause};
 pub use machine::Machine;
 pub use mmio::{Registers, publish_to_devices};

@@ -81,6 +81,7 @@ pub(super) extern "C" fn start(tree_at: u64, image: u64, ticks: u64) -> ! {
     }
     let tree_range = Range { start: tree_at, end: tree_at + bytes.len() as u64 };
     let taken = [image_range(image), tree_range];
+    show_text(&tree, &described, taken);
     keep_text(&tree, &described, &mut window, taken);
     if let Some(bootargs) = described.bootargs {
         super::selftest::run(bootargs);
@@ -138,6 +139,30 @@ fn switch_fast_paths(bootargs: &str) {
             cores::LOCK.switch_fast_paths(&cores::AREAS, false);
         }
         Err(other) => log::warn!("boot argument fast={other}: use on or off"),
+    }
+}
+
+/// What is printed is shown in a framebuffer that is there already, if the command line or the tree names one.
+#[inline(never)]
+fn show_text(tree: &Tree<'_>, described: &Described<'_>, [image, tree_at]: [Range; 2]) {
+    let picture = match boot::picture(tree, described) {
+        Ok(Some(picture)) => picture,
+        Ok(None) => return,
+        Err(why) => return log::warn!("nothing is printed on a display: {why}"),
+    };
+    let place = Range { start: picture.base, end: picture.base + picture.bytes() };
+    let uart = tree.console().ok().flatten().and_then(|it| Range::new(it.registers.base, it.registers.size));
+    if !boot::is_picture(described, place, [image, tree_at, uart.unwrap_or_default()]) {
+        return log::warn!(
+            "nothing is printed on a display: {:#x}..{:#x} is memory or registers in use, or RAM that is not reserved",
+            place.start,
+            place.end
+        );
+    }
+    // SAFETY: called once, during boot.
+    match unsafe { mmu::map_picture(place.start, place.bytes()) } {
+        Some(memory) => super::set_screen(picture, memory),
+        None => log::warn!("nothing is printed on a display: the one at {:#x} has more than 128 MiB", place.start),
     }
 }
 

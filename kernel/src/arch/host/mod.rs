@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::fpu::FpuState;
 use crate::message::{Controller, Message};
+use crate::mm::regions::Range;
 use crate::mm::{Mem, Phys};
 
 /// Zeroes memory.
@@ -425,6 +426,9 @@ impl Machine {
     pub fn print(&mut self, bytes: &[u8]) {
         self.printed.extend_from_slice(bytes);
     }
+
+    /// The fake has no framebuffer.
+    pub fn give_away(&mut self, _: Range) {}
 
     /// The first page of RAM, which boot leaves out.
     pub fn log_ring(&self) -> (Phys, u64) {

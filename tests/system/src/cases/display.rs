@@ -23,6 +23,12 @@ pub fn cases() -> Vec<Case> {
             lent,
         ),
         Case::new("display.both", "two displays are two services", both),
+        Case::new("display.early", "the kernel's last words are in a framebuffer, letter by letter", early),
+        Case::new(
+            "display.argument",
+            "a framebuffer that the command line names is used, or refused in words",
+            argument,
+        ),
         Case::new("display.none", "without a device fb-test says so in one line", none),
     ]
 }
@@ -203,6 +209,82 @@ fn both(lab: &mut Lab) -> Result<()> {
     let (gpu, simple) = if first_is_gpu { ("fb-test 0", "fb-test 1") } else { ("fb-test 1", "fb-test 0") };
     draws(&mut console, gpu, "gpu", (1280, 800), &file)?;
     draws(&mut console, simple, "ramfb", SIZE, &file)
+}
+
+/// The text in a picture of the guest's memory, from its glyphs; what is none is a `\u{fffd}`.
+fn text_of(memory: &[u8]) -> Vec<String> {
+    let is_ink = |x: usize, y: usize| memory[y * STRIDE as usize + x * 4..][..3] == [0xff; 3];
+    let letter = |column: usize, row: usize| {
+        let glyph: [u8; 8] =
+            std::array::from_fn(|y| (0..8).map(|x| u8::from(is_ink(column * 8 + x, row * 8 + y)) << x).sum());
+        let found = (b' '..0x7f).find(|it| font8x8::legacy::BASIC_LEGACY[usize::from(*it)] == glyph);
+        found.map_or('\u{fffd}', char::from)
+    };
+    let (columns, rows) = (SIZE.0 as usize / 8, SIZE.1 as usize / 8);
+    (0..rows).map(|row| (0..columns).map(|column| letter(column, row)).collect()).collect()
+}
+
+/// Waits until there are lines in the framebuffer that begin so, one behind the other. What is there else is kept as a picture.
+fn shows(console: &mut Console, folder: &Path, lines: &[&str]) -> Result<()> {
+    let (file, start) = (folder.join("memory"), Instant::now());
+    loop {
+        let arguments = json!({ "val": BASE, "size": STRIDE * SIZE.1, "filename": file });
+        console.qmp()?.execute("pmemsave", arguments)?;
+        let memory = fs::read(&file)?;
+        let text = text_of(&memory);
+        let mut rows = text.iter();
+        if lines.iter().all(|line| rows.any(|row| row.starts_with(line))) {
+            return Ok(());
+        }
+        if start.elapsed() > Duration::from_secs(20) {
+            let rows = memory.chunks(STRIDE as usize).flat_map(|row| row[..SIZE.0 as usize * 4].as_chunks::<4>().0);
+            let pixels = rows.flat_map(|[blue, green, red, _]| [*red, *green, *blue]);
+            let head = format!("P6 {} {} 255\n", SIZE.0, SIZE.1).into_bytes();
+            let picture = folder.join("screen.ppm");
+            fs::write(&picture, head.into_iter().chain(pixels).collect::<Vec<_>>())?;
+            bail!("{lines:?} are not in {}:\n{}", picture.display(), text.join("\n"));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// The words that set up a test of the kernel's own picture.
+fn with_words(lab: &mut Lab, words: &str, memory: &[&str]) -> Result<(Console, PathBuf)> {
+    let file = tree(lab, "mute", memory)?;
+    let output = Command::new("fdtput").args(["-ts"]).arg(&file).args(["/chosen", "bootargs", words]).output()?;
+    ensure!(output.status.success(), "fdtput: {}", String::from_utf8_lossy(&output.stderr));
+    let folder = file.parent().context("no folder")?.to_owned();
+    // What halts stays until it is looked at.
+    let extra = vec!["-no-shutdown".into()];
+    Ok((lab.boot(Boot { set: Some("mute"), tree: Some(file), extra, ..Boot::default() })?, folder))
+}
+
+fn early(lab: &mut Lab) -> Result<()> {
+    let memory = ["/framebuffer", "memory-region", "-tx", "7f0001"];
+    let (mut console, folder) = with_words(lab, "selftest=panic", &memory)?;
+    console.expect("kernel halted")?;
+    shows(&mut console, &folder, &["kernel panic: ", "  core 0 ", "  backtrace:", "    #1 0xffff", "kernel halted "])
+}
+
+fn argument(lab: &mut Lab) -> Result<()> {
+    let (width, height) = SIZE;
+    let off = ["/framebuffer", "status", "-ts", "disabled"];
+    let words = |base: u32| format!("log=debug tutti.fb={base:#x},{width}x{height},{STRIDE},a8r8g8b8");
+    let (mut console, folder) = with_words(lab, &words(BASE), &off)?;
+    // Without a driver for the console init prints through the kernel.
+    shows(&mut console, &folder, &["kernel: debug: entering init ", "Tutti: "])?;
+    drop(console);
+    for (words, says) in [
+        (words(0x4020_0000), "0x40200000..0x40333800 is memory or registers in use, or RAM that is not reserved"),
+        (words(0x5000_0000), "0x50000000..0x50133800 is memory or registers in use, or RAM that is not reserved"),
+        (words(0x0900_0000), "0x9000000..0x9133800 is memory or registers in use, or RAM that is not reserved"),
+        ("tutti.fb=0x5c000000,640x480".into(), "boot argument tutti.fb: say tutti.fb=ADDRESS"),
+    ] {
+        let (mut console, _) = with_words(lab, &words, &off)?;
+        console.expect("kernel: warning: nothing is printed on a display: ")?;
+        console.expect(says)?;
+    }
+    Ok(())
 }
 
 fn none(lab: &mut Lab) -> Result<()> {
