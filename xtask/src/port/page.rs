@@ -82,7 +82,11 @@ impl Page {
         self.item("memory", &memory(&report.memory));
         self.item("console", &console(&report.console));
         for it in &report.console.framebuffers {
-            self.item("framebuffer", &it.node);
+            let shown = report.console.picture.map_or_else(
+                || "which the kernel does not use".into(),
+                |picture| format!("in which the kernel prints if it is the first: from {:#x} on", picture.base),
+            );
+            self.item("framebuffer", &format!("{}, {shown}", it.node));
         }
         for it in &report.console.ramoops {
             let kept = report.console.kept.map_or(

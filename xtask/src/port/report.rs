@@ -197,6 +197,8 @@ pub struct Console {
     pub uart: Option<Uart>,
     /// Memory that is shown on a display.
     pub framebuffers: Vec<Named>,
+    /// Where the kernel prints on a display.
+    pub picture: Option<Span>,
     /// Memory that survives a warm reset, which Linux shows.
     pub ramoops: Vec<Named>,
     /// Where in it the kernel writes what it prints.

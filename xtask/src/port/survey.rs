@@ -180,6 +180,11 @@ fn fill(tree: &Tree<'_>, machine: &Machine<'_>, controllers: &[Named], report: &
     memory(tree, machine, report);
     // The kernel and the tree lie elsewhere if the boot loader heeds what is reserved.
     let elsewhere = Region { start: 0, end: 0 };
+    // The command line that the tree brings is the maker's; one may say otherwise.
+    let picture = boot::picture(tree, machine).ok().flatten();
+    let place = picture.map(|it| Region { start: it.base, end: it.base + it.bytes() });
+    let place = place.filter(|&place| boot::is_picture(machine, place, [elsewhere; 3]));
+    report.console.picture = place.map(|region| Span { base: region.start, bytes: region.bytes() });
     let ramoops = tree.ramoops().ok().flatten();
     let kept = ramoops.and_then(|ramoops| boot::kept_text(machine, &ramoops, [elsewhere, elsewhere]));
     report.console.kept = kept.map(|region| Span { base: region.start, bytes: region.bytes() });
@@ -252,6 +257,9 @@ fn way_around(obstacle: Obstacle, controllers: &[Named]) -> String {
 fn unseen(tree: &Tree<'_>, report: &mut Report) {
     let uart = report.console.uart.as_ref();
     if uart.is_some_and(|uart| uart.kernel.is_some()) {
+        return;
+    }
+    if report.console.picture.is_some() {
         return;
     }
     let why = match uart {
