@@ -3,22 +3,23 @@
 mod fake;
 mod trouble;
 
-use ipc::block::{BlockClient, BlockServer, ClientRings, Completion, RINGS, Request};
+use ipc::block::{BlockClient, BlockServer, ClientRings, Completion, Info, Operation, RINGS, Request, outcome};
 use ipc::{Loopback, Shared, SignalOn};
-use kit::class::block::Service;
+use kit::class::block::{Disk, Service};
 use kit::dma::fake::space;
 use kit::fake::Clock;
 use rt::{Badge, Cap, Notification, SharedBuffer};
+use sd::{Failure, SlotDisk, Wiring};
 
 use super::*;
 use fake::{Device, Kind};
 
 const BELL: Cap<Notification> = Cap::from_slot(70);
 
-type Server = Shared<Service<Sdhci>>;
+type Server = Shared<Service<SlotDisk<Sdhci>>>;
 
-fn open(device: &Device) -> Result<Sdhci, Failure> {
-    Sdhci::new(&device.registers.mmio(), space(), Wiring::STANDARD, &mut Clock::new())
+fn open(device: &Device) -> Result<SlotDisk<Sdhci>, Failure> {
+    SlotDisk::new(Sdhci::new(&device.registers.mmio(), space())?, Wiring::STANDARD, &mut Clock::new())
 }
 
 /// A client with a buffer and rings.
@@ -113,7 +114,7 @@ fn cards_of_all_kinds_are_identified() {
         let by_blocks = kind.by_blocks;
         let disk = open(&Device::new(kind)).expect("a card");
         assert_eq!(disk.info(), Info { sectors: 8192, read_only: false });
-        assert_eq!(disk.slot.card().by_blocks, by_blocks);
+        assert_eq!(disk.card().by_blocks, by_blocks);
     }
 }
 
@@ -195,6 +196,7 @@ fn what_is_protected_is_not_written() {
 fn one_data_line_is_enough() {
     let device = Device::new(Kind::default());
     let wiring = Wiring { four_bits: false, ..Wiring::STANDARD };
-    Sdhci::new(&device.registers.mmio(), space(), wiring, &mut Clock::new()).expect("a card");
+    let host = Sdhci::new(&device.registers.mmio(), space()).expect("a controller");
+    SlotDisk::new(host, wiring, &mut Clock::new()).expect("a card");
     assert!(device.commands().iter().all(|&(index, _)| index != 6));
 }
