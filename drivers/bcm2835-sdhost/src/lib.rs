@@ -186,7 +186,7 @@ impl SdHost {
             return;
         }
         events.progress |= run.go_on(&self.registers);
-        if run.is_done(&self.registers) {
+        if self.sent.is_none() && run.is_done(&self.registers) {
             self.run = None;
             self.configure(false);
             self.ends = true;
@@ -240,7 +240,9 @@ impl Host for SdHost {
             }
             let _ = self.registers.data.get();
         }
-        let rests = (0..SHORT).any(|_| self.is_idle() && !self.is_sending());
+        // What it waits for of the card, the end of the transfer ends.
+        self.is_idle();
+        let rests = (0..SHORT).any(|_| !self.is_sending());
         self.registers.status.set(ERRORS | BUSY | BLOCK | SDIO | DATA);
         rests
     }
@@ -290,11 +292,10 @@ impl Host for SdHost {
         self.seen |= status;
         let mut events = Events::default();
         self.hear(&mut events);
-        if self.sent.is_none() {
-            self.feed(&mut events);
-            // The end of the transfer, if it was sent.
-            self.hear(&mut events);
-        }
+        // It comes before the answer, too.
+        self.feed(&mut events);
+        // The end of the transfer, if it was sent.
+        self.hear(&mut events);
         Ok(events)
     }
 
@@ -304,7 +305,7 @@ impl Host for SdHost {
     }
 
     fn send(&mut self, command: &Command) -> Result<(), Failure> {
-        if !(0..SHORT).any(|_| !self.is_sending() && self.is_idle()) {
+        if !(0..SHORT).any(|_| !self.is_sending() && (command.is_abort() || self.is_idle())) {
             return Err(Failure::Busy);
         }
         match (command.data, &mut self.run) {

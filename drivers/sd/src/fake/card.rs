@@ -1,7 +1,5 @@
 //! A card for the tests of controllers' drivers, as the specification has it (SD Physical Layer Simplified Specification 6.00, 4).
 
-extern crate std;
-
 use std::vec;
 use std::vec::Vec;
 
