@@ -101,7 +101,11 @@ fn values(state: &Node, name: &'static str, pins: usize) -> Result<Option<Vec<u3
         return Ok(None);
     }
     let values = state.cells(name).map_err(Wrong::Property)?;
-    if values.len() == 1 || values.len() == pins { Ok(Some(values)) } else { Err(Wrong::Count(name, values.len(), pins)) }
+    if values.len() == 1 || values.len() == pins {
+        Ok(Some(values))
+    } else {
+        Err(Wrong::Count(name, values.len(), pins))
+    }
 }
 
 fn function(value: u32) -> Result<Function, Wrong> {
@@ -123,7 +127,9 @@ impl fmt::Display for Wrong {
             Self::Property(error) => error.fmt(f),
             Self::NoPin(number) => write!(f, "brcm,pins: there is no pin {number}, but 0 to {}", PINS - 1),
             Self::Twice(number) => write!(f, "brcm,pins: pin {number} stands there twice"),
-            Self::Count(name, count, pins) => write!(f, "{name}: {count} values for {pins} pins: it takes one, or one for each"),
+            Self::Count(name, count, pins) => {
+                write!(f, "{name}: {count} values for {pins} pins: it takes one, or one for each")
+            }
             Self::Value(name, value) => write!(f, "{name}: {value} is none"),
             Self::Unsaid => f.write_str("it has neither brcm,function nor brcm,pull, or no pins"),
         }

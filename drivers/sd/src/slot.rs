@@ -239,7 +239,9 @@ impl<H: Host> Slot<H> {
         match self.phase {
             Phase::Resetting if !self.host.is_resetting() => self.enter(Phase::Settling, SETTLE_TICKS),
             // A tick at least: a controller that changes its mind is not asked without end.
-            Phase::Settling if self.host.is_settled() && self.left.saturating_add(H::OFF_TICKS) <= SETTLE_TICKS => self.settled(),
+            Phase::Settling if self.host.is_settled() && self.left.saturating_add(H::OFF_TICKS) <= SETTLE_TICKS => {
+                self.settled()
+            }
             Phase::Clocking if self.host.is_stable() => {
                 self.host.power(false);
                 self.host.clock_card();

@@ -38,11 +38,7 @@ impl<'a> Node<'_, 'a> {
     }
 
     /// Passes over what is in it; `None` as soon as `with` says so.
-    fn parts(
-        &self,
-        more: Option<(&str, &[u8])>,
-        mut with: impl FnMut(Part<'_>) -> Option<()>,
-    ) -> Option<()> {
+    fn parts(&self, more: Option<(&str, &[u8])>, mut with: impl FnMut(Part<'_>) -> Option<()>) -> Option<()> {
         let mut tokens = self.tree.tokens(self.offset());
         // A node was walked to: its beginning is there.
         tokens.next().ok()?;

@@ -163,7 +163,9 @@ impl Device {
     /// Every register reads as ones.
     pub fn remove(self) -> Registers {
         let ones = u64::from(u32::MAX);
-        [COMMAND, STATUS, DEBUG, DATA].iter().fold(self.registers, |registers, &at| registers.on_read(at, move |_| ones))
+        [COMMAND, STATUS, DEBUG, DATA]
+            .iter()
+            .fold(self.registers, |registers, &at| registers.on_read(at, move |_| ones))
     }
 }
 

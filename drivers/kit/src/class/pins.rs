@@ -49,7 +49,8 @@ impl Service {
     /// # Errors
     /// It does not say which states are wanted.
     pub fn new(control: &mut impl Control, node: &Node) -> Result<Self, crate::Error> {
-        let mut states: BTreeMap<u32, bool> = node.cells(STATES)?.into_iter().take(MOST).map(|it| (it, false)).collect();
+        let mut states: BTreeMap<u32, bool> =
+            node.cells(STATES)?.into_iter().take(MOST).map(|it| (it, false)).collect();
         set_in(node, control, &mut states);
         for (state, _) in states.iter().filter(|(_, set)| !**set) {
             log::warn!("state {state:#x}, which a device wants, is not set");

@@ -11,9 +11,8 @@ use crate::{Error, Node};
 /// The name of the state that a device has while a driver uses it.
 const DEFAULT: &str = "default";
 /// The properties of states, by their number: of 577 trees none has more than 4.
-const STATES: [&str; 8] = [
-    "pinctrl-0", "pinctrl-1", "pinctrl-2", "pinctrl-3", "pinctrl-4", "pinctrl-5", "pinctrl-6", "pinctrl-7",
-];
+const STATES: [&str; 8] =
+    ["pinctrl-0", "pinctrl-1", "pinctrl-2", "pinctrl-3", "pinctrl-4", "pinctrl-5", "pinctrl-6", "pinctrl-7"];
 
 /// Why the pins are not known to be as they should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +96,9 @@ mod tests {
     #[test]
     fn the_default_state_is_asked_for() {
         let server = PinsClient(Loopback::new(PinsServer(One)));
-        let node = |states: &[u32]| Node::fake("").with_bytes("pinctrl-names", b"idle\0default\0").with_cells("pinctrl-1", states);
+        let node = |states: &[u32]| {
+            Node::fake("").with_bytes("pinctrl-names", b"idle\0default\0").with_cells("pinctrl-1", states)
+        };
         assert_eq!(default_of(&node(&[7])), Ok(Some("pinctrl-1")));
         assert_eq!(settled_with(&server, &node(&[7, 0, 7]), "pinctrl-1"), Ok(()));
         let refused = Err(StateError::Pins(8, ipc::Error::Status(Status::NoState)));

@@ -51,7 +51,8 @@ fn a_pin_control_has_the_default_states_of_what_is_driven() {
 
 #[test]
 fn who_needs_pins_is_started_where_they_are_served() {
-    let result = |components: &[Written]| match outcome(&rows(&tree(), components, &mut Devices::default()), "/card@1") {
+    let result = |components: &[Written]| match outcome(&rows(&tree(), components, &mut Devices::default()), "/card@1")
+    {
         Outcome::Start { .. } => String::from("started"),
         Outcome::Not { trouble: Trouble::Waiting(whom), .. } => whom.clone(),
         other => panic!("{other:?}"),
