@@ -194,7 +194,7 @@ impl State {
                 break;
             }
             (self.place, self.left) = (self.place + 4, self.left - 4);
-            if self.write && self.left % 512 == 0 {
+            if self.write && self.left.is_multiple_of(512) {
                 device.set(STATUS, device.get(STATUS) | BLOCK);
             }
         }
