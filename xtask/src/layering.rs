@@ -38,7 +38,8 @@ const LAYERS: &[Layer] = &[
         folder: "drivers/kit",
         may_use: &["kernel/abi", "kernel/tree", "kernel/tree/writer", "userland/rt", "userland/ipc"],
     },
-    Layer { folder: "drivers", may_use: &["drivers/kit", "userland/ipc", "userland/rt"] },
+    Layer { folder: "drivers/sd", may_use: &["drivers/kit", "userland/ipc", "userland/rt"] },
+    Layer { folder: "drivers", may_use: &["drivers/kit", "drivers/sd", "userland/ipc", "userland/rt"] },
     Layer { folder: "tests/programs/agent", may_use: &["kernel/abi", "userland/rt"] },
     Layer {
         folder: "tests/programs",

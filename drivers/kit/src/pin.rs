@@ -5,12 +5,14 @@
 //! drivers written for these run unchanged.
 
 mod line;
+mod state;
 
 use core::error::Error;
 use core::future::Future;
 
 pub use ipc::gpio::{Level, Trigger};
 pub use line::{Line, LineError, watch_server};
+pub use state::{StateError, settled};
 
 /// A line, and what can go wrong with it.
 pub trait Pin {

@@ -1,9 +1,6 @@
 //! The divider of the card's clock (SD Host Controller Simplified Specification 3.00, 2.2.14).
 
-/// Hz while the card is identified. (SD Physical Layer Simplified Specification 6.00, 6.6.6)
-pub const SLOW: u32 = 400_000;
-/// Hz in default speed mode. (6.6.6)
-pub const FAST: u32 = 25_000_000;
+use sd::FAST;
 
 /// What version 3 has.
 const LARGEST: u32 = 0x3ff;
@@ -37,6 +34,7 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sd::SLOW;
 
     #[test]
     fn the_clock_is_never_faster_than_asked() {

@@ -1,33 +1,6 @@
-//! Commands (SD Physical Layer Simplified Specification 6.00, 4.7.4), and how a host controller is told of them (SD Host
-//! Controller Simplified Specification 3.00, 2.2.5 and 2.2.6).
+//! How a host controller is told of a command (SD Host Controller Simplified Specification 3.00, 2.2.5 and 2.2.6).
 
-/// What the card answers. (4.9)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Nothing.
-    None,
-    /// R2: 136 bits.
-    Long,
-    /// R3: 48 bits without a checksum.
-    Bare,
-    /// R1, R6, R7: 48 bits.
-    Short,
-    /// R1b: 48 bits, and the card is busy then.
-    Busy,
-}
-
-impl Answer {
-    /// Response Type, CRC and Index Check Enable. (2.2.6)
-    const fn bits(self) -> u32 {
-        match self {
-            Self::None => 0,
-            Self::Long => 0b01 | CRC,
-            Self::Bare => 0b10,
-            Self::Short => 0b10 | CRC | INDEX,
-            Self::Busy => 0b11 | CRC | INDEX,
-        }
-    }
-}
+use sd::{Answer, Command, Data};
 
 const CRC: u32 = 1 << 3;
 const INDEX: u32 = 1 << 4;
@@ -40,102 +13,24 @@ const SEVERAL: u32 = 1 | 1 << 1 | 1 << 2 | 1 << 5;
 /// Transfer Mode: from the card.
 const READ: u32 = 1 << 4;
 
-/// A command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Command {
-    /// Its number.
-    pub index: u8,
-    /// Its argument.
-    pub argument: u32,
-    /// What the card answers.
-    pub answer: Answer,
-    /// More bits of Transfer Mode and, from bit 16 on, Command.
-    more: u32,
+/// Transfer Mode and, from bit 16 on, Command.
+pub const fn bits(command: &Command) -> u32 {
+    let transfer = match command.data {
+        None => 0,
+        Some(Data::Read) => DATA << 16 | SEVERAL | READ,
+        Some(Data::Write) => DATA << 16 | SEVERAL,
+    };
+    let abort = if command.is_abort() { ABORT << 16 } else { 0 };
+    (command.index as u32) << 24 | answer(command.answer) << 16 | transfer | abort
 }
 
-impl Command {
-    const fn new(index: u8, argument: u32, answer: Answer) -> Self {
-        Self { index, argument, answer, more: 0 }
-    }
-
-    /// GO_IDLE_STATE.
-    pub const fn idle() -> Self {
-        Self::new(0, 0, Answer::None)
-    }
-
-    /// ALL_SEND_CID.
-    pub const fn send_cid() -> Self {
-        Self::new(2, 0, Answer::Long)
-    }
-
-    /// SEND_RELATIVE_ADDR.
-    pub const fn send_address() -> Self {
-        Self::new(3, 0, Answer::Short)
-    }
-
-    /// SET_BUS_WIDTH of four bits: an application command, behind [`Self::application`].
-    pub const fn four_bits() -> Self {
-        Self::new(6, 0b10, Answer::Short)
-    }
-
-    /// SELECT_CARD.
-    pub const fn select(address: u16) -> Self {
-        Self::new(7, (address as u32) << 16, Answer::Busy)
-    }
-
-    /// SEND_IF_COND: 2.7 to 3.6 V, and what is to be repeated. (4.3.13)
-    pub const fn interface() -> Self {
-        Self::new(8, 0x1aa, Answer::Short)
-    }
-
-    /// SEND_CSD.
-    pub const fn send_csd(address: u16) -> Self {
-        Self::new(9, (address as u32) << 16, Answer::Long)
-    }
-
-    /// STOP_TRANSMISSION.
-    pub const fn stop() -> Self {
-        Self { more: ABORT << 16, ..Self::new(12, 0, Answer::Busy) }
-    }
-
-    /// SEND_STATUS.
-    pub const fn send_status(address: u16) -> Self {
-        Self::new(13, (address as u32) << 16, Answer::Short)
-    }
-
-    /// SET_BLOCKLEN.
-    pub const fn block_length(bytes: u32) -> Self {
-        Self::new(16, bytes, Answer::Short)
-    }
-
-    /// READ_MULTIPLE_BLOCK or WRITE_MULTIPLE_BLOCK, which the controller ends with a CMD12 of its own.
-    pub const fn transfer(write: bool, argument: u32) -> Self {
-        let (index, direction) = if write { (25, 0) } else { (18, READ) };
-        Self { more: DATA << 16 | SEVERAL | direction, ..Self::new(index, argument, Answer::Short) }
-    }
-
-    /// SD_SEND_OP_COND: 2.7 to 3.6 V; `high`: the host knows cards of more than 2 GB. An application command.
-    pub const fn operate(high: bool) -> Self {
-        Self::new(41, 0x00ff_8000 | (high as u32) << 30, Answer::Bare)
-    }
-
-    /// APP_CMD: the next one is an application command.
-    pub const fn application(address: u16) -> Self {
-        Self::new(55, (address as u32) << 16, Answer::Short)
-    }
-
-    /// Transfer Mode and Command.
-    pub const fn bits(&self) -> u32 {
-        (self.index as u32) << 24 | self.answer.bits() << 16 | self.more
-    }
-
-    /// It ends a transfer, and waits for no data line.
-    pub const fn is_abort(&self) -> bool {
-        self.more & ABORT << 16 != 0
-    }
-
-    /// It is done when the data lines are: data is moved, or the card is busy.
-    pub const fn uses_data(&self) -> bool {
-        matches!(self.answer, Answer::Busy) || self.more & DATA << 16 != 0
+/// Response Type, CRC and Index Check Enable. (2.2.6)
+const fn answer(answer: Answer) -> u32 {
+    match answer {
+        Answer::None => 0,
+        Answer::Long => 0b01 | CRC,
+        Answer::Bare => 0b10,
+        Answer::Short => 0b10 | CRC | INDEX,
+        Answer::Busy => 0b11 | CRC | INDEX,
     }
 }

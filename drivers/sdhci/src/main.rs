@@ -4,13 +4,15 @@
 use kit::dma::Space;
 use kit::mmio::Mmio;
 use kit::{Interrupt, Node, class::block, time};
-use sdhci::{Failure, Sdhci, Wiring};
+use sd::{Failure, SlotDisk, Wiring};
+use sdhci::Sdhci;
 
 rt::entry!(run);
 
 fn run(env: &'static rt::Env) -> kit::Result<rt::SyscallError, Failure> {
     let node = Node::open(env)?;
     let space = Space::of(env, &node)?;
-    let disk = Sdhci::new(&Mmio::open(env, 0)?, space, Wiring::of(&node), &mut time::Kernel::open()?)?;
+    let host = Sdhci::new(&Mmio::open(env, 0)?, space)?;
+    let disk = SlotDisk::new(host, Wiring::of(&node), &mut time::Kernel::open()?)?;
     Ok(block::serve(env, disk, space, Interrupt::open(env, 0)?)?)
 }

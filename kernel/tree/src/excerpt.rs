@@ -15,10 +15,10 @@ enum Part<'a> {
 
 impl<'a> Node<'_, 'a> {
     /// Writes a tree of which this node is the root, with the nodes in it. It says `dma-coherent` as well where a node around it
-    /// says so for it. `None`: there is no room for it.
-    pub fn excerpt<'o>(&self, room: &'o mut [u8]) -> Option<&'o [u8]> {
+    /// says so for it, and the property `more`, if there is one. `None`: there is no room for it.
+    pub fn excerpt<'o>(&self, more: Option<(&str, &[u8])>, room: &'o mut [u8]) -> Option<&'o [u8]> {
         let mut structs = 4usize;
-        self.parts(|part| {
+        self.parts(more, |part| {
             structs += match part {
                 Part::Begin(name) => 4 + (name.len() + 1).next_multiple_of(4),
                 Part::Property(_, value) => 12 + value.len().next_multiple_of(4),
@@ -28,7 +28,7 @@ impl<'a> Node<'_, 'a> {
         })?;
         let strings = STRUCTS + structs;
         let mut writer = Writer { room, at: STRUCTS, strings, end: strings };
-        self.parts(|part| writer.part(&part))?;
+        self.parts(more, |part| writer.part(&part))?;
         writer.words(&[9])?;
         let end = writer.end;
         writer.room.get_mut(HEADER_BYTES..STRUCTS)?.fill(0);
@@ -38,13 +38,16 @@ impl<'a> Node<'_, 'a> {
     }
 
     /// Passes over what is in it; `None` as soon as `with` says so.
-    fn parts(&self, mut with: impl FnMut(Part<'a>) -> Option<()>) -> Option<()> {
+    fn parts(&self, more: Option<(&str, &[u8])>, mut with: impl FnMut(Part<'_>) -> Option<()>) -> Option<()> {
         let mut tokens = self.tree.tokens(self.offset());
         // A node was walked to: its beginning is there.
         tokens.next().ok()?;
         with(Part::Begin(&[]))?;
         if self.is_dma_coherent() && self.property("dma-coherent").is_none() {
             with(Part::Property(b"dma-coherent", &[]))?;
+        }
+        if let Some((name, value)) = more {
+            with(Part::Property(name.as_bytes(), value))?;
         }
         let mut open = 1usize;
         while open > 0 {
@@ -129,10 +132,10 @@ mod tests {
 
     fn excerpt(node: &Node<'_, '_>) -> Vec<u8> {
         let mut room = [0xff; 2000];
-        let bytes = node.excerpt(&mut room).expect("it fits").to_vec();
-        assert_eq!(node.excerpt(&mut room[..bytes.len()]), Some(&bytes[..]));
+        let bytes = node.excerpt(None, &mut room).expect("it fits").to_vec();
+        assert_eq!(node.excerpt(None, &mut room[..bytes.len()]), Some(&bytes[..]));
         for length in 0..bytes.len() {
-            assert_eq!(node.excerpt(&mut room[..length]), None, "{length} of {} bytes", bytes.len());
+            assert_eq!(node.excerpt(None, &mut room[..length]), None, "{length} of {} bytes", bytes.len());
         }
         bytes
     }
@@ -196,6 +199,22 @@ mod tests {
             assert_eq!(root.is_dma_coherent(), coherent, "{path}");
             assert!(root.properties().filter(|it| it.name == "dma-coherent").count() <= 1, "{path}");
         }
+    }
+
+    #[test]
+    fn a_property_may_be_added() {
+        let bytes = Builder::new().begin("leaf").cells("reg", &[1]).begin("in").end().end().finish();
+        let tree = Tree::parse(&bytes).expect("sound");
+        let mut walk = tree.walk();
+        walk.next();
+        let leaf = walk.next().expect("the leaf");
+        let mut room = [0; 200];
+        let excerpt = leaf.excerpt(Some(("added", &[1, 2, 3, 4])), &mut room).expect("it fits");
+        let tree = Tree::parse(excerpt).expect("sound");
+        let mut walk = tree.walk();
+        let root = walk.next().expect("there");
+        assert_eq!((root.property("added"), root.number("reg")), (Some(&[1, 2, 3, 4][..]), Ok(Some(1))));
+        assert!(walk.next().is_some_and(|node| node.is_named("in") && node.property("added").is_none()));
     }
 
     #[test]

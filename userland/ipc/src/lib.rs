@@ -72,6 +72,7 @@ pub mod input;
 pub mod log;
 pub mod net;
 pub mod pci;
+pub mod pins;
 pub mod ring;
 pub mod serial;
 pub mod supervisor;
@@ -107,6 +108,7 @@ pub const PROTOCOLS: &[&Protocol] = &[
     &log::LOG,
     &net::NET,
     &pci::PCI,
+    &pins::PINS,
     &serial::SERIAL,
     &supervisor::SUPERVISOR,
 ];

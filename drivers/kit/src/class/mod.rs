@@ -10,4 +10,5 @@ mod fair;
 pub mod gpio;
 pub mod input;
 pub mod net;
+pub mod pins;
 pub mod serial;

@@ -18,7 +18,8 @@ static RANGES: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 pub(super) struct Backing {
     buffer: SharedBuffer,
-    space: Cap<DmaSpace>,
+    /// `None`: no device reaches it.
+    space: Option<Cap<DmaSpace>>,
     /// The copy of the capability through which the device reaches the memory.
     attached: Option<Cap<Frame>>,
     /// Where memory of a client is mapped.
@@ -56,11 +57,12 @@ impl Backing {
 
     /// The device finds it where the driver has it, if there is an IOMMU.
     fn attach(mut self, pages: u64) -> Result<(Self, u64), Cause> {
+        let Some(space) = self.space else { return Ok((self, 0)) };
         let address = self.buffer.as_ptr().addr() as u64;
         let copy = copy(self.buffer.frame());
         let attached = copy.and_then(|copy| {
             self.attached = Some(copy);
-            Ok(self.space.attach(copy, address, pages, Perms::READ | Perms::WRITE)?)
+            Ok(space.attach(copy, address, pages, Perms::READ | Perms::WRITE)?)
         });
         match attached {
             Ok(bus) => Ok((self, bus)),
@@ -112,7 +114,7 @@ impl Backing {
         let frame = self.buffer.frame();
         if let Some(copy) = self.attached.take() {
             // A client may be taking its memory away just now: what is gone already is the space's drain.
-            if self.space.detach(copy).is_err() || self.range.is_some() {
+            if self.space.is_none_or(|space| space.detach(copy).is_err()) || self.range.is_some() {
                 self.clear();
             }
             ipc::discard(copy);
@@ -128,9 +130,10 @@ impl Backing {
 impl Backing {
     /// What its client took away, all of it or a part: the device is through with it, so that nothing has to be there any more.
     fn clear(&self) {
+        let Some(space) = self.space else { return };
         let (mut address, mut left) = (self.buffer.as_ptr().addr() as u64, self.buffer.pages());
         while left > 0 {
-            let Ok(done @ 1..) = self.space.clear(address, left) else { return };
+            let Ok(done @ 1..) = space.clear(address, left) else { return };
             (address, left) = (address + done * PAGE, left.saturating_sub(done));
         }
     }

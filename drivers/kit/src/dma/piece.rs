@@ -50,6 +50,11 @@ impl Piece {
         self.bytes
     }
 
+    /// Whether its memory is still there ([`Memory::is_present`]): to be asked before it is touched.
+    pub fn is_present(&self) -> bool {
+        self.memory.is_present()
+    }
+
     /// `bytes` bytes of it, from `offset` in the piece on; `None` when they are not all in the piece, or there are none.
     pub fn part(&self, offset: usize, bytes: usize) -> Option<Self> {
         Self::new(&self.memory, self.place(offset, bytes).ok()?, bytes)

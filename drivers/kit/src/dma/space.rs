@@ -17,7 +17,7 @@ pub enum Coherence {
 /// What a bus master reaches: where [`Memory`](super::Memory) is attached.
 #[derive(Clone, Copy, Debug)]
 pub struct Space {
-    cap: Cap<DmaSpace>,
+    cap: Option<Cap<DmaSpace>>,
     coherence: Coherence,
 }
 
@@ -43,11 +43,16 @@ impl Space {
 
     /// The space behind this capability.
     pub const fn new(cap: Cap<DmaSpace>, coherence: Coherence) -> Self {
-        Self { cap, coherence }
+        Self { cap: Some(cap), coherence }
     }
 
-    /// The capability.
-    pub const fn cap(&self) -> Cap<DmaSpace> {
+    /// The space of a device that is no bus master: its driver copies, and memory is attached to nothing. It has no bus address.
+    pub const fn none() -> Self {
+        Self { cap: None, coherence: Coherence::Coherent }
+    }
+
+    /// The capability, if a bus master is there.
+    pub const fn cap(&self) -> Option<Cap<DmaSpace>> {
         self.cap
     }
 

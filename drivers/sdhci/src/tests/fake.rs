@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use kit::dma::fake::{device_read, device_write};
 use kit::fake::{Line, Registers};
+use sd::fake::{Card, Response};
 
 const STATE: usize = 0x24;
 const CONTROL: usize = 0x28;
@@ -86,15 +87,16 @@ impl Default for Kind {
     }
 }
 
+impl Kind {
+    fn card(&self) -> sd::fake::Kind {
+        let &Self { cid, second, by_blocks, csd, sectors, slow, echo, status, .. } = self;
+        sd::fake::Kind { cid, second, by_blocks, csd, sectors, slow, echo, status }
+    }
+}
+
 struct State {
     kind: Kind,
-    /// Where the card is: CURRENT_STATE. (Physical Layer, 4.10.1)
-    at: u32,
-    /// The next command is an application command.
-    application: bool,
-    four_bits: bool,
-    asked: u32,
-    medium: Vec<u8>,
+    card: Card,
     commands: Vec<(u8, u32)>,
 }
 
@@ -109,12 +111,9 @@ pub struct Device {
 impl Device {
     /// A controller that was not touched yet. Sector n of its card begins with n, in four bytes.
     pub fn new(kind: Kind) -> Self {
-        let mut medium = vec![0; kind.sectors.min(1 << 14) as usize * 512];
-        for (number, sector) in medium.chunks_mut(512).enumerate() {
-            sector[..4].copy_from_slice(&(number as u32).to_le_bytes());
-        }
+        let card = Card::new(kind.sectors);
         let (capabilities, version) = (kind.capabilities, kind.version << 16);
-        let state = State { kind, at: 0, application: false, four_bits: false, asked: 0, medium, commands: Vec::new() };
+        let state = State { kind, card, commands: Vec::new() };
         let state = Rc::new(RefCell::new(state));
         let on = |with: fn(&mut State, &Registers, u64)| {
             let state = state.clone();
@@ -157,7 +156,7 @@ impl Device {
     /// The card is taken out, or put in.
     pub fn insert(&self, present: bool) {
         let mut state = self.state.borrow_mut();
-        (state.kind.present, state.at) = (present, 0);
+        (state.kind.present, state.card.at) = (present, 0);
         drop(state);
         self.raise(if present { 1 << 6 } else { 1 << 7 });
     }
@@ -174,7 +173,7 @@ impl Device {
 
     /// Bytes of the medium.
     pub fn medium(&self, offset: usize, count: usize) -> Vec<u8> {
-        self.state.borrow().medium[offset..offset + count].to_vec()
+        self.state.borrow().card.medium[offset..offset + count].to_vec()
     }
 
     /// Every register reads as ones.
@@ -205,7 +204,7 @@ impl State {
         device.set(CLOCK, value & 0xf_ffc5 | stable | resets);
         if stable != 0 && value & 0b100 != 0 {
             let divider = (value >> 8 & 0xff) | (value >> 6 & 3) << 8;
-            let limit = if self.at < 3 { 400_000 } else { 25_000_000 };
+            let limit = if self.card.at < 3 { 400_000 } else { 25_000_000 };
             assert!(divider > 0 && 100_000_000 / (2 * divider) <= limit, "the divider {divider} is too small");
         }
     }
@@ -220,90 +219,40 @@ impl State {
     }
 
     fn perform(&mut self, device: &Registers, index: u8, argument: u32, value: u32) -> u64 {
-        let application = core::mem::take(&mut self.application);
         let silent = self.kind.silent == Some(index) || !self.kind.present;
-        let answers = if silent { None } else { self.answer(device, index, argument, application) };
-        let Some(kind) = answers else { return if index == 0 { COMMAND_DONE } else { TIMEOUT } };
-        assert_eq!(value >> 16 & 0x1f, kind, "the response of CMD{index}");
-        match index {
-            18 | 25 => self.transfer(device, index == 25, argument, value),
-            _ if kind & 0b11 == 0b11 => COMMAND_DONE | TRANSFER_DONE,
+        let card = self.kind.card();
+        let answer = if silent { None } else { self.card.command(&card, index, argument) };
+        let Some(answer) = answer else {
+            self.card.miss();
+            return if index == 0 { COMMAND_DONE } else { TIMEOUT };
+        };
+        assert_eq!(value >> 16 & 0x1f, respond(device, answer), "the response of CMD{index}");
+        match (index, answer) {
+            (18 | 25, _) => self.transfer(device, index == 25, argument, value),
+            (_, Response::Busy(_)) => COMMAND_DONE | TRANSFER_DONE,
             _ => COMMAND_DONE,
         }
-    }
-
-    /// The response's type, with the checks that it can have; `None`: no response.
-    fn answer(&mut self, device: &Registers, index: u8, argument: u32, application: bool) -> Option<u32> {
-        let short = |answer: u32| device.set(0x10, answer.into());
-        let long = |register: u128| {
-            (0..4).for_each(|word| device.set(0x10 + 4 * word, (register >> 8 >> (32 * word)) as u64 & 0xffff_ffff));
-        };
-        let r1 = self.kind.status | self.at << 9 | 1 << 8;
-        let mine = argument >> 16 == 0x4567;
-        match (index, application, self.at) {
-            (0, ..) => {
-                (self.at, self.asked, self.four_bits) = (0, 0, false);
-                return None;
-            }
-            (8, _, 0) if self.kind.second => short(self.kind.echo),
-            (55, _, 0) if argument == 0 => (self.application, _) = (true, short(r1 | 1 << 5)),
-            (55, _, 4) if mine => (self.application, _) = (true, short(r1 | 1 << 5)),
-            (41, true, 0) => {
-                assert!(argument & 0x00ff_8000 != 0, "ACMD41 names voltages");
-                self.asked += 1;
-                // A card of more than 2 GB stays busy for a host that does not know such. (4.2.3)
-                let known = !self.kind.by_blocks || argument & 1 << 30 != 0;
-                let ready = known && self.asked > self.kind.slow;
-                let ccs = u32::from(self.kind.by_blocks) << 30;
-                short(0x00ff_8000 | if ready { 1 << 31 | ccs } else { 0 });
-                self.at = ready.into();
-                return Some(0b0_0010);
-            }
-            (2, _, 1) => (self.at, _) = (2, long(self.kind.cid)),
-            (3, _, 2) => (self.at, _) = (3, short(0x4567 << 16 | 3 << 9)),
-            (9, _, 3) if mine => long(self.kind.csd.unwrap_or_else(|| self.csd())),
-            (7, _, 3) if mine => (self.at, _) = (4, short(r1)),
-            (16, _, 4) => (_, _) = (assert_eq!(argument, 512), short(r1)),
-            (6, true, 4) => (self.four_bits, _) = (argument == 2, short(r1)),
-            (12, _, 5 | 6) => (self.at, _) = (4, short(r1)),
-            (13, _, 4..=7) if mine => short(r1),
-            (18 | 25, _, 4) => short(r1),
-            _ => return None,
-        }
-        Some(match index {
-            2 | 9 => 0b0_1001,
-            7 | 12 => 0b1_1011,
-            _ => 0b1_1010,
-        })
-    }
-
-    fn csd(&self) -> u128 {
-        if self.kind.by_blocks {
-            return 1 << 126 | u128::from(self.kind.sectors / 1024 - 1) << 48;
-        }
-        // READ_BL_LEN of 512, C_SIZE_MULT of 4.
-        9 << 80 | u128::from(self.kind.sectors / 4 - 1) << 62
     }
 
     fn transfer(&mut self, device: &Registers, write: bool, argument: u32, value: u32) -> u64 {
         let direction = if write { 0 } else { 1 << 4 };
         assert_eq!(value & 0xffff, 0b10_0111 | direction, "DMA, counted, Auto CMD12, several blocks");
-        assert_eq!(device.get(CONTROL) & 0b10 != 0, self.four_bits, "both have as many data lines");
+        assert_eq!(device.get(CONTROL) & 0b10 != 0, self.card.four_bits, "both have as many data lines");
         if self.kind.hangs > 0 {
             self.kind.hangs -= 1;
-            self.at = if write { 6 } else { 5 };
+            self.card.begin(write);
             return COMMAND_DONE;
         }
         if self.kind.errors.1 > 0 {
             self.kind.errors.1 -= 1;
-            self.at = if write { 6 } else { 5 };
+            self.card.begin(write);
             return COMMAND_DONE | self.kind.errors.0;
         }
         let (size, count) = (device.get(0x04) as usize & 0xfff, device.get(0x04) as usize >> 16);
-        let start = argument as usize * if self.kind.by_blocks { 512 } else { 1 };
+        let start = self.kind.card().place(argument);
         let wide = device.get(CONTROL) >> 3 & 3 == 3;
-        let end = self.medium.len();
-        let Some(medium) = self.medium.get_mut(start..start + size * count) else {
+        let end = self.card.medium.len();
+        let Some(medium) = self.card.medium.get_mut(start..start + size * count) else {
             device.set(0x10, 1 << 31);
             return COMMAND_DONE | TRANSFER_DONE;
         };
@@ -320,6 +269,22 @@ impl State {
         // Behind its last block the card says that it is out of range. (4.3.3)
         device.set(0x1c, u64::from(start + size * count == end) << 31);
         if rest.is_empty() { COMMAND_DONE | TRANSFER_DONE } else { COMMAND_DONE | ADMA }
+    }
+}
+
+/// Puts an answer where the driver finds it; its type, with the checks that it can have. (2.2.6)
+fn respond(device: &Registers, answer: Response) -> u32 {
+    match answer {
+        Response::Short(answer) | Response::Bare(answer) | Response::Busy(answer) => device.set(0x10, answer.into()),
+        Response::Long(register) => {
+            (0..4).for_each(|word| device.set(0x10 + 4 * word, (register >> 8 >> (32 * word)) as u64 & 0xffff_ffff));
+        }
+    }
+    match answer {
+        Response::Short(_) => 0b1_1010,
+        Response::Bare(_) => 0b0_0010,
+        Response::Busy(_) => 0b1_1011,
+        Response::Long(_) => 0b0_1001,
     }
 }
 

@@ -3,102 +3,27 @@
 mod fake;
 mod trouble;
 
-use ipc::block::{BlockClient, BlockServer, ClientRings, Completion, RINGS, Request};
-use ipc::{Loopback, Shared, SignalOn};
-use kit::class::block::Service;
+use ipc::block::{Info, Operation, Request, outcome};
+use kit::class::block::Disk;
 use kit::dma::fake::space;
 use kit::fake::Clock;
-use rt::{Badge, Cap, Notification, SharedBuffer};
+use sd::fake::{Client, pattern, read, request};
+use sd::{Failure, SlotDisk, Wiring};
 
 use super::*;
 use fake::{Device, Kind};
 
-const BELL: Cap<Notification> = Cap::from_slot(70);
-
-type Server = Shared<Service<Sdhci>>;
-
-fn open(device: &Device) -> Result<Sdhci, Failure> {
-    Sdhci::new(&device.registers.mmio(), space(), Wiring::STANDARD, &mut Clock::new())
+fn open(device: &Device) -> Result<SlotDisk<Sdhci>, Failure> {
+    SlotDisk::new(Sdhci::new(&device.registers.mmio(), space())?, Wiring::STANDARD, &mut Clock::new())
 }
 
-/// A client with a buffer and rings.
-struct Client {
-    block: BlockClient<Loopback<BlockServer<Server>>>,
-    rings: ClientRings,
-    buffer: SharedBuffer,
-    device: Device,
-    server: Server,
-}
-
-fn client(kind: Kind, pages: usize) -> Client {
+fn client(kind: Kind, pages: usize) -> Client<Sdhci, Device> {
     rt::task::fake::reset();
     let device = Device::new(kind);
-    let server = Shared::new(Service::new(open(&device).expect("a card"), space()));
-    kit::class::block::watch(server.clone()).expect("a bit");
-    let loopback = Loopback::with_client(BlockServer(server.clone()), Badge::new(7, 1, 0));
-    let buffer = SharedBuffer::fake(pages * 4096);
-    let rings = RINGS.client(&buffer).expect("a page");
-    let client = Client { block: BlockClient(loopback), rings, buffer, device, server };
-    client.block.attach(&client.buffer, SignalOn { notification: BELL, bits: 4 }).expect("room");
+    let disk = open(&device).expect("a card");
+    let client = Client::new(disk, space(), device.line.clone(), device, pages);
     client.device.commands();
     client
-}
-
-impl Client {
-    fn done(&mut self) -> Vec<(u32, u32)> {
-        let next = || self.rings.completion(&self.buffer).expect("no lie");
-        core::iter::from_fn(next).map(|Completion { tag, status }| (tag, status)).collect()
-    }
-
-    fn ask(&mut self, request: Request) {
-        self.rings.ask(&self.buffer, &request).expect("room");
-        self.block.submit().expect("attached");
-        self.serve();
-    }
-
-    /// Interrupts, until there are none.
-    fn serve(&self) {
-        self.device.line.serve(|| self.server.borrow_mut().interrupt());
-    }
-
-    /// Lets time pass, with the interrupts that come.
-    fn pass(&self, milliseconds: u32) {
-        for _ in 0..milliseconds {
-            rt::task::run_ready();
-            rt::task::fake::advance(1_000_000);
-            self.serve();
-        }
-    }
-
-    fn outcome(&mut self, request: Request) -> u32 {
-        self.ask(request);
-        for _ in 0..40 {
-            if let [(_, status)] = self.done()[..] {
-                return status;
-            }
-            self.pass(1000);
-        }
-        panic!("no completion");
-    }
-
-    fn bytes(&self, offset: usize, count: usize) -> Vec<u8> {
-        let mut bytes = vec![0; count];
-        self.buffer.read(offset, &mut bytes).expect("inside");
-        bytes
-    }
-}
-
-fn request(operation: Operation, sector: u64, sectors: u32) -> Request {
-    Request { sector, sectors, offset: 4096, tag: 0, operation: operation as u32 }
-}
-
-fn read(sector: u64) -> Request {
-    request(Operation::Read, sector, 1)
-}
-
-/// What is written where nothing else is like it.
-fn pattern(count: usize) -> Vec<u8> {
-    (0..count).map(|index| (index / 7 + index) as u8).collect()
 }
 
 /// Cards of all kinds: SDHC, SDSC of both versions.
@@ -113,7 +38,7 @@ fn cards_of_all_kinds_are_identified() {
         let by_blocks = kind.by_blocks;
         let disk = open(&Device::new(kind)).expect("a card");
         assert_eq!(disk.info(), Info { sectors: 8192, read_only: false });
-        assert_eq!(disk.slot.card().by_blocks, by_blocks);
+        assert_eq!(disk.card().by_blocks, by_blocks);
     }
 }
 
@@ -195,6 +120,7 @@ fn what_is_protected_is_not_written() {
 fn one_data_line_is_enough() {
     let device = Device::new(Kind::default());
     let wiring = Wiring { four_bits: false, ..Wiring::STANDARD };
-    Sdhci::new(&device.registers.mmio(), space(), wiring, &mut Clock::new()).expect("a card");
+    let host = Sdhci::new(&device.registers.mmio(), space()).expect("a controller");
+    SlotDisk::new(host, wiring, &mut Clock::new()).expect("a card");
     assert!(device.commands().iter().all(|&(index, _)| index != 6));
 }

@@ -1,8 +1,10 @@
 //! A disk that ordinary tools made, read from inside.
 
+use std::fs::{self, File};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::disk::LARGE;
 use crate::lab::{Boot, Case, Lab, Need, contains};
@@ -18,6 +20,8 @@ pub fn cases() -> Vec<Case> {
         Case::new("disk.sha256", "sha256 inside equals sha256sum outside for every file", hashes).needs([Need::Disk]),
         Case::new("disk.cat", "cat prints a file", prints).needs([Need::Disk]),
         Case::new("disk.errors", "a wrong path is a one-line error", errors).needs([Need::Disk]),
+        Case::new("disk.write", "what is written is on the disk, and is read again", writes)
+            .needs([Need::Disk, Need::Set("disk")]),
     ]
 }
 
@@ -66,4 +70,28 @@ fn errors(lab: &mut Lab) -> Result<()> {
     contains(&one_line(console.command("cat /a")?)?, "/a")?;
     contains(&one_line(console.command("cd /README.TXT")?)?, "README.TXT")?;
     contains(&one_line(console.command("frobnicate")?)?, "frobnicate")
+}
+
+/// Sectors of a disk that is written: not many, and as an SD card has them, whose size is a power of two.
+const SECTORS: u64 = 16 * 1024;
+
+fn writes(lab: &mut Lab) -> Result<()> {
+    let image = lab.scratch()?.join("written.img");
+    File::create(&image).and_then(|file| file.set_len(SECTORS * 512)).context("cannot make the disk")?;
+    let disks = vec![Disk::File(image.clone())];
+    let mut console = lab.boot_to_prompt(Boot { set: Some("disk"), disks, ..Boot::default() })?;
+    console.logged(&[&format!("all bytes of {SECTORS} sectors right")], "error disk-check", LONG)?;
+    is_written(&image)
+}
+
+/// Whether an image holds what the program `disk-check` writes.
+pub fn is_written(image: &Path) -> Result<()> {
+    let bytes = fs::read(image)?;
+    let wrong = bytes.chunks_exact(8).zip(0u64..).find(|(found, number)| {
+        // As the program has it.
+        let expected = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        *found != expected.to_le_bytes()
+    });
+    ensure!(wrong.is_none(), "outside a word is not what was written: {wrong:?}");
+    Ok(())
 }

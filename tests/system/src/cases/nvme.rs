@@ -1,11 +1,12 @@
 //! NVM Express controllers.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::disk::is_written;
 use crate::console::Console;
 use crate::disk::LARGE;
 use crate::lab::{Boot, Case, Lab, contains};
@@ -73,14 +74,7 @@ fn writes(lab: &mut Lab) -> Result<()> {
     let mut console = lab.boot_to_prompt(Boot { set: Some("disk"), extra: with(&image, ""), ..Boot::default() })?;
     let says = format!("all bytes of {SECTORS} sectors right");
     console.logged(&[&says], "error disk-check", LONG)?;
-    let bytes = fs::read(&image)?;
-    let wrong = bytes.chunks_exact(8).zip(0u64..).find(|(found, number)| {
-        // As the program has it.
-        let expected = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        *found != expected.to_le_bytes()
-    });
-    ensure!(wrong.is_none(), "outside a word is not what was written: {wrong:?}");
-    Ok(())
+    is_written(&image)
 }
 
 fn blocks(lab: &mut Lab) -> Result<()> {

@@ -109,7 +109,7 @@ pub fn describe(
     }
     // What sends messages masters its bus, and is known by its requester ID.
     let messages = if dma && !route.shared { messages(bus, function)? } else { None };
-    Ok(Description { registers, lines: lines(bus, route)?, messages, memory: Vec::new(), dma, stream })
+    Ok(Description { registers, lines: lines(bus, route)?, messages, memory: Vec::new(), dma, stream, states: None })
 }
 
 /// Its interrupt: the line behind its pin.

@@ -13,6 +13,7 @@ mod iommu;
 mod lines;
 mod manager;
 mod node;
+mod pins;
 mod plan;
 mod provider;
 mod resources;

@@ -344,7 +344,7 @@ fn start_node(
     driver: u32,
     description: &Description,
 ) -> Result<Result<u32, String>, Failure> {
-    match node::alone(tree, offset) {
+    match node::alone(tree, offset, description.states.as_deref()) {
         Some(node) => start(broker, path, &node, driver, description),
         None => Ok(Err("its node says more than a driver is given".into())),
     }

@@ -8,11 +8,16 @@ use tree::Tree;
 /// Most bytes of it: init keeps it, and the driver pays for its pages.
 pub const MOST: usize = ipc::broker::MAX_NODE;
 
+/// The property that a pin control is given beside its own: the phandles of the states in it that devices with a driver have by default.
+pub const STATES: &str = "tutti,default-states";
+
 /// The node at this offset as a tree of its own, of which it is the root: its properties and the nodes in it. `None`: it is
-/// larger than a driver is given.
-pub fn alone(tree: &Tree<'_>, offset: usize) -> Option<Vec<u8>> {
+/// larger than a driver is given. Of a pin control it has, as [`STATES`], which of the states in it are wanted.
+pub fn alone(tree: &Tree<'_>, offset: usize, states: Option<&[u32]>) -> Option<Vec<u8>> {
     let mut room = vec![0; MOST];
-    let bytes = tree.walk().seek(offset)?.excerpt(&mut room)?.len();
+    let states: Option<Vec<u8>> = states.map(|states| states.iter().flat_map(|state| state.to_be_bytes()).collect());
+    let more = states.as_ref().map(|states| (STATES, states.as_slice()));
+    let bytes = tree.walk().seek(offset)?.excerpt(more, &mut room)?.len();
     room.truncate(bytes);
     Some(room)
 }
@@ -62,10 +67,10 @@ mod tests {
     fn a_node_alone_says_what_it_says_among_others() {
         let whole = tree().finish();
         for path in ["/", "/soc", "/soc/keys", "/soc/keys/one", "/soc/after@2"] {
-            let alone = alone(&Tree::parse(&whole).unwrap(), offset(&whole, path)).unwrap();
+            let alone = alone(&Tree::parse(&whole).unwrap(), offset(&whole, path), None).unwrap();
             assert_eq!(said(&alone, "/"), said(&whole, path), "{path}");
         }
-        let keys = alone(&Tree::parse(&whole).unwrap(), offset(&whole, "/soc/keys")).unwrap();
+        let keys = alone(&Tree::parse(&whole).unwrap(), offset(&whole, "/soc/keys"), None).unwrap();
         assert!(said(&keys, "/").contains(&"1 two".to_string()) && !said(&keys, "/").contains(&"no []".to_string()));
     }
 
@@ -73,7 +78,7 @@ mod tests {
     fn what_is_too_large_is_not_given() {
         for (bytes, given) in [(MOST - 400, true), (MOST, false), (3 * MOST, false)] {
             let whole = tree().begin("large").begin("inside").bytes("x", &vec![7; bytes]).end().end().finish();
-            let alone = alone(&Tree::parse(&whole).unwrap(), offset(&whole, "/large"));
+            let alone = alone(&Tree::parse(&whole).unwrap(), offset(&whole, "/large"), None);
             assert_eq!(alone.is_some(), given, "{bytes}");
         }
     }

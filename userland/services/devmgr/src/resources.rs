@@ -10,6 +10,7 @@ use tree::{Device, Interrupt, Phandles, Range, Tree, Trigger};
 use crate::drivers::Driver;
 use crate::function;
 use crate::iommu::{self, Stream};
+use crate::pins;
 use crate::provider;
 
 /// Most of each kind that are taken from a node: one more than init takes, which says that it is too much.
@@ -61,6 +62,8 @@ pub struct Description {
     pub dma: bool,
     /// The IOMMU that it is behind, and its stream there.
     pub stream: Option<Stream>,
+    /// Of a pin control: the phandles of the states in it that devices with a driver have by default.
+    pub states: Option<Vec<u32>>,
 }
 
 /// Where a device says what it is.
@@ -119,7 +122,7 @@ pub fn describe(
     for reference in device.references(phandles) {
         let needed = |word: &str| driver.manifest.needs().any(|need| need == word);
         match reference {
-            Ok(it) if needed(it.dependency.word()) => {
+            Ok(it) if needed(it.dependency.word()) && !pins::serve(tree, driver, drivers, &it) => {
                 return Err(Trouble::Waiting(provider::words(tree, drivers, it.provider, it.dependency.word())));
             }
             // What the driver does not need may be as broken as it is.
@@ -146,7 +149,8 @@ pub fn describe(
     if lines.is_empty() && device.text("device_type").ok().flatten() == Some("pci") {
         lines = function::own_lines(device);
     }
-    Ok(Description { registers, lines, messages: None, memory, dma, stream })
+    let states = pins::states(tree, phandles, device, driver, drivers);
+    Ok(Description { registers, lines, messages: None, memory, dma, stream, states })
 }
 
 fn lines(tree: &Tree<'_>, device: &Device<'_, '_>, drivers: &[Driver<'_>]) -> Result<Vec<Line>, Trouble> {

@@ -2,6 +2,7 @@
 
 mod bus;
 mod manager;
+mod pins;
 
 use std::collections::HashMap;
 use std::string::{String, ToString};
@@ -20,11 +21,13 @@ struct Written {
     name: &'static str,
     drives: &'static [(&'static str, Option<u32>)],
     needs: &'static [&'static str],
+    provides: &'static [&'static str],
+    uses: &'static [&'static str],
     dma: bool,
 }
 
 fn written(name: &'static str, drives: &'static [(&'static str, Option<u32>)]) -> Written {
-    Written { name, drives, needs: &[], dma: false }
+    Written { name, drives, needs: &[], provides: &[], uses: &[], dma: false }
 }
 
 fn bundle(components: &[Written]) -> Vec<u8> {
@@ -41,8 +44,8 @@ fn bundle(components: &[Written]) -> Vec<u8> {
         name: component.name.into(),
         program: program(),
         manifest: Manifest {
-            provides: Vec::new(),
-            uses: Vec::new(),
+            provides: component.provides.iter().map(|&it| it.into()).collect(),
+            uses: component.uses.iter().map(|&it| it.into()).collect(),
             drives: component.drives.iter().map(|&(name, id)| Drive { compatible: name.into(), id }).collect(),
             memory: 0,
             stack: 16384,

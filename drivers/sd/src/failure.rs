@@ -7,6 +7,8 @@ use core::fmt;
 pub enum Failure {
     /// What the driver needs could not be had.
     Kit(kit::Error),
+    /// What leads to the card is not as the device tree wants it.
+    Pins(kit::pin::StateError),
     /// Its registers read as ones.
     Gone,
     /// It has no ADMA2.
@@ -56,6 +58,7 @@ impl Failure {
         !matches!(
             self,
             Self::Kit(_)
+                | Self::Pins(_)
                 | Self::Gone
                 | Self::Dma
                 | Self::Voltage
@@ -71,6 +74,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kit(error) => error.fmt(f),
+            Self::Pins(error) => error.fmt(f),
             Self::Gone => {
                 f.write_str("the controller's registers read as ones: it was removed, or has no clock or power")
             }
@@ -108,5 +112,11 @@ impl core::error::Error for Failure {}
 impl From<kit::Error> for Failure {
     fn from(error: kit::Error) -> Self {
         Self::Kit(error)
+    }
+}
+
+impl From<kit::pin::StateError> for Failure {
+    fn from(error: kit::pin::StateError) -> Self {
+        Self::Pins(error)
     }
 }

@@ -1,20 +1,15 @@
 //! A slot: its controller, and the card in it, from the reset to the transfer and back after errors (SD Host Controller
-//! Simplified Specification 3.00, 3).
+//! Simplified Specification 3.00, 3, whose order serves any controller).
 //!
 //! Nothing here waits. [`Slot::step`] goes on as far as controller and card have come, and [`Slot::wait`] is told of the time
 //! that passes.
 
 use core::time::Duration;
 
-use kit::dma::Space;
-use kit::mmio::Mmio;
-
-use crate::adma::Table;
 use crate::card::{Card, Status};
-use crate::clock::{FAST, SLOW};
-use crate::command::Command;
+use crate::command::{Command, Data};
 use crate::failure::Failure;
-use crate::host::{Events, Host};
+use crate::host::{Events, FAST, Host, SLOW};
 use crate::identify::{Identification, Next};
 use crate::wiring::Wiring;
 
@@ -27,8 +22,6 @@ pub const PERIOD: Duration = Duration::from_secs(1);
 const RESET_TICKS: u32 = 150;
 /// Ticks until it is clear whether there is a card. The specification does not say; this is the driver's own.
 const SETTLE_TICKS: u32 = 1000;
-/// Ticks from power to the first command: 1 ms and 74 clocks, and what is left of the tick. (SD Physical Layer 6.4.1)
-const POWER_TICKS: u32 = 3;
 /// Ticks that a command may take, with all of the time that a card is busy. This is the driver's own.
 const COMMAND_TICKS: u32 = 1000;
 /// Periods that a transfer may take. This is the driver's own.
@@ -86,9 +79,8 @@ pub enum Step {
 
 /// A slot and its card.
 #[derive(Debug)]
-pub struct Slot {
-    host: Host,
-    table: Table,
+pub struct Slot<H> {
+    host: H,
     wiring: Wiring,
     phase: Phase,
     /// Ticks, or periods, until the phase has taken too long.
@@ -98,22 +90,17 @@ pub struct Slot {
     identification: Identification,
     /// The card that was there first.
     card: Option<Card>,
-    writes: bool,
+    way: Data,
     restarts: u32,
     /// Interrupts in which nothing has happened.
     idle: u32,
     failure: Option<Failure>,
 }
 
-impl Slot {
-    /// The slot behind these registers, in whatever state.
-    ///
-    /// # Errors
-    /// The controller is not there, or cannot be driven; no memory.
-    pub fn new(mmio: &Mmio, space: Space, wiring: Wiring) -> Result<Self, Failure> {
-        let host = Host::new(mmio)?;
+impl<H: Host> Slot<H> {
+    /// The slot of this controller, in whatever state.
+    pub fn new(host: H, wiring: Wiring) -> Self {
         let mut slot = Self {
-            table: Table::new(space, host.wide)?,
             host,
             wiring,
             phase: Phase::Resetting,
@@ -121,13 +108,13 @@ impl Slot {
             seen: Events::default(),
             identification: Identification::new(wiring.four_bits),
             card: None,
-            writes: false,
+            way: Data::Read,
             restarts: 0,
             idle: 0,
             failure: None,
         };
         slot.reset();
-        Ok(slot)
+        slot
     }
 
     /// The card that was there first; none before it was identified.
@@ -174,15 +161,14 @@ impl Slot {
         }
     }
 
-    /// Begins a transfer of `bytes` bytes at `bus`, from this sector of the card's on. It is [`Self::is_ready`]. `false`: the
-    /// controller does not reach the memory.
-    pub fn move_data(&mut self, write: bool, sector: u64, bus: u64, bytes: usize) -> bool {
-        if !self.table.describe(bus, bytes) {
+    /// Begins a transfer of `bytes` bytes from `offset` in the data on, and from this sector of the card's on. It is
+    /// [`Self::is_ready`]. `false`: the controller does not reach the memory.
+    pub fn move_data(&mut self, way: Data, sector: u64, data: &H::Data, offset: usize, bytes: usize) -> bool {
+        if !self.host.describe(data, offset, bytes) {
             return false;
         }
-        self.host.describe((bytes / ipc::block::SECTOR) as u32, self.table.bus());
-        self.writes = write;
-        let command = Command::transfer(write, self.identification.card.place(sector));
+        self.way = way;
+        let command = Command::transfer(way, self.identification.card.place(sector));
         self.send(&command, Phase::Moving, TRANSFER_PERIODS);
         true
     }
@@ -193,9 +179,8 @@ impl Slot {
             return;
         }
         match self.host.take() {
-            Ok(events) if events.is_empty() => self.idle += 1,
             Ok(events) => {
-                self.idle += 1;
+                self.idle = if events.progress { 0 } else { self.idle + 1 };
                 self.seen.add(events);
             }
             Err(failure) => self.fail(failure),
@@ -254,11 +239,13 @@ impl Slot {
         match self.phase {
             Phase::Resetting if !self.host.is_resetting() => self.enter(Phase::Settling, SETTLE_TICKS),
             // A tick at least: a controller that changes its mind is not asked without end.
-            Phase::Settling if self.host.is_settled() && self.left < SETTLE_TICKS => self.settled(),
+            Phase::Settling if self.host.is_settled() && self.left.saturating_add(H::OFF_TICKS) <= SETTLE_TICKS => {
+                self.settled()
+            }
             Phase::Clocking if self.host.is_stable() => {
                 self.host.power(false);
                 self.host.clock_card();
-                self.enter(Phase::Powering, POWER_TICKS);
+                self.enter(Phase::Powering, H::POWER_TICKS);
             }
             Phase::Speeding if self.host.is_stable() => {
                 self.host.clock_card();
@@ -341,7 +328,7 @@ impl Slot {
     /// Whether the card has answered, and what.
     fn hear(&mut self) -> Result<Step, Failure> {
         let (silent, name) = (self.identification.may_be_silent(), self.identification.name());
-        if self.seen.errors() != 0 {
+        if self.seen.errors != 0 {
             let rests = self.host.clear_lines();
             if silent && rests {
                 self.identification.skip();
@@ -383,8 +370,8 @@ impl Slot {
 
     /// Whether the transfer is done.
     fn moves(&mut self) -> Step {
-        if self.seen.errors() != 0 {
-            self.trouble(Failure::Refused("a transfer", self.seen.errors()));
+        if self.seen.errors != 0 {
+            self.trouble(Failure::Refused("a transfer", self.seen.errors));
             return Step::Goes;
         }
         if !self.seen.is_done(true) {
@@ -396,7 +383,7 @@ impl Slot {
             self.trouble(Failure::Refused("a transfer", errors));
             return Step::Goes;
         }
-        if self.writes {
+        if self.way == Data::Write {
             self.check(true);
             return Step::Goes;
         }
@@ -416,7 +403,7 @@ impl Slot {
 
     /// Whether the card has said how it is, and takes a transfer again.
     fn checks(&mut self, well: bool) -> Step {
-        let failed = self.seen.errors() != 0;
+        let failed = self.seen.errors != 0;
         if !failed && !self.seen.is_done(false) {
             return Step::Waits;
         }
@@ -440,7 +427,7 @@ impl Slot {
 
     /// Whether the card has ended what it had: if it had nothing, it does not answer.
     fn stops(&mut self) -> Step {
-        if self.seen.errors() == 0 && !self.seen.is_done(true) {
+        if self.seen.errors == 0 && !self.seen.is_done(true) {
             return Step::Waits;
         }
         if self.host.clear_lines() {
