@@ -201,8 +201,12 @@ impl Machine {
     }
 
     /// The driver of its disks.
-    pub const fn disk_driver(&self) -> &'static str {
-        if self.has_cards() { "sdhci" } else { "virtio-blk" }
+    pub fn disk_driver(&self) -> &'static str {
+        match self.has_cards() {
+            true if self.model == "raspi3b" => "bcm2835-sdhost",
+            true => "sdhci",
+            false => "virtio-blk",
+        }
     }
 
     /// Whether a disk can be attached.
