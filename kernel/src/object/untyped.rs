@@ -110,7 +110,7 @@ fn decode(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<Plan> {
         if range.start < whole.start || range.end > whole.end {
             return Err(ErrorCode::OutOfMemory.into());
         }
-        if k.forbidden.overlaps(range) || k.child_overlaps(untyped, range) {
+        if !k.is_free(untyped, range, kind) {
             return Err(ErrorCode::Overlap.into());
         }
         address
@@ -129,6 +129,17 @@ fn decode(k: &Kernel, caller: Ref<Thread>, args: &Args) -> Res<Plan> {
 }
 
 impl Kernel {
+    /// Whether device memory can be had. If so nothing fails any more, and the kernel shows nothing in a Frame of it from here on.
+    #[cold]
+    #[inline(never)]
+    fn is_free(&self, untyped: Ref<Slot>, range: Range, kind: Kind) -> bool {
+        let is_free = !self.forbidden.overlaps(range) && !self.child_overlaps(untyped, range);
+        if is_free && kind == Kind::Frame {
+            self.machine.give_away(range);
+        }
+        is_free
+    }
+
     /// Whether a Frame or Untyped made of this device memory covers a byte of `range`.
     fn child_overlaps(&self, untyped: Ref<Slot>, range: Range) -> bool {
         let mut child = self.mem[untyped].links.child;
@@ -218,8 +229,6 @@ fn perform(k: &mut Kernel, plan: Plan) -> Result<(), Preempted> {
         let cap = &mut k.mem[untyped].cap;
         cap.word = offset + bytes;
         cap.extra = cap.extra.max(cap.word);
-    } else if kind == Kind::Frame {
-        k.machine.give_away(Range { start: base, end: base + bytes });
     }
     let flags = flags & (Flags::DEVICE | Flags::KEEP);
     let place = Phys(base);

@@ -292,7 +292,9 @@ impl Machine {
     }
 
     /// Memory of devices is given away: what the kernel shows there it shows no more.
-    pub fn give_away(&mut self, range: Range) {
+    #[cold]
+    #[inline(never)]
+    pub fn give_away(&self, range: Range) {
         console::give_away(range);
     }
 

@@ -428,7 +428,7 @@ impl Machine {
     }
 
     /// The fake has no framebuffer.
-    pub fn give_away(&mut self, _: Range) {}
+    pub fn give_away(&self, _: Range) {}
 
     /// The first page of RAM, which boot leaves out.
     pub fn log_ring(&self) -> (Phys, u64) {
