@@ -6,6 +6,10 @@
 mod fake;
 mod registers;
 
+extern crate alloc;
+
+use alloc::collections::VecDeque;
+
 use kit::class::serial::{Received, Uart};
 use kit::mmio::*;
 
@@ -15,12 +19,17 @@ use registers::{CR, DR, FR, IFLS, INT, LCR_H, Registers};
 /// takes 3 ms at 115,200 baud.
 const DRAIN: usize = 100_000;
 
+/// Looks without a byte after which none is expected right away.
+const QUIET: usize = 2000;
+/// Most bytes that are kept from before.
+const EARLY: usize = 1024;
+
 /// A PL011.
 #[derive(Debug)]
 pub struct Pl011 {
     registers: Registers,
     /// What had arrived before the FIFO was switched on, which empties it.
-    early: Option<Received>,
+    early: VecDeque<Received>,
 }
 
 impl Pl011 {
@@ -30,7 +39,7 @@ impl Pl011 {
     /// # Errors
     /// The register block is too short.
     pub fn new(mmio: &Mmio) -> Result<Self, kit::Error> {
-        let mut uart = Self { registers: Registers::new(mmio)?, early: None };
+        let mut uart = Self { registers: Registers::new(mmio)?, early: VecDeque::new() };
         uart.set_up();
         Ok(uart)
     }
@@ -45,8 +54,14 @@ impl Pl011 {
         if !was_on || !self.registers.line_control.is_set(LCR_H::FEN) {
             self.registers.control.modify(CR::UARTEN::CLEAR);
             let control = self.registers.line_control.extract();
-            // Right before: what comes in between is lost, or comes twice.
-            self.early = self.receive();
+            // Right before: what comes in between is lost, or comes twice. QEMU has the next one wait behind each, also while the UART
+            // is off: until none has come for a while.
+            let mut left = QUIET;
+            while left > 0 && self.early.len() < EARLY {
+                let came = self.next();
+                left = if came.is_some() { QUIET } else { left - 1 };
+                self.early.extend(came);
+            }
             self.registers.line_control.set(match was_on {
                 true => control.get() | LCR_H::FEN::SET.value,
                 false => (LCR_H::FEN::SET + LCR_H::WLEN::Eight).value,
@@ -57,13 +72,10 @@ impl Pl011 {
         self.registers.control.modify(CR::UARTEN::SET + CR::TXE::SET + CR::RXE::SET + CR::DTR::SET + CR::RTS::SET);
         self.registers.interrupt_mask.write(INT::RX::SET + INT::RT::SET);
     }
-}
 
-impl Uart for Pl011 {
-    /// The receive interrupt clears itself when the FIFO empties.
-    fn receive(&mut self) -> Option<Received> {
-        if self.early.is_some() || self.registers.flags.is_set(FR::RXFE) {
-            return self.early.take();
+    fn next(&mut self) -> Option<Received> {
+        if self.registers.flags.is_set(FR::RXFE) {
+            return None;
         }
         let word = self.registers.data.extract();
         let byte = word.read(DR::DATA) as u8;
@@ -72,6 +84,13 @@ impl Uart for Pl011 {
             false if word.is_set(DR::OVERRUN) => Received::Overrun(byte),
             false => Received::Byte(byte),
         })
+    }
+}
+
+impl Uart for Pl011 {
+    /// The receive interrupt clears itself when the FIFO empties.
+    fn receive(&mut self) -> Option<Received> {
+        self.early.pop_front().or_else(|| self.next())
     }
 
     fn send(&mut self, byte: u8) -> bool {

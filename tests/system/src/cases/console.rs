@@ -1,19 +1,29 @@
-//! The shell on other consoles than the board's UART.
+//! The shell on the board's UART before there is a driver for it, and on other consoles.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
 use crate::lab::{Boot, Case, Lab, contains};
-use crate::machine::{Disk, Tty};
+use crate::machine::{Disk, Net, Tty};
 
 /// The cases of this file.
 pub fn cases() -> Vec<Case> {
     vec![
+        Case::new("console.early", "what is typed before there is a driver arrives whole", arrives_whole),
         Case::new("console.virtio", "the shell works on a virtio console", works),
         Case::new("console.virtio-restart", "a virtio console whose driver was killed goes on", restarts),
         Case::new("console.pci", "the shell works on a UART whose registers are I/O ports of PCI", on_pci),
     ]
+}
+
+fn arrives_whole(lab: &mut Lab) -> Result<()> {
+    let disk = Disk::File(lab.sample_disk()?);
+    let devices = vec!["virtio-rng-device".into()];
+    let mut console = lab.boot(Boot { disks: vec![disk], devices, nets: vec![Net::user()], ..Boot::default() })?;
+    console.send(b"abcdefghijklmnopqrstuvwxyz\n")?;
+    console.expect("abcdefghijklmnopqrstuvwxyz: unknown command")?;
+    console.prompt_within(Duration::from_secs(20)).map(drop)
 }
 
 fn boot(lab: &mut Lab, disks: Vec<Disk>) -> Result<crate::Console> {
