@@ -19,10 +19,8 @@ use registers::{CR, DR, FR, IFLS, INT, LCR_H, Registers};
 /// takes 3 ms at 115,200 baud.
 const DRAIN: usize = 100_000;
 
-/// Looks without a byte after which none is expected right away.
-const QUIET: usize = 2000;
-/// Most bytes that are kept from before.
-const EARLY: usize = 1024;
+/// Looks without a byte after which none is expected right away; less one for each that came, so that an endless line ends.
+const QUIET: usize = 5000;
 
 /// A PL011.
 #[derive(Debug)]
@@ -53,19 +51,14 @@ impl Pl011 {
         let was_on = self.registers.control.is_set(CR::UARTEN);
         if !was_on || !self.registers.line_control.is_set(LCR_H::FEN) {
             self.registers.control.modify(CR::UARTEN::CLEAR);
-            let control = self.registers.line_control.extract();
+            let found = self.registers.line_control.get();
             // Right before: what comes in between is lost, or comes twice. QEMU has the next one wait behind each, also while the UART
             // is off: until none has come for a while.
-            let mut left = QUIET;
-            while left > 0 && self.early.len() < EARLY {
-                let came = self.next();
-                left = if came.is_some() { QUIET } else { left - 1 };
-                self.early.extend(came);
+            while let Some(byte) = (0..QUIET.saturating_sub(self.early.len())).find_map(|_| self.next()) {
+                self.early.push_back(byte);
             }
-            self.registers.line_control.set(match was_on {
-                true => control.get() | LCR_H::FEN::SET.value,
-                false => (LCR_H::FEN::SET + LCR_H::WLEN::Eight).value,
-            });
+            let frame = if was_on { found } else { LCR_H::WLEN::Eight.value };
+            self.registers.line_control.set(frame | LCR_H::FEN::SET.value);
         }
         self.registers.fifo_levels.write(IFLS::TXIFLSEL::Eighth + IFLS::RXIFLSEL::Half);
         self.registers.interrupt_clear.write(INT::ALL.val(0x7ff));
@@ -74,10 +67,7 @@ impl Pl011 {
     }
 
     fn next(&mut self) -> Option<Received> {
-        if self.registers.flags.is_set(FR::RXFE) {
-            return None;
-        }
-        let word = self.registers.data.extract();
+        let word = (!self.registers.flags.is_set(FR::RXFE)).then(|| self.registers.data.extract())?;
         let byte = word.read(DR::DATA) as u8;
         Some(match word.is_set(DR::FRAMING) || word.is_set(DR::PARITY) || word.is_set(DR::BREAK) {
             true => Received::Broken,
